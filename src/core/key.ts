@@ -1,0 +1,83 @@
+/**
+ * Random keys: 64 bits, split by folding in names and numbers, never advanced. Names own randomness: the key of a site is
+ * fold(seed, site name), so adding or reordering sites moves no other draw.
+ */
+import seedrandom from "seedrandom";
+import { fail } from "./errors.ts";
+
+/** Two words of 32 bits, unsigned. A value, not a generator: the same key always gives the same numbers. */
+export interface Key {
+  readonly hi: number;
+  readonly lo: number;
+}
+
+/** A user's seed. */
+export type Seed = number | string;
+
+/**
+ * The root key of a seed, by `seedrandom` (ARC4 over the seed's text), so that near seeds give unrelated keys.
+ *
+ * @throws `argument` when a numeric seed is not finite.
+ */
+export function rootKey(seed: Seed): Key {
+  if (typeof seed === "number" && !Number.isFinite(seed)) fail("argument", `seed must be a finite number or a string, got ${seed}`);
+  const random = seedrandom(`tilted:${seed}`);
+  return { hi: random.int32() >>> 0, lo: random.int32() >>> 0 };
+}
+
+/** One block of Threefry-2x32 with 20 rounds: two words of noise from a key and a counter of two words (Salmon et al. 2011). */
+export function threefry2x32(key: Key, c0: number, c1: number): [number, number] {
+  const k0 = key.hi | 0;
+  const k1 = key.lo | 0;
+  const k2 = k0 ^ k1 ^ 0x1bd11bda;
+  let x0 = (c0 + k0) | 0;
+  let x1 = (c1 + k1) | 0;
+  const round = (r: number) => {
+    x0 = (x0 + x1) | 0;
+    x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
+  };
+  const inject = (a: number, b: number) => {
+    x0 = (x0 + a) | 0;
+    x1 = (x1 + b) | 0;
+  };
+  round(13), round(15), round(26), round(6), inject(k1, k2 + 1);
+  round(17), round(29), round(16), round(24), inject(k2, k0 + 2);
+  round(13), round(15), round(26), round(6), inject(k0, k1 + 3);
+  round(17), round(29), round(16), round(24), inject(k1, k2 + 4);
+  round(13), round(15), round(26), round(6), inject(k2, k0 + 5);
+  return [x0 >>> 0, x1 >>> 0];
+}
+
+/** 64-bit FNV-1a of the UTF-16 code units of a name, as two words. */
+function hashName(name: string): [number, number] {
+  let hi = 0xcbf29ce4;
+  let lo = 0x84222325;
+  for (let i = 0; i < name.length; i++) {
+    lo = (lo ^ name.charCodeAt(i)) >>> 0;
+    // × 0x100000001b3 modulo 2^64, in 16-bit limbs so that no product leaves 2^53.
+    const low = (lo & 0xffff) * 0x1b3;
+    const mid = (lo >>> 16) * 0x1b3 + Math.floor(low / 0x10000);
+    const carry = Math.floor(mid / 0x10000);
+    hi = (Math.imul(hi, 0x1b3) + carry + (lo << 8)) >>> 0;
+    lo = ((mid << 16) | (low & 0xffff)) >>> 0;
+  }
+  return [hi, lo];
+}
+
+/** Domain of a fold: names and numbers never meet. */
+const NUMBER_DOMAIN: Key = { hi: 0x6e756d62, lo: 0x65725f5f };
+
+/** A new key from a key and a name or a non-negative integer: distinct data give unrelated keys. */
+export function fold(key: Key, data: string | number): Key {
+  let words: readonly [number, number];
+  if (typeof data === "string") words = hashName(data);
+  else {
+    if (!Number.isSafeInteger(data) || data < 0) fail("argument", `fold: expected a name or a non-negative integer, got ${data}`);
+    words = threefry2x32(NUMBER_DOMAIN, Math.floor(data / 0x100000000), data >>> 0);
+  }
+  const [hi, lo] = threefry2x32(key, words[0], words[1]);
+  return { hi, lo };
+}
+
+/** `n` unrelated keys; the first m of them are `split(key, m)`. */
+export const split = (key: Key, n: number): Key[] => Array.from({ length: n }, (_, i) => fold(key, i));
