@@ -1,0 +1,49 @@
+/** Sums of log-probabilities: big things are small compositions of `interpret`. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { Frame } from "./effects.ts";
+import type { Execution, SiteRecord } from "./interpret.ts";
+
+/** Records of a run that carry a log-probability and satisfy `which`. */
+export function scored(run: Execution, which: (site: SiteRecord) => boolean = () => true): SiteRecord[] {
+  return [...run.sites.values()].filter((site) => site.logProb !== undefined && which(site));
+}
+
+/**
+ * Σ log-probability over sites, with all plates summed but the `keep` outermost.
+ *
+ * @returns Shape `[particles, ...kept plates]`, without particles `[...kept plates]`. A particle axis of 1 is broadcast.
+ */
+export function sumSites(run: Execution, sites: readonly SiteRecord[], keep = 0): tf.Tensor {
+  return tf.tidy(() => {
+    const lead = run.particles === undefined ? 0 : 1;
+    const kept =
+      sites[0]?.plates
+        .slice(0, keep)
+        .map((frame) => frame.length)
+        .reverse() ?? [];
+    const shape = lead === 1 ? [run.particles as number, ...kept] : kept;
+    let total: tf.Tensor = tf.zeros(shape);
+    for (const { logProb } of sites) {
+      if (logProb === undefined) continue;
+      const axes = Array.from({ length: logProb.rank - lead - keep }, (_, i) => i + lead);
+      total = tf.add(total, axes.length === 0 ? logProb : tf.sum(logProb, axes));
+    }
+    return total;
+  });
+}
+
+/** Plates that enclose every one of the sites, outermost first: the rows over which a log-weight can stay apart. */
+export function commonPlates(sites: readonly SiteRecord[]): readonly Frame[] {
+  const [first, ...rest] = sites;
+  if (first === undefined) return [];
+  let common = first.plates;
+  for (const { plates } of rest) {
+    let n = 0;
+    while (n < common.length && common[n]?.name === plates[n]?.name) n++;
+    common = common.slice(0, n);
+  }
+  return common;
+}
+
+/** log p of all sites of a run: shape `[particles]`, or a scalar. */
+export const logJoint = (run: Execution): tf.Tensor => sumSites(run, scored(run));

@@ -1,0 +1,58 @@
+/** The one mechanism behind every handler: run a program, and put a program of your own in place of each of its effects. */
+import type { Effect, Model, Program } from "./effects.ts";
+
+/** What a handler does in place of one effect; the return value is the reply. To leave it alone, `return yield effect`. */
+export type OnEffect<E2 extends Effect = Effect> = (effect: Effect) => Program<E2, unknown>;
+
+/**
+ * Runs `program`, replacing each effect it yields by the program `onEffect(effect)`.
+ *
+ * @remarks State of the handler lives in the closure of one run, so interleaved runs never see each other. A failure
+ * further out is thrown into the program at the effect that caused it.
+ */
+export function* handleEffects<E extends Effect, A, E2 extends Effect>(
+  program: Program<E, A>,
+  onEffect: (effect: E) => Program<E2, unknown>,
+): Program<E2, A> {
+  let finished = false;
+  try {
+    let step = program.next();
+    while (!step.done) {
+      let reply: unknown;
+      try {
+        reply = yield* onEffect(step.value);
+      } catch (error) {
+        step = program.throw(error);
+        continue;
+      }
+      step = program.next(reply);
+    }
+    finished = true;
+    return step.value;
+  } finally {
+    // Abandoned from outside: let the program's own `finally` blocks run.
+    if (!finished) program.return(undefined as A);
+  }
+}
+
+/**
+ * Makes a handler, model → model. `start` is called once for each run and returns what to do with an effect; effects that
+ * the handler adds are named by `E2`.
+ *
+ * @example A handler that prints every choice:
+ * const loud = handler(() => function* (effect) {
+ *   const value = yield effect;
+ *   if (effect.kind === "sample") console.log(effect.name, String(value));
+ *   return value;
+ * });
+ */
+export function handler<E2 extends Effect = never>(
+  start: () => OnEffect,
+): <Args extends readonly unknown[], E extends Effect, A>(model: Model<Args, E, A>) => Model<Args, E | E2, A> {
+  const handle = <Args extends readonly unknown[], A>(model: Model<Args, Effect, A>): Model<Args, Effect, A> =>
+    function* (...args: Args): Program<Effect, A> {
+      return yield* handleEffects(model(...args), start());
+    };
+  // The union of effects is the caller's: what passes through is E, what is added is E2.
+  return handle as never;
+}

@@ -1,0 +1,90 @@
+/** Plates: declared independence. A plate is a handler over its body: every site inside gets one more batch axis. */
+import * as tf from "@tensorflow/tfjs-core";
+import { type ArrayLike, ndarray, toTensor } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { sizeOf } from "../core/shape.ts";
+import { gather } from "../engine/ops.ts";
+import type { Effect, Frame, PlateEffect, Program } from "./effects.ts";
+import { handleEffects } from "./handle.ts";
+
+/** What the body of a plate sees. */
+export interface Plate extends Frame {
+  /** The rows of `data` that are present in this run, along `axis` (default 0). Gathers on the host when data is there. */
+  gather(data: ArrayLike, axis?: number): tf.Tensor;
+}
+
+/** Options of {@link plate}. */
+export interface PlateOptions {
+  /** Rows of a random minibatch: every log-probability inside is scaled by size / rows, which keeps the total unbiased. */
+  readonly subsample?: number;
+  /** The rows of a minibatch chosen by the caller; scaled likewise. */
+  readonly indices?: Int32Array;
+}
+
+/**
+ * Declares that the sites of `body` are independent over `size` rows.
+ *
+ * @remarks A site inside has shape `[...particles, ...inner plates, size, ...event]`: the outermost plate is the last batch
+ * axis, an inner plate lies to its left. (So that a model without particles broadcasts as NumPy would; Pyro's rule.)
+ * A subsampled plate gets the same rows in model and guide, since rows belong to the plate's name.
+ * @throws `plate` when a plate of this name has another size elsewhere, or encloses itself.
+ */
+export function plate<const N extends string, E extends Effect, A>(
+  name: N,
+  size: number,
+  body: (plate: Plate) => Program<E, A>,
+): Program<E | PlateEffect<N>, A>;
+export function plate<const N extends string, E extends Effect, A>(
+  name: N,
+  size: number,
+  options: PlateOptions,
+  body: (plate: Plate) => Program<E, A>,
+): Program<E | PlateEffect<N>, A>;
+export function* plate<N extends string, E extends Effect, A>(
+  name: N,
+  size: number,
+  second: PlateOptions | ((plate: Plate) => Program<E, A>),
+  third?: (plate: Plate) => Program<E, A>,
+): Program<E | PlateEffect<N>, A> {
+  const [options, body] = typeof second === "function" ? [{}, second] : [second, third];
+  if (body === undefined) fail("argument", `plate("${name}"): the last argument must be a generator function`);
+  if (!Number.isInteger(size) || size < 1)
+    fail("plate", `plate("${name}"): size must be a positive integer, got ${size}`);
+  checkRows(name, size, options);
+  const frame = (yield { kind: "plate", name, size, ...options }) as Frame;
+  const inside: Plate = { ...frame, gather: (data, axis = 0) => gatherRows(frame, data, axis) };
+  return yield* handleEffects(body(inside), function* (effect): Program<E, unknown> {
+    if (effect.kind === "plate" && effect.name === name) fail("plate", `plate "${name}" encloses itself`);
+    return yield { ...effect, plates: [frame, ...(effect.plates ?? [])] };
+  });
+}
+
+function checkRows(name: string, size: number, { subsample, indices }: PlateOptions): void {
+  if (subsample !== undefined && (!Number.isInteger(subsample) || subsample < 1 || subsample > size)) {
+    fail("plate", `plate("${name}"): subsample must be an integer between 1 and ${size}, got ${subsample}`);
+  }
+  if (indices !== undefined && (indices.length === 0 || indices.some((i) => i < 0 || i >= size))) {
+    fail("plate", `plate("${name}"): indices must name rows 0 to ${size - 1}, at least one`);
+  }
+}
+
+function gatherRows(frame: Frame, data: ArrayLike, axis: number): tf.Tensor {
+  if (typeof data === "number") fail("plate", `plate("${frame.name}"): gather needs an array, got a number`);
+  const rows = data.shape[axis];
+  if (rows !== frame.size) {
+    fail("plate", `plate("${frame.name}") has size ${frame.size}, but axis ${axis} of the data has ${rows} rows`);
+  }
+  if (frame.indices === undefined) return toTensor(data);
+  if (data instanceof tf.Tensor) return gather(data, frame.indices, axis);
+  // Host data: copy only the rows of the minibatch into the engine.
+  const outer = sizeOf(data.shape.slice(0, axis));
+  const inner = sizeOf(data.shape.slice(axis + 1));
+  const out = data.data.slice(0, outer * frame.length * inner);
+  for (let o = 0; o < outer; o++) {
+    frame.indices.forEach((row, i) => {
+      const from = (o * rows + row) * inner;
+      out.set(data.data.subarray(from, from + inner), (o * frame.length + i) * inner);
+    });
+  }
+  return ndarray(out, [...data.shape.slice(0, axis), frame.length, ...data.shape.slice(axis + 1)]).tensor();
+}

@@ -1,0 +1,80 @@
+/** What one run without particles tells about a model: sites, plates, parameters. Methods plan by it. */
+import { fromTensor, type NdArray } from "../core/array.ts";
+import { fold } from "../core/key.ts";
+import { scope } from "../core/scope.ts";
+import { type Shape, sizeOf } from "../core/shape.ts";
+import { type Tree, toTensors } from "../core/tree.ts";
+import type { Constraint } from "../dist/constraint.ts";
+import { commonPlates, scored } from "../effects/density.ts";
+import type { Frame } from "../effects/effects.ts";
+import { interpret, type SiteRecord } from "../effects/interpret.ts";
+import { plateDepth } from "../effects/predictive.ts";
+import type { Problem } from "./infer.ts";
+
+/** A site, without its tensors. */
+export interface SiteInfo {
+  readonly name: string;
+  readonly kind: SiteRecord["kind"];
+  readonly plates: readonly Frame[];
+  /** `[...plates, ...event]`. */
+  readonly shape: Shape;
+  readonly eventRank: number;
+  readonly support: Constraint | undefined;
+  readonly discrete: boolean;
+  readonly reparameterized: boolean;
+  /** Of a factor: whether it declared itself differentiable. */
+  readonly differentiable: boolean | undefined;
+}
+
+/** The static structure of a model; it must not change between runs. */
+export interface Structure {
+  readonly sites: readonly SiteInfo[];
+  readonly latents: readonly SiteInfo[];
+  readonly observed: readonly SiteInfo[];
+  /** Greatest nesting of plates. */
+  readonly depth: number;
+  /** Plates around every scored site: rows over which log-weights stay apart. */
+  readonly rows: readonly Frame[];
+  /** No factor was met. */
+  readonly normalized: boolean;
+  /** Unconstrained values of parameters after initialisation. */
+  readonly params: Tree<NdArray>;
+  readonly plates: ReadonlyMap<string, Frame>;
+  /** Number of scalar unknowns over all latent sites. */
+  readonly dimension: number;
+}
+
+/** Runs the model once and describes it. `which` runs another program in its place, for instance a guide. */
+export function probe(problem: Problem, which: Problem["model"] = problem.model): Structure {
+  return scope(() => {
+    const run = interpret(which(...problem.args), {
+      key: fold(problem.key, "probe"),
+      params: toTensors(problem.params),
+    });
+    const sites = [...run.sites.values()].map(
+      ({ name, kind, plates, value, eventRank, dist, differentiable }): SiteInfo => ({
+        name,
+        kind,
+        plates,
+        shape: value?.shape ?? [],
+        eventRank,
+        support: dist?.support,
+        discrete: dist?.discrete ?? false,
+        reparameterized: dist?.reparameterized ?? false,
+        differentiable,
+      }),
+    );
+    const latents = sites.filter((site) => site.kind === "sample");
+    return {
+      sites,
+      latents,
+      observed: sites.filter((site) => site.kind === "observe"),
+      depth: plateDepth(run),
+      rows: commonPlates(scored(run)),
+      normalized: !sites.some((site) => site.kind === "factor"),
+      params: Object.fromEntries([...run.params].map(([name, p]) => [name, fromTensor(p.unconstrained)])),
+      plates: run.plates,
+      dimension: latents.reduce((n, site) => n + sizeOf(site.shape), 0),
+    };
+  });
+}
