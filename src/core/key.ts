@@ -20,31 +20,30 @@ export type Seed = number | string;
  * @throws `argument` when a numeric seed is not finite.
  */
 export function rootKey(seed: Seed): Key {
-  if (typeof seed === "number" && !Number.isFinite(seed)) fail("argument", `seed must be a finite number or a string, got ${seed}`);
+  if (typeof seed === "number" && !Number.isFinite(seed))
+    fail("argument", `seed must be a finite number or a string, got ${seed}`);
   const random = seedrandom(`tilted:${seed}`);
   return { hi: random.int32() >>> 0, lo: random.int32() >>> 0 };
 }
 
+/** Rotations of the even and odd groups of four rounds (Salmon et al. 2011, table 2, for 2 words of 32 bits). */
+const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
+const GROUPS = 5;
+
 /** One block of Threefry-2x32 with 20 rounds: two words of noise from a key and a counter of two words (Salmon et al. 2011). */
 export function threefry2x32(key: Key, c0: number, c1: number): [number, number] {
-  const k0 = key.hi | 0;
-  const k1 = key.lo | 0;
-  const k2 = k0 ^ k1 ^ 0x1bd11bda;
-  let x0 = (c0 + k0) | 0;
-  let x1 = (c1 + k1) | 0;
-  const round = (r: number) => {
-    x0 = (x0 + x1) | 0;
-    x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
-  };
-  const inject = (a: number, b: number) => {
-    x0 = (x0 + a) | 0;
-    x1 = (x1 + b) | 0;
-  };
-  round(13), round(15), round(26), round(6), inject(k1, k2 + 1);
-  round(17), round(29), round(16), round(24), inject(k2, k0 + 2);
-  round(13), round(15), round(26), round(6), inject(k0, k1 + 3);
-  round(17), round(29), round(16), round(24), inject(k1, k2 + 4);
-  round(13), round(15), round(26), round(6), inject(k2, k0 + 5);
+  const schedule = [key.hi | 0, key.lo | 0, key.hi ^ key.lo ^ 0x1bd11bda] as const;
+  let x0 = (c0 + schedule[0]) | 0;
+  let x1 = (c1 + schedule[1]) | 0;
+  for (let group = 0; group < GROUPS; group++) {
+    for (let i = 0; i < 4; i++) {
+      const r = ROTATIONS[(group % 2) * 4 + i] as number;
+      x0 = (x0 + x1) | 0;
+      x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
+    }
+    x0 = (x0 + (schedule[(group + 1) % 3] as number)) | 0;
+    x1 = (x1 + (schedule[(group + 2) % 3] as number) + group + 1) | 0;
+  }
   return [x0 >>> 0, x1 >>> 0];
 }
 
@@ -72,7 +71,8 @@ export function fold(key: Key, data: string | number): Key {
   let words: readonly [number, number];
   if (typeof data === "string") words = hashName(data);
   else {
-    if (!Number.isSafeInteger(data) || data < 0) fail("argument", `fold: expected a name or a non-negative integer, got ${data}`);
+    if (!Number.isSafeInteger(data) || data < 0)
+      fail("argument", `fold: expected a name or a non-negative integer, got ${data}`);
     words = threefry2x32(NUMBER_DOMAIN, Math.floor(data / 0x100000000), data >>> 0);
   }
   const [hi, lo] = threefry2x32(key, words[0], words[1]);

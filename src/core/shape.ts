@@ -33,7 +33,8 @@ export function broadcastShapes(...shapes: readonly Shape[]): number[] {
   let out: number[] = [];
   for (const shape of shapes) {
     const next = tryBroadcast(out, shape);
-    if (next === undefined) return fail("shape", `shapes ${shapes.map(showShape).join(", ")} do not broadcast together`);
+    if (next === undefined)
+      return fail("shape", `shapes ${shapes.map(showShape).join(", ")} do not broadcast together`);
     out = next;
   }
   return out;

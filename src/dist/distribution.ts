@@ -43,6 +43,13 @@ export interface Distribution {
   event(n: number): Distribution;
   /** Counts only entries where `mask` is 1: others have log-probability 0 in value and gradient, also for NaN values. */
   mask(mask: ArrayLike): Distribution;
+  /**
+   * Counts only entries of the *value* where `mask` (shape `[...batch, ...event]`) is 1: missing features inside an event.
+   * The support of the result ignores the entries that are masked out. For a distribution without event axes it is `mask`.
+   *
+   * @throws `unsupported` unless the event axes were declared by `event(n)`, so that its entries are independent.
+   */
+  maskEntries(mask: ArrayLike): Distribution;
   /** The same distribution independently over a larger batch. @throws `shape` when `batchShape` does not broadcast to it. */
   expand(batchShape: Shape): Distribution;
   /** The same distribution with gradients stopped at its parameters. */
