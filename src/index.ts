@@ -1,0 +1,65 @@
+/** `tilted`: models as generator functions, inference as handlers, tilts. */
+export { type ArrayLike, type NdArray, ndarray } from "./core/array.ts";
+export { type ErrorCode, TiltedError } from "./core/errors.ts";
+export { fold, type Key, rootKey, type Seed, split } from "./core/key.ts";
+export { scope as tensorScope } from "./core/scope.ts";
+export type { ArrayTree, TensorTree, Tree } from "./core/tree.ts";
+export {
+  type DeterministicEffect,
+  deterministic,
+  type Effect,
+  type FactorEffect,
+  type Frame,
+  factor,
+  type Model,
+  model,
+  type ObserveEffect,
+  observe,
+  type ParamEffect,
+  type PlateEffect,
+  type Program,
+  param,
+  type SampleEffect,
+  sample,
+} from "./effects/effects.ts";
+export { handleEffects, handler, type OnEffect } from "./effects/handle.ts";
+export {
+  block,
+  condition,
+  type Energy,
+  intervene,
+  mask,
+  replay,
+  scale,
+  scope,
+  seed,
+  substitute,
+  tilt,
+  uncondition,
+} from "./effects/handlers.ts";
+export { type Plate, type PlateOptions, plate } from "./effects/plate.ts";
+export { type Predictions, type PredictiveOptions, predictive } from "./effects/predictive.ts";
+export type {
+  ArgsOf,
+  DeterministicsOf,
+  EffectsOf,
+  IsNormalized,
+  LatentsOf,
+  ObservedOf,
+  ParamsOf,
+  PlatesOf,
+  ResultOf,
+} from "./effects/sites.ts";
+export { logDensity, type Trace, trace } from "./effects/trace.ts";
+export { type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
+export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
+export { type DrawableRows, type FitTiltOptions, fitTilt, type TiltFit } from "./inference/fit-tilt.ts";
+export { type InferOptions, infer, type Method, type Progress } from "./inference/infer.ts";
+export { logZ } from "./inference/log-z.ts";
+export {
+  contrastive,
+  logistic,
+  selfNormalized,
+  snisLikelihood,
+  type TiltObjective,
+} from "./inference/objectives.ts";

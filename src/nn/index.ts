@@ -1,0 +1,17 @@
+/** `tilted/nn`: networks as programs. */
+export {
+  type Activation,
+  fanInUniform,
+  glorotUniform,
+  heNormal,
+  type LinearOptions,
+  linear,
+  type MlpOptions,
+  mlp,
+  type Network,
+  relu,
+  silu,
+  softplus,
+  tanh,
+  type WeightInit,
+} from "./layers.ts";
