@@ -1,0 +1,85 @@
+/** The choice of engine: the embedded wasm one unless told otherwise, or the GPU through an optional peer. */
+
+import * as wasm from "@tensorflow/tfjs-backend-wasm";
+import * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../core/errors.ts";
+import { installRepairs } from "./install.ts";
+import { quietly } from "./quiet.ts";
+
+/** Engines a program can ask for. */
+export type EngineName = "wasm" | "node-gpu";
+
+/** What is running. */
+export interface EngineInfo {
+  readonly name: EngineName;
+  /** Threads used by large products. */
+  readonly threads: number;
+  /** Whether the wasm engine uses vector instructions. */
+  readonly simd: boolean;
+  /** Whether a GPU does the work. */
+  readonly gpu: boolean;
+  /** What the caller asked for and did not get, in one sentence. */
+  readonly note?: string;
+}
+
+/** Options of the wasm engine. */
+export interface WasmOptions {
+  /**
+   * Where the three `.wasm` files of `@tensorflow/tfjs-backend-wasm` are: a folder (ending in `/`) or a record from file
+   * name to address. Node finds them beside the package, from any working directory; in a browser a bundler usually
+   * moves them, so say where: `useEngine("wasm", { wasmPaths: "/assets/tfjs/" })`.
+   */
+  readonly wasmPaths?: string | { readonly [file: string]: string };
+}
+
+let chosen: EngineInfo | undefined;
+/** Choices are made one at a time: tfjs forgets a backend whose start was overtaken by another. */
+let queue: Promise<unknown> = Promise.resolve();
+
+function serially<T>(task: () => Promise<T>): Promise<T> {
+  const next = queue.then(task, task);
+  queue = next.catch(() => undefined);
+  return next;
+}
+
+async function startWasm(options: WasmOptions): Promise<EngineInfo> {
+  if (options.wasmPaths !== undefined) {
+    wasm.setWasmPaths(options.wasmPaths as string);
+  }
+  const { result: started, said } = await quietly(
+    () => tf.setBackend("wasm"),
+    (message) => /wasm/i.test(message),
+  );
+  if (!started) {
+    fail(
+      "engine",
+      `the wasm engine could not start: ${said.join(" ") || "no reason given"}. In a browser, pass { wasmPaths } with the folder that serves the .wasm files of @tensorflow/tfjs-backend-wasm`,
+    );
+  }
+  const simd = Boolean(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT"));
+  return { name: "wasm", threads: wasm.getThreadsCount(), simd, gpu: false };
+}
+
+/**
+ * Chooses the engine on which everything runs from now on.
+ *
+ * @param name `"wasm"`: embedded, Node and browser. `"node-gpu"`: `@tensorflow/tfjs-node-gpu`, an optional peer.
+ * @returns what is running.
+ * @throws `engine` when it cannot start; the engine that ran before keeps running.
+ */
+export function useEngine(name: "wasm", options?: WasmOptions): Promise<EngineInfo>;
+export function useEngine(name: EngineName, options: WasmOptions = {}): Promise<EngineInfo> {
+  return serially(async () => {
+    installRepairs();
+    if (name !== "wasm")
+      return fail("argument", `useEngine: unknown engine "${name}"; there are "wasm" and "node-gpu"`);
+    chosen = await startWasm(options);
+    return chosen;
+  });
+}
+
+/** The engine in use; starts the wasm engine when none was chosen. Every public function that computes awaits this first. */
+export async function ensureEngine(): Promise<EngineInfo> {
+  if (chosen !== undefined) return chosen;
+  return serially(async () => (chosen ??= (installRepairs(), await startWasm({}))));
+}

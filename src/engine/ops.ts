@@ -1,0 +1,45 @@
+/** Operations that tfjs lacks or gets wrong, built from ops so that they are differentiable to any order. */
+import * as tf from "@tensorflow/tfjs-core";
+
+/** One axis, several, or all of them. */
+export type Axis = number | number[] | undefined;
+
+/**
+ * The value of `x` as a constant: its derivative is zero, also inside another gradient.
+ */
+export const stopGradient = <T extends tf.Tensor>(x: T): T =>
+  tf.customGrad((y: tf.Tensor | tf.GradSaveFunc) => {
+    const value = (y as tf.Tensor).clone();
+    return { value, gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy) };
+  })(x) as T;
+
+/**
+ * log Σ exp(x) over `axis` (all by default), without overflow: max + log Σ exp(x − max).
+ *
+ * @remarks A slice that is −∞ throughout gives −∞, one that holds +∞ gives +∞ (tf.logSumExp gives NaN for both).
+ */
+export function logSumExp(x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor {
+  const max = stopGradient(tf.max(x, axis, true));
+  // An infinite maximum would give ∞ − ∞; a shift of zero leaves exp(−∞) = 0 and exp(+∞) = +∞ to speak for themselves.
+  const shift = tf.where(tf.isFinite(max), max, tf.zerosLike(max));
+  const out = tf.add(tf.log(tf.sum(tf.exp(tf.sub(x, shift)), axis, true)), shift);
+  return keepDims ? out : tf.squeeze(out, axis === undefined ? undefined : typeof axis === "number" ? [axis] : axis);
+}
+
+/** log softmax(x) = x − logSumExp(x) along `axis` (the last by default). */
+export const logSoftmax = (x: tf.Tensor, axis = -1): tf.Tensor => tf.sub(x, logSumExp(x, axis, true));
+
+/** log(1 + eˣ), accurate at both ends. */
+export const softplus = (x: tf.Tensor): tf.Tensor => tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
+
+/** log(1 / (1 + e⁻ˣ)) = −softplus(−x). */
+export const logSigmoid = (x: tf.Tensor): tf.Tensor => tf.neg(softplus(tf.neg(x)));
+
+/** Σ x over `axis` (all by default). */
+export const sum = (x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor => tf.sum(x, axis, keepDims);
+
+/** The sum of all elements, a scalar. */
+export const sumAll = (x: tf.Tensor): tf.Scalar => tf.sum(x) as tf.Scalar;
+
+/** The mean of x over `axis` (all by default). */
+export const mean = (x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor => tf.mean(x, axis, keepDims);

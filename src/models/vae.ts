@@ -1,0 +1,151 @@
+/** The variational autoencoder as two programs, a model and a guide, with no privileges (Kingma & Welling 2014). */
+import * as tf from "@tensorflow/tfjs-core";
+import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { scope } from "../core/scope.ts";
+import { showShape, sizeOf } from "../core/shape.ts";
+import { type Tree, toTensors } from "../core/tree.ts";
+import { bernoulli, normal } from "../dist/index.ts";
+import {
+  type Model,
+  model,
+  type ObserveEffect,
+  observe,
+  type ParamEffect,
+  type PlateEffect,
+  type Program,
+  type SampleEffect,
+  sample,
+} from "../effects/effects.ts";
+import { interpret } from "../effects/interpret.ts";
+import { plate } from "../effects/plate.ts";
+import { type Activation, linear, mlp, type Network, silu } from "../nn/layers.ts";
+
+/** Sizes of a {@link vae}. */
+export interface VaeOptions {
+  /** Features of a datum. */
+  readonly features: number;
+  /** Dimensions of the latent. */
+  readonly latent: number;
+  /** Hidden widths of the encoder, from data to latent; the decoder mirrors them. */
+  readonly hidden: readonly number[];
+  /** Rows of a minibatch; default: all rows. */
+  readonly batch?: number;
+  /** Default {@link silu}. */
+  readonly activation?: Activation;
+}
+
+/** A Gaussian for each row: means and standard deviations, `[n, latent]`. */
+export interface Posteriors<T = NdArray> {
+  readonly loc: T;
+  readonly scale: T;
+}
+
+/** Model and guide of a variational autoencoder, and their halves. */
+export interface Vae {
+  /** p(z) = N(0, I), p(x|z) = Bernoulli(decoder(z)): sites `z` and `x` in the plate `data`. Takes rows `[n, features]` in [0, 1]. */
+  readonly model: Model<[x: NdArray], SampleEffect<"z"> | ObserveEffect<"x"> | ParamEffect | PlateEffect<"data">, void>;
+  /** q(z|x) = N(loc(x), scale(x)²), diagonal. */
+  readonly guide: Model<[x: NdArray], SampleEffect<"z"> | ParamEffect | PlateEffect<"data">, void>;
+  /** Logits of the pixels given z. */
+  readonly decoder: Network;
+  /** Parameters of q(z|x). */
+  readonly encoder: (x: tf.Tensor) => Program<ParamEffect, Posteriors<tf.Tensor>>;
+  readonly options: VaeOptions;
+}
+
+/** Smallest standard deviation of q(z|x): keeps its log-density finite in float32. */
+const MIN_SCALE = 1e-4;
+
+/**
+ * A VAE with a Bernoulli decoder (on grey values: the cross-entropy) and a diagonal Gaussian encoder.
+ *
+ * @example
+ * const digits = vae({ features: 784, latent: 2, hidden: [1024, 512, 256], batch: 128 });
+ * const fit = await infer(digits.model, elbo(digits.guide, { optimizer: adam(1e-3), epochs: 30 }), { args: [x], seed: 1 });
+ */
+export function vae(options: VaeOptions): Vae {
+  const { features, latent, hidden, batch, activation = silu } = options;
+  const decoder = mlp("decoder", [latent, ...[...hidden].reverse(), features], { activation });
+  const trunk = mlp("encoder", [features, ...hidden], { activation, output: activation });
+  const width = hidden[hidden.length - 1] ?? features;
+  const locHead = linear("encoder/loc", width, latent);
+  const scaleHead = linear("encoder/scale", width, latent);
+
+  function* encoder(x: tf.Tensor): Program<ParamEffect, Posteriors<tf.Tensor>> {
+    const h = yield* trunk(x);
+    const loc = yield* locHead(h);
+    const scale = tf.add(tf.softplus(yield* scaleHead(h)), MIN_SCALE);
+    return { loc, scale };
+  }
+
+  const rows = (x: NdArray) => {
+    if (x.shape.length !== 2 || x.shape[1] !== features) {
+      fail("shape", `vae: expected data of shape [n, ${features}], got ${showShape(x.shape)}`);
+    }
+    const n = x.shape[0] as number;
+    return [n, batch === undefined || batch >= n ? {} : { subsample: batch }] as const;
+  };
+
+  return {
+    decoder,
+    encoder,
+    options,
+    model: model(function* (x: NdArray) {
+      yield* plate("data", ...rows(x), function* ({ gather }) {
+        const z = yield* sample("z", normal(tf.zeros([latent]), 1).event(1));
+        const logits = yield* decoder(z);
+        yield* observe("x", bernoulli({ logits }, { grey: true }).event(1), gather(x));
+      });
+    }),
+    guide: model(function* (x: NdArray) {
+      yield* plate("data", ...rows(x), function* ({ gather }) {
+        const { loc, scale } = yield* encoder(gather(x));
+        yield* sample("z", normal(loc, scale).event(1));
+      });
+    }),
+  };
+}
+
+/** Rows that go through a network at once, outside training. */
+const CHUNK = 512;
+
+/** Applies a program row-wise in chunks, so that memory stays bounded. */
+function inChunks(x: NdArray, params: Tree<NdArray>, f: (rows: tf.Tensor) => Program<ParamEffect, tf.Tensor>): NdArray {
+  const n = x.shape[0] as number;
+  const event = x.shape.slice(1);
+  const size = sizeOf(event);
+  const parts: NdArray[] = [];
+  for (let from = 0; from < n; from += CHUNK) {
+    const to = Math.min(n, from + CHUNK);
+    const rows = ndarray(x.data.subarray(from * size, to * size), [to - from, ...event]);
+    parts.push(scope(() => fromTensor(interpret(f(rows.tensor()), { params: toTensors(params) }).result)));
+  }
+  const outEvent = parts[0]?.shape.slice(1) ?? [];
+  const out = new Float32Array(n * sizeOf(outEvent));
+  parts.forEach((part, i) => {
+    out.set(part.data, i * CHUNK * sizeOf(outEvent));
+  });
+  return ndarray(out, [n, ...outEvent]);
+}
+
+/** Parameters of q(z|x) for every row of `x`. */
+export function encode({ encoder, options }: Vae, params: Tree<NdArray>, x: NdArray): Posteriors {
+  const both = inChunks(x, params, function* (rows) {
+    const { loc, scale } = yield* encoder(rows);
+    return tf.concat([loc, scale], 1);
+  });
+  const [n, d] = [x.shape[0] as number, options.latent];
+  const half = (offset: number) =>
+    ndarray(
+      Float32Array.from({ length: n * d }, (_, i) => both.data[Math.floor(i / d) * 2 * d + offset + (i % d)] as number),
+      [n, d],
+    );
+  return { loc: half(0), scale: half(d) };
+}
+
+/** Means of the pixels, E[x|z], for every row of `z` `[n, latent]`: shape `[n, features]`, in [0, 1]. */
+export const decode = ({ decoder }: Vae, params: Tree<NdArray>, z: NdArray): NdArray =>
+  inChunks(z, params, function* (rows) {
+    return tf.sigmoid(yield* decoder(rows));
+  });
