@@ -32,6 +32,29 @@ export interface WasmOptions {
   readonly wasmPaths?: string | { readonly [file: string]: string };
 }
 
+/** Process events on which the wasm file's start-up code hangs handlers of its own. */
+const HIJACKED_EVENTS = ["uncaughtException", "unhandledRejection"] as const;
+
+/**
+ * Runs `start` and takes away the handlers that Emscripten's start-up code put on the process meanwhile: they rethrow every
+ * uncaught error of the program from inside the minified wasm loader, so that Node prints 70 kB of it instead of the error.
+ */
+async function withoutHijackedHandlers<T>(start: () => Promise<T>): Promise<T> {
+  if (typeof process === "undefined" || typeof process.listeners !== "function") return start();
+  const before = HIJACKED_EVENTS.map((event) => new Set<unknown>(process.listeners(event as "uncaughtException")));
+  try {
+    return await start();
+  } finally {
+    HIJACKED_EVENTS.forEach((event, i) => {
+      for (const listener of process.listeners(event as "uncaughtException")) {
+        if (!before[i]?.has(listener) && /ExitStatus|throw reason/.test(String(listener))) {
+          process.removeListener(event, listener as (...args: unknown[]) => void);
+        }
+      }
+    });
+  }
+}
+
 let chosen: EngineInfo | undefined;
 /** Choices are made one at a time: tfjs forgets a backend whose start was overtaken by another. */
 let queue: Promise<unknown> = Promise.resolve();
@@ -47,7 +70,7 @@ async function startWasm(options: WasmOptions): Promise<EngineInfo> {
     wasm.setWasmPaths(options.wasmPaths as string);
   }
   const { result: started, said } = await quietly(
-    () => tf.setBackend("wasm"),
+    () => withoutHijackedHandlers(() => tf.setBackend("wasm")),
     (message) => /wasm/i.test(message),
   );
   if (!started) {
@@ -81,5 +104,21 @@ export function useEngine(name: EngineName, options: WasmOptions = {}): Promise<
 /** The engine in use; starts the wasm engine when none was chosen. Every public function that computes awaits this first. */
 export async function ensureEngine(): Promise<EngineInfo> {
   if (chosen !== undefined) return chosen;
-  return serially(async () => (chosen ??= (installRepairs(), await startWasm({}))));
+  return serially(async () => {
+    if (chosen !== undefined) return chosen;
+    installRepairs();
+    chosen = await startWasm({});
+    return chosen;
+  });
+}
+
+/**
+ * For code that cannot await: the engine in use.
+ *
+ * @throws `engine` when none has been started.
+ */
+export function requireEngine(): EngineInfo {
+  return (
+    chosen ?? fail("engine", 'no engine is running yet: `await useEngine("wasm")` once, before the first computation')
+  );
 }

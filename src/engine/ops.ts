@@ -29,17 +29,23 @@ export function logSumExp(x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tenso
 /** log softmax(x) = x − logSumExp(x) along `axis` (the last by default). */
 export const logSoftmax = (x: tf.Tensor, axis = -1): tf.Tensor => tf.sub(x, logSumExp(x, axis, true));
 
-/** log(1 + eˣ), accurate at both ends. */
-export const softplus = (x: tf.Tensor): tf.Tensor => tf.add(tf.relu(x), tf.log1p(tf.exp(tf.neg(tf.abs(x)))));
+/** log(1 + eˣ), accurate at both ends; its derivative is the logistic function. */
+export const softplus = (x: tf.Tensor): tf.Tensor => tf.softplus(x);
 
 /** log(1 / (1 + e⁻ˣ)) = −softplus(−x). */
 export const logSigmoid = (x: tf.Tensor): tf.Tensor => tf.neg(softplus(tf.neg(x)));
 
-/** Σ x over `axis` (all by default). */
+/** Σ x over `axis` (all by default), accumulated in double precision on the wasm engine. */
 export const sum = (x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor => tf.sum(x, axis, keepDims);
 
 /** The sum of all elements, a scalar. */
 export const sumAll = (x: tf.Tensor): tf.Scalar => tf.sum(x) as tf.Scalar;
 
-/** The mean of x over `axis` (all by default). */
+/** The mean of x over `axis` (all by default), accumulated as {@link sum}. */
 export const mean = (x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor => tf.mean(x, axis, keepDims);
+
+/** The slices of `x` at `indices` along `axis` (the first by default). */
+export function gather(x: tf.Tensor, indices: Int32Array | readonly number[] | tf.Tensor, axis = 0): tf.Tensor {
+  const at = indices instanceof tf.Tensor ? indices : tf.tensor1d(Int32Array.from(indices), "int32");
+  return tf.gather(x, at as tf.Tensor1D, axis);
+}
