@@ -18,6 +18,13 @@ const roomRules = Object.keys(floors).map((room) => ({
 module.exports = {
   forbidden: [
     ...roomRules,
+    {
+      name: "core-packages",
+      severity: "error",
+      comment: "The lowest floor knows tfjs-core, fp-ts and seedrandom only.",
+      from: { path: "^src/core/", pathNot: "\\.test\\.ts$" },
+      to: { path: "node_modules/", pathNot: "node_modules/(@tensorflow/tfjs-core|fp-ts|seedrandom|@types/seedrandom)/" },
+    },
     { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
     {
       name: "public-api-only",

@@ -1,10 +1,9 @@
 /** The variational autoencoder as two programs, a model and a guide, with no privileges (Kingma & Welling 2014). */
 import * as tf from "@tensorflow/tfjs-core";
-import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { scope } from "../core/scope.ts";
-import { showShape, sizeOf } from "../core/shape.ts";
-import { type Tree, toTensors } from "../core/tree.ts";
+import { showShape } from "../core/shape.ts";
+import type { Tree } from "../core/tree.ts";
 import { bernoulli, normal } from "../dist/index.ts";
 import {
   type Model,
@@ -17,9 +16,9 @@ import {
   type SampleEffect,
   sample,
 } from "../effects/effects.ts";
-import { interpret } from "../effects/interpret.ts";
 import { plate } from "../effects/plate.ts";
 import { type Activation, linear, mlp, type Network, silu } from "../nn/layers.ts";
+import { inChunks } from "./rows.ts";
 
 /** Sizes of a {@link vae}. */
 export interface VaeOptions {
@@ -105,28 +104,6 @@ export function vae(options: VaeOptions): Vae {
       });
     }),
   };
-}
-
-/** Rows that go through a network at once, outside training. */
-const CHUNK = 512;
-
-/** Applies a program row-wise in chunks, so that memory stays bounded. */
-function inChunks(x: NdArray, params: Tree<NdArray>, f: (rows: tf.Tensor) => Program<ParamEffect, tf.Tensor>): NdArray {
-  const n = x.shape[0] as number;
-  const event = x.shape.slice(1);
-  const size = sizeOf(event);
-  const parts: NdArray[] = [];
-  for (let from = 0; from < n; from += CHUNK) {
-    const to = Math.min(n, from + CHUNK);
-    const rows = ndarray(x.data.subarray(from * size, to * size), [to - from, ...event]);
-    parts.push(scope(() => fromTensor(interpret(f(rows.tensor()), { params: toTensors(params) }).result)));
-  }
-  const outEvent = parts[0]?.shape.slice(1) ?? [];
-  const out = new Float32Array(n * sizeOf(outEvent));
-  parts.forEach((part, i) => {
-    out.set(part.data, i * CHUNK * sizeOf(outEvent));
-  });
-  return ndarray(out, [n, ...outEvent]);
 }
 
 /** Parameters of q(z|x) for every row of `x`. */

@@ -1,0 +1,53 @@
+/** Every TypeScript block of the README type-checks and runs, and prints what the README says it prints. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { root, runNode, runTs } from "./support/run.ts";
+
+interface Block {
+  readonly code: string;
+  /** A following ```text block: the output, in which `…` stands for anything. */
+  readonly output: string | undefined;
+}
+
+const readme = readFileSync(join(root, "README.md"), "utf8");
+const blocks: Block[] = [...readme.matchAll(/^```ts\n([\s\S]*?)^```\n(?:\n?^```text\n([\s\S]*?)^```)?/gm)].map(
+  ([, code, output]) => ({ code: code as string, output }),
+);
+
+// Inside the tree, so that the package resolves itself by name as it does for examples.
+const folder = join(root, "tests", ".readme");
+const file = (i: number) => join(folder, `block-${i + 1}.ts`);
+
+beforeAll(() => {
+  mkdirSync(folder, { recursive: true });
+  blocks.forEach(({ code }, i) => {
+    writeFileSync(file(i), code);
+  });
+  const config = { extends: "../../tsconfig.json", include: ["*.ts"], compilerOptions: { noEmit: true } };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const quote = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+describe("README", () => {
+  it("has code, and all of it type-checks", async () => {
+    expect(blocks.length).toBeGreaterThan(0);
+    const { code, stdout } = await runNode([join(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
+    expect(stdout).toBe("");
+    expect(code).toBe(0);
+  });
+
+  it.each(blocks.map((block, i) => ({ ...block, i, title: block.code.split("\n")[0] })))(
+    "block $i runs: $title",
+    async ({ i, output }) => {
+      const { code, stdout, stderr } = await runTs(file(i));
+      expect(stderr).toBe("");
+      expect(code).toBe(0);
+      if (output !== undefined)
+        expect(stdout.trim()).toMatch(new RegExp(`^${quote(output.trim()).replace(/…/g, ".*?")}$`, "s"));
+    },
+  );
+});
