@@ -1,0 +1,53 @@
+/** Gradient clipping, on a flat buffer, with the check that nothing in it is NaN or infinite. */
+import { fail } from "../core/errors.ts";
+import type { Layout } from "./flat.ts";
+
+/** Limits on gradients. With both, values are clipped first. */
+export interface Clip {
+  /** Greatest Euclidean norm of all gradients together: longer ones are shortened, keeping their direction. */
+  readonly norm?: number;
+  /** Greatest absolute value of one entry. */
+  readonly value?: number;
+}
+
+/** @throws `argument` unless limits are positive. */
+export function checkClip(clip: Clip): Clip {
+  for (const [name, limit] of Object.entries(clip)) {
+    if (!(limit > 0)) fail("argument", `clip.${name} must be positive, got ${limit}`);
+  }
+  return clip;
+}
+
+/**
+ * Clips in place and returns the norm before clipping by norm.
+ *
+ * @throws `non-finite` naming the parameter with a gradient that is NaN or infinite; `hint` ends the message.
+ */
+export function clipGradients(grads: Float32Array, layout: Layout, { norm, value }: Clip, hint = ""): number {
+  let total = 0;
+  for (const { name, offset, size } of layout) {
+    let squares = 0;
+    for (let i = offset; i < offset + size; i++) {
+      let g = grads[i] as number;
+      if (value !== undefined && Math.abs(g) > value) {
+        g = Math.sign(g) * value;
+        // ±∞ is a fault, not a large number.
+        if (Number.isFinite(grads[i])) grads[i] = g;
+        else g = Number.NaN;
+      }
+      squares += g * g;
+    }
+    // Squares of float32 numbers cannot overflow a double, so this sum is finite exactly when every entry is.
+    if (!Number.isFinite(squares)) {
+      const entry = grads.subarray(offset, offset + size).find((g) => !Number.isFinite(g));
+      fail("non-finite", `the gradient of parameter "${name}" holds ${entry}${hint}`, { site: name });
+    }
+    total += squares;
+  }
+  const length = Math.sqrt(total);
+  if (norm !== undefined && length > norm) {
+    const factor = norm / length;
+    for (let i = 0; i < grads.length; i++) grads[i] = (grads[i] as number) * factor;
+  }
+  return length;
+}

@@ -1,0 +1,161 @@
+/** Optimisers as pure steps: (state, params, gradients) → (state, params), over trees that are flat buffers inside. */
+import { fail } from "../core/errors.ts";
+import type { ArrayTree } from "../core/tree.ts";
+import { flatten, type Layout, layoutOf, lengthOf, unflatten } from "./flat.ts";
+import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
+
+/** What an optimiser remembers: plain data, so that it can be stored and a run resumed bit for bit. */
+export interface OptimizerState {
+  /** Updates made so far. */
+  readonly step: number;
+  /** Buffers as long as all parameters together, by name: `m`, `v`. */
+  readonly slots: { readonly [name: string]: Float32Array };
+}
+
+/** An optimiser, as a value. It minimises. */
+export interface Optimizer {
+  readonly name: string;
+  init(params: ArrayTree): OptimizerState;
+  /**
+   * One update. Pure: its arguments are left alone.
+   *
+   * @throws `argument`, `shape` when the trees differ in names or shapes.
+   */
+  step(
+    state: OptimizerState,
+    params: ArrayTree,
+    grads: ArrayTree,
+  ): { readonly state: OptimizerState; readonly params: ArrayTree };
+  /** The same update in place, for a loop that owns its buffers: `params` and the slots of `state` are overwritten. */
+  update(state: OptimizerState, params: Float32Array, grads: Float32Array, layout: Layout): OptimizerState;
+}
+
+/** One update in place. `rate` is the learning rate, `step` counts from 0. */
+type Rule = (
+  slots: OptimizerState["slots"],
+  params: Float32Array,
+  grads: Float32Array,
+  step: number,
+  rate: number,
+  layout: Layout,
+) => void;
+
+function optimizer(name: string, slotNames: readonly string[], schedule: Schedule, rule: Rule): Optimizer {
+  const update: Optimizer["update"] = (state, params, grads, layout) => {
+    rule(state.slots, params, grads, state.step, schedule(state.step), layout);
+    return { step: state.step + 1, slots: state.slots };
+  };
+  return {
+    name,
+    update,
+    init(params) {
+      const n = lengthOf(layoutOf(params));
+      return { step: 0, slots: Object.fromEntries(slotNames.map((slot) => [slot, new Float32Array(n)])) };
+    },
+    step(state, params, grads) {
+      const layout = layoutOf(params);
+      const buffer = flatten(params, layout);
+      const next = update(copyState(state), buffer, flatten(grads, layout), layout);
+      return { state: next, params: unflatten(buffer, layout) };
+    },
+  };
+}
+
+/** A copy that shares no memory. */
+export const copyState = ({ step, slots }: OptimizerState): OptimizerState => ({
+  step,
+  slots: Object.fromEntries(Object.entries(slots).map(([name, slot]) => [name, slot.slice()])),
+});
+
+const inUnit = (what: string, x: number) =>
+  x >= 0 && x < 1 ? x : fail("argument", `${what} must lie in [0, 1), got ${x}`);
+
+/** Options of {@link adam}. */
+export interface AdamOptions {
+  /** Decay of the mean of gradients. Default .9. */
+  readonly beta1?: number;
+  /** Decay of the mean of squared gradients. Default .999. */
+  readonly beta2?: number;
+  /** Added to the root of the second moment. Default 1e-8. */
+  readonly epsilon?: number;
+}
+
+/** Options of {@link adamw}. */
+export interface AdamWOptions extends AdamOptions {
+  /** λ of the decoupled decay p ← p − rate·λ·p. Default .01. */
+  readonly weightDecay?: number;
+  /** Which parameters decay. Default: all. Biases and scales are often left out. */
+  readonly decays?: (name: string) => boolean;
+}
+
+function adamFamily(name: string, rate: Rate, options: AdamWOptions): Optimizer {
+  const { weightDecay = 0, epsilon = 1e-8, decays = () => true } = options;
+  const beta1 = inUnit(`${name}: beta1`, options.beta1 ?? 0.9);
+  const beta2 = inUnit(`${name}: beta2`, options.beta2 ?? 0.999);
+  if (!(weightDecay >= 0)) fail("argument", `${name}: weightDecay must be non-negative, got ${weightDecay}`);
+  if (!(epsilon > 0)) fail("argument", `${name}: epsilon must be positive, got ${epsilon}`);
+  return optimizer(name, ["m", "v"], toSchedule(rate), (slots, p, g, step, lr, layout) => {
+    const m = slots.m as Float32Array;
+    const v = slots.v as Float32Array;
+    const rate1 = lr / (1 - beta1 ** (step + 1));
+    const correction2 = 1 / (1 - beta2 ** (step + 1));
+    for (const segment of layout) {
+      const keep = 1 - (decays(segment.name) ? lr * weightDecay : 0);
+      const end = segment.offset + segment.size;
+      for (let i = segment.offset; i < end; i++) {
+        const gi = g[i] as number;
+        const mi = beta1 * (m[i] as number) + (1 - beta1) * gi;
+        const vi = beta2 * (v[i] as number) + (1 - beta2) * gi * gi;
+        m[i] = mi;
+        v[i] = vi;
+        p[i] = keep * (p[i] as number) - (rate1 * mi) / (Math.sqrt(vi * correction2) + epsilon);
+      }
+    }
+  });
+}
+
+/**
+ * Adam (Kingma & Ba 2015): p ← p − rate·m̂/(√v̂ + ε), with bias-corrected running means m̂ of g and v̂ of g².
+ *
+ * @throws `argument` for a negative rate or epsilon, or betas outside [0, 1).
+ */
+export const adam = (rate: Rate, options: AdamOptions = {}): Optimizer =>
+  adamFamily("adam", rate, { ...options, weightDecay: 0 });
+
+/**
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019): p ← p − rate·(m̂/(√v̂ + ε) + λp).
+ *
+ * @throws `argument` as {@link adam}, and for a negative decay.
+ */
+export const adamw = (rate: Rate, options: AdamWOptions = {}): Optimizer =>
+  adamFamily("adamw", rate, { weightDecay: 0.01, ...options });
+
+/** Options of {@link sgd}. */
+export interface SgdOptions {
+  /** Decay of the velocity. Default 0: plain gradient descent. */
+  readonly momentum?: number;
+  /** Looks ahead along the velocity (Nesterov). Default false. */
+  readonly nesterov?: boolean;
+}
+
+/**
+ * Stochastic gradient descent: u ← momentum·u + g, p ← p − rate·u; with `nesterov`, p ← p − rate·(g + momentum·u).
+ *
+ * @throws `argument` for a negative rate, or a momentum outside [0, 1).
+ */
+export function sgd(rate: Rate, options: SgdOptions = {}): Optimizer {
+  const momentum = inUnit("sgd: momentum", options.momentum ?? 0);
+  const { nesterov = false } = options;
+  return optimizer("sgd", momentum > 0 ? ["u"] : [], toSchedule(rate), ({ u }, p, g, _step, lr) => {
+    for (let i = 0; i < p.length; i++) {
+      const gi = g[i] as number;
+      let direction = gi;
+      if (u !== undefined) {
+        const ui = momentum * (u[i] as number) + gi;
+        u[i] = ui;
+        direction = nesterov ? gi + momentum * ui : ui;
+      }
+      p[i] = (p[i] as number) - lr * direction;
+    }
+  });
+}

@@ -1,0 +1,202 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { type NdArray, ndarray } from "../core/array.ts";
+import { TiltedError } from "../core/errors.ts";
+import { rootKey, threefry2x32 } from "../core/key.ts";
+import type { TensorTree } from "../core/tree.ts";
+import { useEngine } from "../engine/engine.ts";
+import { adam, sgd } from "./optimizers.ts";
+import { type StepContext, type TrainOptions, type TrainState, train } from "./train.ts";
+
+beforeAll(() => useEngine("wasm"));
+
+const at = (...values: number[]): NdArray => ndarray(Float32Array.from(values));
+const noise = ({ key }: StepContext) => threefry2x32(key, 0, 0)[0] / 2 ** 32 - 0.5;
+/** (w − 1)² + noise·w: a different gradient at every step. */
+const noisy = ({ w }: TensorTree, context: StepContext) =>
+  tf.sum(tf.add(tf.square(tf.sub(w as tf.Tensor, 1)), tf.mul(w as tf.Tensor, noise(context))));
+const base: TrainOptions = { loss: noisy, params: { w: at(3, -2) }, optimizer: adam(0.05), steps: 60, key: rootKey(1) };
+
+const failure = async (options: Partial<TrainOptions>) => {
+  const before = tf.memory().numTensors;
+  const error = await train({ ...base, ...options }).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(tf.memory().numTensors).toBe(before);
+  expect(error).toBeInstanceOf(TiltedError);
+  return error as TiltedError;
+};
+
+describe("train", () => {
+  it("minimises, leaves its arguments alone and no tensor behind", async () => {
+    const before = tf.memory().numTensors;
+    const params = { w: at(3, -2) };
+    const fit = await train({
+      ...base,
+      params,
+      loss: ({ w }) => tf.sum(tf.square(tf.sub(w as tf.Tensor, 1))),
+      steps: 800,
+    });
+    expect(tf.memory().numTensors).toBe(before);
+    expect([...params.w.data]).toEqual([3, -2]);
+    for (const w of fit.params.w?.data ?? []) expect(w).toBeCloseTo(1, 4);
+    expect(fit).toMatchObject({ steps: 800, epochs: 800, stopped: "finished", bestEpoch: 799 });
+    expect(fit.history.train[0]).toBeCloseTo(4 + 9, 5);
+  });
+
+  it("gives the same bits for the same key, and other bits for another", async () => {
+    const [a, b, c] = [await train(base), await train(base), await train({ ...base, key: rootKey(2) })];
+    expect(a).toEqual(b);
+    expect(a.params.w?.data).not.toEqual(c.params.w?.data);
+  });
+
+  it.each([6, 7, 25])("resumes bit for bit from step %i, also in the middle of an epoch", async (cut) => {
+    const options: TrainOptions = {
+      ...base,
+      stepsPerEpoch: 6,
+      carry: { count: at(0) },
+      loss: (params, context) => ({
+        loss: tf.add(noisy(params, context), context.carry.count?.data[0] as number),
+        carry: { count: at((context.carry.count?.data[0] as number) + 1) },
+      }),
+      validate: ({ w }, context) => tf.sum(tf.square(tf.add(w as tf.Tensor, noise(context)))),
+    };
+    const whole = await train(options);
+    const part = await train({ ...options, steps: cut });
+    // Through a clone, as a checkpoint on disk would be.
+    const { params, best, ...rest } = part.state;
+    const copy = (tree: TrainState["params"]) =>
+      Object.fromEntries(Object.entries(tree).map(([n, a]) => [n, ndarray(a.data.slice(), a.shape)]));
+    const stored: TrainState = { ...rest, params: copy(params), best: best && { ...best, params: copy(best.params) } };
+    const resumed = await train({ ...options, params: {}, from: stored });
+    expect(resumed.params.w?.data).toEqual(whole.params.w?.data);
+    expect(resumed.history).toEqual(whole.history);
+    expect(resumed.state.optimizer).toEqual(whole.state.optimizer);
+    expect(resumed.bestEpoch).toBe(whole.bestEpoch);
+  });
+
+  it("stops early and restores a true copy of the best parameters", async () => {
+    // Training pulls w to 1, validation is best at 2: it falls, then rises.
+    const seen: number[] = [];
+    const fit = await train({
+      params: { w: at(3) },
+      loss: ({ w }) => tf.sum(tf.square(tf.sub(w as tf.Tensor, 1))),
+      validate: ({ w }) => {
+        seen.push((w as tf.Tensor).dataSync()[0] as number);
+        return tf.sum(tf.square(tf.sub(w as tf.Tensor, 2)));
+      },
+      optimizer: sgd(0.02),
+      epochs: 100,
+      stepsPerEpoch: 2,
+      patience: 3,
+      key: rootKey(1),
+    });
+    const distances = seen.map((w) => Math.abs(w - 2));
+    const best = distances.indexOf(Math.min(...distances));
+    expect(fit.stopped).toBe("early");
+    expect(fit.bestEpoch).toBe(best);
+    expect(fit.epochs).toBe(best + 1 + 3);
+    expect(fit.steps).toBe(2 * fit.epochs);
+    expect(fit.params.w?.data[0]).toBe(seen[best]);
+    expect(fit.state.params.w?.data[0]).toBe(seen.at(-1));
+    expect(fit.params.w?.data.buffer).not.toBe(fit.state.params.w?.data.buffer);
+  });
+
+  it("averages the loss over epochs, and closes a last one that is cut short", async () => {
+    let n = 0;
+    const fit = await train({
+      ...base,
+      loss: ({ w }) => tf.add(tf.mul(0, tf.sum(w as tf.Tensor)), n++),
+      steps: 5,
+      stepsPerEpoch: 2,
+    });
+    expect(fit.history.train).toEqual([0.5, 2.5, 4]);
+    expect(fit.epochs).toBe(3);
+  });
+
+  it("does nothing in no steps", async () => {
+    const fit = await train({ ...base, steps: 0 });
+    expect(fit).toMatchObject({ steps: 0, epochs: 0, bestEpoch: -1, history: { train: [], validation: [] } });
+    expect([...(fit.params.w?.data ?? [])]).toEqual([3, -2]);
+  });
+
+  it("tells callbacks what happened, with a copy of the state", async () => {
+    const states: TrainState[] = [];
+    const ticks: number[] = [];
+    await train({
+      ...base,
+      steps: 4,
+      stepsPerEpoch: 2,
+      onEpoch: (info) => void states.push(info.state()),
+      tick: async ({ step, total, metrics }) => {
+        ticks.push(step / total);
+        expect(metrics.loss).toBeTypeOf("number");
+      },
+    });
+    expect(ticks).toEqual([0.25, 0.5, 0.75, 1]);
+    expect(states.map((s) => s.step)).toEqual([2, 4]);
+    expect(states[0]?.params.w?.data).not.toEqual(states[1]?.params.w?.data);
+  });
+
+  it("lets the event loop live", async () => {
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    const busy = ({ w }: TensorTree) => {
+      const end = performance.now() + 2;
+      while (performance.now() < end);
+      return tf.sum(w as tf.Tensor);
+    };
+    await train({ ...base, loss: busy, steps: 200 });
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(0);
+  });
+
+  it("stops when the tick throws, and leaves nothing behind", async () => {
+    const error = await failure({
+      tick: async ({ step }) => {
+        if (step === 3) throw new TiltedError("aborted", "stop");
+      },
+    });
+    expect(error.code).toBe("aborted");
+  });
+
+  it("names what is not finite", async () => {
+    const nan = await failure({ loss: ({ w }) => tf.mul(Number.NaN, tf.sum(w as tf.Tensor)) });
+    expect(nan).toMatchObject({ code: "non-finite" });
+    expect(nan.message).toContain("the loss is NaN at step 0");
+    // √w is finite at 0, its derivative is not.
+    const infinite = await failure({
+      params: { fine: at(1), w: at(0) },
+      loss: ({ w, fine }) => tf.add(tf.sum(tf.sqrt(w as tf.Tensor)), tf.sum(fine as tf.Tensor)),
+    });
+    expect(infinite).toMatchObject({ code: "non-finite", site: "w" });
+    expect((await failure({ validate: () => Number.NaN })).code).toBe("non-finite");
+  });
+
+  it("frees what a throw in the loss leaves open", async () => {
+    const error = await failure({
+      loss: ({ w }) => {
+        tf.exp(tf.mul(w as tf.Tensor, 2));
+        throw new TiltedError("support", "inside", { site: "z" });
+      },
+    });
+    expect(error).toMatchObject({ code: "support", site: "z" });
+  });
+
+  it("refuses options that contradict each other", async () => {
+    expect((await failure({ epochs: 3 })).message).toContain("either steps or epochs");
+    expect((await failure({ patience: 3 })).message).toContain("patience");
+    expect((await failure({ stepsPerEpoch: 0 })).code).toBe("argument");
+    expect((await failure({ steps: -1 })).code).toBe("argument");
+    expect((await failure({ clip: { norm: 0 } })).code).toBe("argument");
+    expect((await failure({ loss: ({ w }) => w as tf.Tensor })).code).toBe("shape");
+    expect((await failure({ loss: () => tf.scalar(1) })).code).toBe("not-differentiable");
+    expect((await failure({ params: { w: ndarray(new Int32Array(2)) } })).message).toContain("int32");
+  });
+
+  it("takes a zero gradient for a parameter that is not used", async () => {
+    const fit = await train({ ...base, params: { w: at(1, 1), unused: at(7) } });
+    expect(fit.params.unused?.data[0]).toBe(7);
+  });
+});

@@ -1,0 +1,277 @@
+/**
+ * The training loop: minimises a scalar in a tree of parameters. Every step is a pure function evaluated in one memory scope;
+ * what lives between steps is typed arrays, so a run can be stored, resumed bit for bit, aborted, and never leaks.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../core/errors.ts";
+import { fold, type Key } from "../core/key.ts";
+import { scope } from "../core/scope.ts";
+import type { ArrayTree, TensorTree } from "../core/tree.ts";
+import { type Clip, checkClip, clipGradients } from "./clip.ts";
+import { flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";
+import { valueAndGradient } from "./gradient.ts";
+import type { Problem } from "./infer.ts";
+import { copyState, type Optimizer, type OptimizerState } from "./optimizers.ts";
+
+/** What a loss is told beside the parameters. */
+export interface StepContext {
+  /** Fresh for every step; the same at every validation, so that epochs compare under the same noise. */
+  readonly key: Key;
+  /** Steps done before this one. */
+  readonly step: number;
+  /** Epochs done before this one. */
+  readonly epoch: number;
+  readonly stepInEpoch: number;
+  /** Small state that the loss carries from step to step (for instance a running baseline). */
+  readonly carry: ArrayTree;
+}
+
+/** A loss that also updates its carried state. */
+export interface LossWithCarry {
+  readonly loss: tf.Tensor;
+  readonly carry: ArrayTree;
+}
+
+/** Everything a run needs to go on: plain data. */
+export interface TrainState {
+  readonly step: number;
+  readonly params: ArrayTree;
+  readonly optimizer: OptimizerState;
+  readonly carry: ArrayTree;
+  readonly history: TrainingHistory;
+  /** Sum of the losses of the epoch under way. */
+  readonly epochLoss: number;
+  /** The best so far, when there is validation. */
+  readonly best: { readonly params: ArrayTree; readonly loss: number; readonly epoch: number } | undefined;
+}
+
+/** Losses by epoch. */
+export interface TrainingHistory {
+  /** Mean loss over the steps of each epoch. */
+  readonly train: readonly number[];
+  /** Validation loss after each epoch; empty without validation. */
+  readonly validation: readonly number[];
+}
+
+/** What happened in an epoch, for callbacks. */
+export interface EpochInfo {
+  /** The epoch just finished, counted from 0. */
+  readonly epoch: number;
+  /** Steps done so far. */
+  readonly step: number;
+  readonly train: number;
+  readonly validation: number | undefined;
+  /** A copy of everything, to be stored as a checkpoint. */
+  state(): TrainState;
+}
+
+/** Options of {@link train}. */
+export interface TrainOptions {
+  /** For messages. Default `train`. */
+  readonly name?: string;
+  /** The scalar to be minimised. It runs inside a scope and inside a gradient: synchronous, tensors in, a tensor out. */
+  readonly loss: (params: TensorTree, context: StepContext) => tf.Tensor | LossWithCarry;
+  /** Where the parameters start. They are copied. */
+  readonly params: ArrayTree;
+  readonly optimizer: Optimizer;
+  /** How long: give `steps` or `epochs`. */
+  readonly steps?: number;
+  readonly epochs?: number;
+  /** Steps between validations and entries of the history. Default 1. */
+  readonly stepsPerEpoch?: number;
+  /** The loss on held-out data, after every epoch, without gradients. The best parameters seen are the ones returned. */
+  readonly validate?: (params: TensorTree, context: StepContext) => number | tf.Tensor;
+  /** Stops after so many epochs in a row without a better validation loss. Default: never. */
+  readonly patience?: number;
+  readonly clip?: Clip;
+  readonly key: Key;
+  /** Called after every step, outside every scope. Default: only lets the event loop live. Inside a method: `problem.tick`. */
+  readonly tick?: Problem["tick"];
+  readonly onEpoch?: (info: EpochInfo) => void | Promise<void>;
+  /** First value of the carried state. */
+  readonly carry?: ArrayTree;
+  /** Goes on from a stored state instead of from `params`: the result is that of a run never interrupted, bit for bit. */
+  readonly from?: TrainState;
+}
+
+/** A finished run. */
+export interface Trained {
+  /** A copy: with validation those of the best epoch, otherwise the last. */
+  readonly params: { readonly [name: string]: ArrayTree[string] };
+  readonly history: TrainingHistory;
+  readonly steps: number;
+  readonly epochs: number;
+  /** `early`: patience ran out. */
+  readonly stopped: "finished" | "early";
+  /** Epoch, counted from 0, that `params` come from; −1 when no step was made. */
+  readonly bestEpoch: number;
+  /** To go on from here. */
+  readonly state: TrainState;
+}
+
+/**
+ * Minimises `loss`.
+ *
+ * @example
+ * const fit = await train({
+ *   params: { w: ndarray(new Float32Array(2)) },
+ *   loss: ({ w }, { key }) => tf.sum(tf.square(tf.sub(w, 1))),
+ *   optimizer: adam(1e-2), steps: 500, key: rootKey(1),
+ * });
+ * @throws `non-finite` when a loss or a gradient is NaN or infinite, naming the parameter; `not-differentiable` when the loss
+ *   depends on no parameter; `argument` on options that contradict each other.
+ */
+export async function train(options: TrainOptions): Promise<Trained> {
+  const {
+    optimizer,
+    loss,
+    validate,
+    key,
+    name = "train",
+    stepsPerEpoch = 1,
+    patience = Number.POSITIVE_INFINITY,
+  } = options;
+  const total = totalSteps(name, options.steps, options.epochs, stepsPerEpoch);
+  const clip = checkClip(options.clip ?? {});
+  const tick = options.tick ?? politeTick();
+  if (validate === undefined && options.patience !== undefined)
+    fail("argument", `${name}: patience needs validation data to be impatient about`);
+
+  const start = options.from;
+  const first = start?.params ?? options.params;
+  const layout = layoutOf(first);
+  const params = flatten(first, layout);
+  const grads = new Float32Array(lengthOf(layout));
+  const tree = views(params, layout);
+  let optimizerState = start === undefined ? optimizer.init(first) : copyState(start.optimizer);
+  let carry = start?.carry ?? options.carry ?? {};
+  let best = start?.best;
+  let epochLoss = start?.epochLoss ?? 0;
+  const history = { train: [...(start?.history.train ?? [])], validation: [...(start?.history.validation ?? [])] };
+  let step = start?.step ?? 0;
+
+  const tensors = (): TensorTree =>
+    // Without the defensive copy of NdArray.tensor(): this loop writes to the buffer only between scopes.
+    Object.fromEntries(Object.entries(tree).map(([n, a]) => [n, tf.tensor(a.data, [...a.shape], a.dtype)]));
+  const context = (purpose: Key): StepContext => {
+    const epoch = Math.floor(step / stepsPerEpoch);
+    return { key: purpose, step, epoch, stepInEpoch: step - epoch * stepsPerEpoch, carry };
+  };
+  const state = (): TrainState => ({
+    step,
+    params: unflatten(params, layout),
+    optimizer: copyState(optimizerState),
+    carry,
+    history: { train: [...history.train], validation: [...history.validation] },
+    epochLoss,
+    best,
+  });
+  const stale = () => (best === undefined ? 0 : history.train.length - 1 - best.epoch);
+
+  let resumable: TrainState | undefined;
+  let stopped: Trained["stopped"] = best !== undefined && stale() >= patience ? "early" : "finished";
+  while (step < total && stopped !== "early") {
+    const value = scope(() => {
+      const at = tensors();
+      const told = context(fold(fold(key, "step"), step));
+      let next = carry;
+      const evaluate = () => {
+        const out = loss(at, told);
+        if (out instanceof tf.Tensor) return out;
+        next = out.carry;
+        return out.loss;
+      };
+      const { value, grads: derivatives } = valueAndGradient(name, evaluate, at);
+      const read = value.dataSync()[0] as number;
+      if (!Number.isFinite(read)) diverged(name, read, step);
+      collect(derivatives, grads, layout);
+      carry = next;
+      return read;
+    });
+    clipGradients(grads, layout, clip, ` at step ${step} of ${name}; lower the learning rate or set clip`);
+    optimizerState = optimizer.update(optimizerState, params, grads, layout);
+    epochLoss += value;
+    step++;
+    const stepInEpoch = step % stepsPerEpoch;
+    const metrics: Record<string, number> = { loss: value };
+    // A last epoch that is cut short enters the history, but not the state from which a longer run goes on.
+    if (step === total && stepInEpoch !== 0) resumable = state();
+    if (stepInEpoch === 0 || step === total) {
+      history.train.push(epochLoss / (stepInEpoch === 0 ? stepsPerEpoch : stepInEpoch));
+      epochLoss = 0;
+      const epoch = history.train.length - 1;
+      if (validate !== undefined) {
+        const validation = scope(() => {
+          const out = validate(tensors(), { ...context(fold(key, "validate")), epoch });
+          return typeof out === "number" ? out : (out.dataSync()[0] as number);
+        });
+        if (Number.isNaN(validation)) fail("non-finite", `${name}: the validation loss is NaN after epoch ${epoch}`);
+        history.validation.push(validation);
+        metrics.validation = validation;
+        // A copy: parameters go on changing under the same buffer.
+        if (best === undefined || validation < best.loss)
+          best = { params: unflatten(params, layout), loss: validation, epoch };
+        if (stale() >= patience) stopped = "early";
+      }
+      await options.onEpoch?.({
+        epoch,
+        step,
+        train: history.train[epoch] as number,
+        validation: history.validation[epoch],
+        state,
+      });
+    }
+    await tick({ step, total, metrics });
+  }
+  return {
+    params: unflatten(best === undefined ? params : flatten(best.params, layout), layout),
+    history: { train: [...history.train], validation: [...history.validation] },
+    steps: step,
+    epochs: history.train.length,
+    stopped,
+    bestEpoch: best?.epoch ?? history.train.length - 1,
+    state: resumable ?? state(),
+  };
+}
+
+function totalSteps(name: string, steps: number | undefined, epochs: number | undefined, perEpoch: number): number {
+  if (!(Number.isInteger(perEpoch) && perEpoch >= 1))
+    fail("argument", `${name}: stepsPerEpoch must be a positive integer, got ${perEpoch}`);
+  if ((steps === undefined) === (epochs === undefined)) fail("argument", `${name}: give either steps or epochs`);
+  const total = steps ?? (epochs as number) * perEpoch;
+  if (!(Number.isInteger(total) && total >= 0))
+    fail("argument", `${name}: steps and epochs must be non-negative integers, got ${steps ?? epochs}`);
+  return total;
+}
+
+function diverged(name: string, loss: number, step: number): never {
+  return fail(
+    "non-finite",
+    `${name}: the loss is ${loss} at step ${step}; lower the learning rate, set clip, or check the initial parameters`,
+  );
+}
+
+/** Copies gradients into their places in the flat buffer; an absent one is zero. */
+function collect(
+  grads: { readonly [name: string]: tf.Tensor | undefined },
+  buffer: Float32Array,
+  layout: Layout,
+): void {
+  for (const { name, offset, size } of layout) {
+    const grad = grads[name];
+    if (grad === undefined) buffer.fill(0, offset, offset + size);
+    else buffer.set(grad.dataSync() as Float32Array, offset);
+  }
+}
+
+/** Longest time, in milliseconds, without a turn of the event loop. */
+const EVENT_LOOP_MS = 50;
+
+function politeTick(): Problem["tick"] {
+  let last = Date.now();
+  return async () => {
+    if (Date.now() - last <= EVENT_LOOP_MS) return;
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    last = Date.now();
+  };
+}
