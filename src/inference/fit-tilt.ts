@@ -9,7 +9,8 @@ import { permutation } from "../core/random/discrete.ts";
 import { scope } from "../core/scope.ts";
 import { sizeOf } from "../core/shape.ts";
 import { type TensorTree, type Tree, toArrays, toTensors } from "../core/tree.ts";
-import type { Effect } from "../effects/effects.ts";
+import type { ParamEffect, Program } from "../effects/effects.ts";
+import { handleEffects } from "../effects/handle.ts";
 import type { Energy } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
 import type { Sandwich } from "./bound.ts";
@@ -18,7 +19,7 @@ import { logZ } from "./log-z.ts";
 import { logistic, type TiltObjective } from "./objectives.ts";
 import { adam, type Optimizer } from "./optimizers.ts";
 import { probe } from "./structure.ts";
-import { type TrainingHistory, train } from "./train.ts";
+import { type Trained, type TrainingHistory, train } from "./train.ts";
 
 /** A finite set of data, each of which can be drawn afresh: for instance from its own posterior q(z|x). */
 export interface DrawableRows {
@@ -43,16 +44,27 @@ export interface FitTiltOptions {
   readonly holdout?: number;
   /** Steps between looks at the held-out loss. Default 25. */
   readonly every?: number;
-  /** Looks without improvement before it stops. Default 20. */
+  /** Looks without improvement before it stops. Default: never; the best look is restored all the same. */
   readonly patience?: number;
+  /**
+   * Cross-fitting: so many energies, each trained without one part of the rows and stopped by it; the fit is their mean. Every
+   * row trains, every row is held out once. Default 1: one energy and `holdout`.
+   */
+  readonly folds?: number;
 }
 
 /** A fitted energy. */
 export interface TiltFit {
+  /** The energy to tilt by: the given one, or with folds the mean of its copies. Takes its parameters from `params`. */
+  readonly energy: (value: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
   /** Unconstrained parameters of the energy, with those given to `infer`; pass them to `infer(pipe(base, tilt(...)), ...)`. */
   readonly params: Tree<NdArray>;
-  readonly history: TrainingHistory;
+  /** One for each fold. */
+  readonly histories: readonly TrainingHistory[];
+  /** Mean over folds of the best held-out loss; `undefined` when nothing was held out. */
+  readonly heldOutLoss: number | undefined;
   readonly objective: string;
+  /** Optimiser steps, over all folds. */
   readonly steps: number;
   /** log Z of the fitted tilt over the base, from fresh base draws. */
   readonly logZ: Sandwich<"log Z">;
@@ -93,84 +105,96 @@ const gatherRows = (data: NdArray): DrawableRows => {
  * @remarks Negatives are fresh draws of the base at every step. With held-out rows the best parameters seen are restored.
  * @example
  * const fit = await infer(prior, fitTilt("z", energy, latents), { seed: 1 });
- * const draws = await infer(pipe(prior, tilt("z", energy)), snis(10_000), { params: fit.params, seed: 2 });
+ * const draws = await infer(pipe(prior, tilt("z", fit.energy)), snis(10_000), { params: fit.params, seed: 2 });
  * @throws `missing-site` when the base has no such site; `argument` on options out of range; `non-finite` when training diverges.
  */
-export function fitTilt<E2 extends Effect>(
+export function fitTilt<E2 extends ParamEffect = never>(
   site: string,
   energy: Energy<E2>,
   target: NdArray | DrawableRows,
   options: FitTiltOptions = {},
 ): Method<TiltKind, undefined> {
-  const {
-    objective = logistic(),
-    optimizer = adam(1e-3),
-    steps = 2000,
-    holdout = 0.2,
-    every = 25,
-    patience = 20,
-  } = options;
+  const { objective = logistic(), optimizer = adam(1e-3), steps = 2000, every = 25, patience, folds = 1 } = options;
   const rows = "draw" in target ? target : gatherRows(target);
+  const { holdout = 0.2, negatives = 512 } = options;
   if (!(holdout >= 0 && holdout < 1)) fail("argument", `fitTilt: holdout must be in [0, 1), got ${holdout}`);
-  const held = Math.round(rows.count * holdout);
-  const kept = rows.count - held;
-  if (kept < 1) fail("argument", `fitTilt: ${rows.count} target rows leave none to train on`);
-  const batch = Math.min(options.batch ?? 128, kept);
-  const negatives = options.negatives ?? 512;
-
-  const energies = (z: tf.Tensor, params: TensorTree): tf.Tensor => {
-    const run = interpret(energyProgram(energy, z), { params });
-    return tf.reshape(run.result, [-1]);
-  };
+  if (!Number.isInteger(folds) || folds < 1 || folds > rows.count) {
+    fail("argument", `fitTilt: folds must be an integer between 1 and the ${rows.count} target rows, got ${folds}`);
+  }
+  if (rows.count - heldOut(rows.count, folds, holdout, 0).length < 1) {
+    fail("argument", `fitTilt: ${rows.count} target rows leave none to train on`);
+  }
 
   async function run(problem: Problem): Promise<TiltFit> {
     const baseDraws = drawsOf(problem, site);
     const order = permutation(fold(problem.key, "rows"), rows.count);
-    const [heldRows, trainRows] = [order.slice(0, held), order.slice(held)];
-    const initial = scope(() => {
-      const z = baseDraws(fold(problem.key, "probe"), 1);
-      const { params } = interpret(energyProgram(energy, z), {
-        key: fold(problem.key, "init"),
-        params: toTensors(problem.params),
+    const trained: Trained[] = [];
+    for (let k = 0; k < folds; k++) {
+      const key = fold(problem.key, k);
+      const held = heldOut(rows.count, folds, holdout, k);
+      const heldRows = Int32Array.from(held, (i) => order[i] as number);
+      const trainRows = order.filter((_, i) => i < (held[0] ?? 0) || i > (held[held.length - 1] ?? -1));
+      const batch = Math.min(options.batch ?? 128, trainRows.length);
+      const repeated = Int32Array.from(
+        { length: heldRows.length * HELD_OUT_REPEATS },
+        (_, i) => heldRows[i % heldRows.length] as number,
+      );
+      const network = folds === 1 ? energyProgram(energy) : copyOf(energy, k);
+      const energies = (z: tf.Tensor, params: TensorTree) => evaluate(network, z, params);
+      const initial = scope(() => {
+        const { params } = interpret(network(baseDraws(fold(key, "probe"), 1)), {
+          key: fold(key, "init"),
+          params: toTensors(problem.params),
+        });
+        return toArrays(Object.fromEntries([...params].map(([name, p]) => [name, p.unconstrained])));
       });
-      return toArrays(Object.fromEntries([...params].map(([name, p]) => [name, p.unconstrained])));
-    });
-    if (Object.keys(initial).length === 0) fail("argument", "fitTilt: the energy has no parameters to fit");
-    const repeated = Int32Array.from({ length: held * HELD_OUT_REPEATS }, (_, i) => heldRows[i % held] as number);
-    const trained = await train({
-      params: initial,
-      optimizer,
-      steps,
-      stepsPerEpoch: every,
-      patience,
-      key: fold(problem.key, "train"),
-      tick: problem.tick,
-      loss(params, { key, step }) {
-        const from = (step * batch) % kept;
-        const chosen = Int32Array.from({ length: batch }, (_, i) => trainRows[(from + i) % kept] as number);
-        return objective.loss(
-          { energy: energies(rows.draw(fold(key, "target"), chosen), params) },
-          { energy: energies(baseDraws(fold(key, "base"), negatives), params) },
-        );
-      },
-      ...(held > 0 && {
-        validate: (params: TensorTree) =>
-          objective.loss(
-            { energy: energies(rows.draw(fold(problem.key, "held-out"), repeated), params) },
-            { energy: energies(baseDraws(fold(problem.key, "held-out base"), EVALUATION_DRAWS), params) },
-          ),
-      }),
-    });
+      if (Object.keys(initial).length === 0) fail("argument", "fitTilt: the energy has no parameters to fit");
+      trained.push(
+        await train({
+          name: "fitTilt",
+          params: initial,
+          optimizer,
+          steps,
+          stepsPerEpoch: every,
+          key: fold(key, "train"),
+          tick: ({ step, metrics }) => problem.tick({ step: k * steps + step, total: folds * steps, metrics }),
+          loss(params, context) {
+            const from = (context.step * batch) % trainRows.length;
+            const chosen = Int32Array.from(
+              { length: batch },
+              (_, i) => trainRows[(from + i) % trainRows.length] as number,
+            );
+            return objective.loss(
+              { energy: energies(rows.draw(fold(context.key, "target"), chosen), params) },
+              { energy: energies(baseDraws(fold(context.key, "base"), negatives), params) },
+            );
+          },
+          ...(heldRows.length > 0 && {
+            validate: (params: TensorTree) =>
+              objective.loss(
+                { energy: energies(rows.draw(fold(key, "held-out"), repeated), params) },
+                { energy: energies(baseDraws(fold(key, "held-out base"), EVALUATION_DRAWS), params) },
+              ),
+            ...(patience !== undefined && { patience }),
+          }),
+        }),
+      );
+    }
+    const fitted = folds === 1 ? energyProgram(energy) : ensemble(energy, folds);
+    const params = Object.assign({}, ...trained.map((t) => t.params)) as Tree<NdArray>;
     const logWeights = scope(() =>
       tf
-        .neg(energies(baseDraws(fold(problem.key, "evaluate"), EVALUATION_DRAWS), toTensors(trained.params)))
+        .neg(evaluate(fitted, baseDraws(fold(problem.key, "evaluate"), EVALUATION_DRAWS), toTensors(params)))
         .dataSync(),
     );
+    const losses = trained.flatMap((t) => (t.history.validation.length > 0 ? [Math.min(...t.history.validation)] : []));
     return {
-      params: { ...problem.params, ...trained.params },
-      history: trained.history,
+      energy: fitted,
+      params: { ...problem.params, ...params },
+      histories: trained.map((t) => t.history),
+      heldOutLoss: losses.length === 0 ? undefined : losses.reduce((s, x) => s + x, 0) / losses.length,
       objective: objective.name,
-      steps: trained.steps,
+      steps: trained.reduce((s, t) => s + t.steps, 0),
       logZ: logZ(logWeights),
       essRatio: essRatio(logWeights),
     };
@@ -179,11 +203,46 @@ export function fitTilt<E2 extends Effect>(
   return { name: "fitTilt", run };
 }
 
-/** The energy as a program, whether it is one or a function. */
-function* energyProgram<E2 extends Effect>(energy: Energy<E2>, z: tf.Tensor) {
-  const e = energy(z);
-  return e instanceof tf.Tensor ? e : yield* e;
+/** Places, in the shuffled order of rows, that fold `k` holds out. */
+function heldOut(count: number, folds: number, holdout: number, k: number): number[] {
+  const [from, to] =
+    folds === 1
+      ? [0, Math.round(count * holdout)]
+      : [Math.round((k * count) / folds), Math.round(((k + 1) * count) / folds)];
+  return Array.from({ length: to - from }, (_, i) => from + i);
 }
+
+type EnergyProgram = (z: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
+
+/** Energies of a batch, flat. */
+const evaluate = (network: EnergyProgram, z: tf.Tensor, params: TensorTree): tf.Tensor =>
+  tf.reshape(interpret(network(z), { params }).result, [-1]);
+
+/** The energy as a program, whether it is one or a function. */
+const energyProgram = <E2 extends ParamEffect>(energy: Energy<E2>): EnergyProgram =>
+  function* (z) {
+    const e = energy(z);
+    return e instanceof tf.Tensor ? e : yield* e;
+  };
+
+/** A copy of the energy with parameters of its own. */
+const copyOf = <E2 extends ParamEffect>(energy: Energy<E2>, k: number): EnergyProgram =>
+  function* (z) {
+    return yield* handleEffects(energyProgram(energy)(z), function* (effect): Program<ParamEffect, unknown> {
+      return yield { ...effect, name: `fold-${k}/${effect.name}` };
+    });
+  };
+
+/** The mean of the copies. */
+const ensemble = <E2 extends ParamEffect>(energy: Energy<E2>, folds: number): EnergyProgram =>
+  function* (z) {
+    let total: tf.Tensor | undefined;
+    for (let k = 0; k < folds; k++) {
+      const e = yield* copyOf(energy, k)(z);
+      total = total === undefined ? e : tf.add(total, e);
+    }
+    return tf.div(total as tf.Tensor, folds);
+  };
 
 /** Draws of one site of the base, `[n, ...event]`: rows of a plate count as draws. */
 function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Tensor {
