@@ -11,7 +11,8 @@ interface EngineState {
   scopeStack: { track: tf.Tensor[] }[];
   gradientDepth: number;
   kernelDepth: number;
-  activeTape: { saved?: tf.Tensor[]; [key: string]: unknown }[] | null;
+  /** `undefined` before the first gradient, `null` after one. */
+  activeTape: { saved?: tf.Tensor[]; [key: string]: unknown }[] | null | undefined;
 }
 
 const engineState = (): EngineState => (tf.engine() as unknown as { state: EngineState }).state;
@@ -34,7 +35,7 @@ export function scope<T>(body: () => T): T {
     state.gradientDepth = gradientDepth;
     state.kernelDepth = kernelDepth;
     const tape = state.activeTape;
-    if (tape !== null) {
+    if (tape != null) {
       for (const node of tape.splice(gradientDepth === 0 ? 0 : tapeLength)) {
         for (const saved of node.saved ?? []) if (!saved.isDisposed) saved.dispose();
       }

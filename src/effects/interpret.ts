@@ -321,17 +321,24 @@ class Run {
     return this.#options;
   }
 
-  /** Aligns a given value: `[particles, ...plates, ...event]` gains the 1s that keep the particle axis left of all plates. */
+  /**
+   * Aligns a given value: `[particles, ...plates, ...event]` gains the 1s that keep the particle axis left of all plates, and one
+   * value for a whole plate is repeated over its rows. A value without particles stays without.
+   */
   #place(name: string, value: tf.Tensor, eventRank: number, { plates = [] }: Context): tf.Tensor {
     const target = this.#target(plates);
-    const batchRank = value.rank - eventRank;
-    const batch = value.shape.slice(0, Math.max(0, batchRank));
+    const batch = value.shape.slice(0, Math.max(0, value.rank - eventRank));
+    const event = value.shape.slice(batch.length);
     const missing = target.length - 1 - plates.length;
-    if (this.particles !== undefined && missing > 0 && batchRank === plates.length + 1 && batch[0] === this.particles) {
-      const [particles, ...rest] = value.shape as [number, ...number[]];
-      return tf.reshape(value, [particles, ...Array<number>(missing).fill(1), ...rest]);
+    if (
+      this.particles !== undefined &&
+      missing > 0 &&
+      batch.length === plates.length + 1 &&
+      batch[0] === this.particles
+    ) {
+      return tf.reshape(value, [this.particles, ...Array<number>(missing).fill(1), ...batch.slice(1), ...event]);
     }
-    const common = batchRank < 0 ? undefined : tryBroadcast(batch, target);
+    const common = value.rank < eventRank ? undefined : tryBroadcast(batch, target);
     if (common === undefined || !sameShape(common, target)) {
       fail(
         "shape",
@@ -339,7 +346,9 @@ class Run {
         { site: name },
       );
     }
-    return value;
+    const full = batch.length === target.length ? target : target.slice(target.length - plates.length);
+    if (this.particles !== undefined && batch.length === target.length) full[0] = batch[0] as number;
+    return sameShape(batch, full) || batch.length > full.length ? value : tf.broadcastTo(value, [...full, ...event]);
   }
 
   #checkSupport(name: string, dist: Distribution, value: tf.Tensor): void {

@@ -5,12 +5,12 @@ import { logZ } from "./log-z.ts";
 
 describe("logZ", () => {
   // N(0, 1) tilted by E = a x²/2 − b x: Z = (1 + a)^{−1/2} exp(b²/(2(1 + a))).
-  const [a, b] = [1, 0.5];
+  const [a, b] = [1, 2];
   const truth = -0.5 * Math.log(1 + a) + (b * b) / (2 * (1 + a));
   const draw = (seed: number, n: number) => normal(fold(rootKey("log-z"), seed), n).map((x) => b * x - (a * x * x) / 2);
 
   it("brackets the truth in expectation, on both sides, for few draws", () => {
-    const runs = Array.from({ length: 4000 }, (_, i) => logZ(draw(i, 64)));
+    const runs = Array.from({ length: 8000 }, (_, i) => logZ(draw(i, 64)));
     const mean = (side: "lower" | "upper") => runs.reduce((s, r) => s + r[side].value, 0) / runs.length;
     const sd = (side: "lower" | "upper") =>
       Math.sqrt(runs.reduce((s, r) => s + (r[side].value - mean(side)) ** 2, 0) / runs.length ** 2);
