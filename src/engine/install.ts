@@ -1,18 +1,50 @@
-/** Installs every repair of tfjs, once per process. Importing this file installs them too. */
+/** Installs every repair of tfjs. Importing this file installs them; so does the start of an engine. */
 import "@tensorflow/tfjs-backend-wasm";
+import * as tf from "@tensorflow/tfjs-core";
+import { GRADIENTS } from "./gradients/table.ts";
+import { CONVOLUTION_KERNELS, PADDED_KERNELS } from "./kernels/convolution.ts";
+import { castToBool, ELEMENTWISE_KERNELS } from "./kernels/elementwise.ts";
+import { FUSED_KERNELS } from "./kernels/fused.ts";
+import type { Wrapper } from "./kernels/heap.ts";
+import { REFUSED_KERNELS } from "./kernels/refused.ts";
+import { SUMS } from "./kernels/sums.ts";
+import { TAKE_KERNELS } from "./kernels/take.ts";
+import { replaceGradient, replaceKernel } from "./quiet.ts";
+import { repairTape } from "./tape.ts";
 
-/** The registries of tfjs hang on the global object, so the mark that they are repaired does too. */
-const INSTALLED = Symbol.for("tilted.engine.repairs");
+const KERNELS: readonly tf.KernelConfig[] = [
+  ...SUMS,
+  ...ELEMENTWISE_KERNELS,
+  ...TAKE_KERNELS,
+  ...CONVOLUTION_KERNELS,
+  ...FUSED_KERNELS,
+  ...REFUSED_KERNELS,
+];
+
+/** Kernels of ours that call tfjs's own; made once, so that no wrapper wraps a wrapper. */
+const wrappers = new Map<string, tf.KernelConfig>();
+
+function installWrapped({ kernelName, wrap }: Wrapper): void {
+  const current = tf.getKernel(kernelName, "wasm");
+  let ours = wrappers.get(kernelName);
+  if (ours === undefined) {
+    ours = wrap(current);
+    wrappers.set(kernelName, ours);
+  }
+  if (current !== ours) replaceKernel(ours);
+}
 
 /**
- * Repairs tfjs's kernels and gradients. Idempotent; cheap after the first call; independent of which engine is active.
+ * Repairs tfjs's kernels, gradients and tape. Idempotent: a repair that is in place stays, one that something else has
+ * overwritten meanwhile (an import of `@tensorflow/tfjs` registers its own gradients) is put back.
  *
  * @remarks The registries are global to the process, so other users of tfjs in it get the repairs as well.
  */
 export function installRepairs(): void {
-  const marks = globalThis as { [INSTALLED]?: true };
-  if (marks[INSTALLED]) return;
-  marks[INSTALLED] = true;
+  repairTape();
+  for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
+  for (const config of KERNELS) if (tf.getKernel(config.kernelName, "wasm") !== config) replaceKernel(config);
+  for (const wrapper of [castToBool, ...PADDED_KERNELS]) installWrapped(wrapper);
 }
 
 installRepairs();
