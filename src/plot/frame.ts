@@ -4,7 +4,7 @@
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
-import { escapeXml, showNumber, textWidth, wrapText } from "./text.ts";
+import { balanceText, escapeXml, showNumber, textWidth } from "./text.ts";
 import { FONT_FAMILY, INK, rampColour, SPACE, TEXT, WIDTH } from "./theme.ts";
 
 /** A picture: a self-contained SVG and its natural size in pixels. */
@@ -179,7 +179,7 @@ export function frame(text: FigureText, panels: readonly Panel[], parts: FramePa
   let body = "";
   const addText = (value: string | undefined, size: number, colour: string, weight: number, after: number) => {
     if (value === undefined || value === "") return;
-    const lines = wrapText(value, size, inner * SLACK, weight > 500);
+    const lines = balanceText(value, size, inner * SLACK, weight > 500);
     body += textLines(lines, left, y, size, colour, weight);
     y += lines.length * size * SPACE.line + after;
   };
@@ -194,7 +194,7 @@ export function frame(text: FigureText, panels: readonly Panel[], parts: FramePa
   if (parts.ramp !== undefined) addPiece(rampRow(parts.ramp, left, y + 3));
   if (parts.legend?.length || parts.ramp !== undefined) y += 8;
   const headings = panels.map((p) =>
-    p.title === undefined ? [] : wrapText(p.title, TEXT.panel, p.width * SLACK, true),
+    p.title === undefined ? [] : balanceText(p.title, TEXT.panel, p.width * SLACK, true),
   );
   const headingLines = Math.max(0, ...headings.map((lines) => lines.length));
   const top = y + (headingLines === 0 ? 0 : headingLines * TEXT.panel * SPACE.line + 4);

@@ -39,6 +39,18 @@ export function wrapText(text: string, size: number, width: number, bold = false
   return lines;
 }
 
+/** As {@link wrapText}, with lines of about the same length: no last word alone. */
+export function balanceText(text: string, size: number, width: number, bold = false): string[] {
+  const lines = wrapText(text, size, width, bold);
+  let best = lines;
+  for (let part = 0.95; part >= 0.5; part -= 0.05) {
+    const narrower = wrapText(text, size, width * part, bold);
+    if (narrower.length > lines.length) break;
+    best = narrower;
+  }
+  return best;
+}
+
 /** Significant digits of a number in a figure or table. */
 const DIGITS = 3;
 
