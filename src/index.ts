@@ -50,7 +50,7 @@ export type {
   PlatesOf,
   ResultOf,
 } from "./effects/sites.ts";
-export { logDensity, type Trace, trace } from "./effects/trace.ts";
+export { logDensities, logDensity, type Trace, trace } from "./effects/trace.ts";
 export { type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
 export { type DrawableRows, type FitTiltOptions, fitTilt, type TiltFit } from "./inference/fit-tilt.ts";

@@ -47,3 +47,7 @@ export function commonPlates(sites: readonly SiteRecord[]): readonly Frame[] {
 
 /** log p of all sites of a run: shape `[particles]`, or a scalar. */
 export const logJoint = (run: Execution): tf.Tensor => sumSites(run, scored(run));
+
+/** Greatest nesting of plates over the sites of a run. */
+export const plateDepth = (run: Execution): number =>
+  Math.max(0, ...[...run.sites.values()].map((site) => site.plates.length));

@@ -5,6 +5,7 @@ import { fail } from "../core/errors.ts";
 import { fold, type Key, rootKey, type Seed } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { Tree } from "../core/tree.ts";
+import { plateDepth } from "./density.ts";
 import type { Effect, Model } from "./effects.ts";
 import { replay, uncondition } from "./handlers.ts";
 import { type Execution, interpret, type SiteRecord } from "./interpret.ts";
@@ -26,10 +27,6 @@ export interface PredictiveOptions<Args extends readonly unknown[], E extends Ef
 export type Predictions<E extends Effect> = {
   readonly [N in LatentsOf<E> | ObservedOf<E> | DeterministicsOf<E>]: NdArray;
 };
-
-/** Greatest nesting of plates over the sites of a run. */
-export const plateDepth = (run: Execution): number =>
-  Math.max(0, ...[...run.sites.values()].map((site) => site.plates.length));
 
 /** A site's value without the 1s that stand between particles and plates: `[particles, ...plates, ...event]`. */
 export function exportSite(run: Execution, site: SiteRecord): NdArray {

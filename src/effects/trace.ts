@@ -1,13 +1,14 @@
 /** Traces: what one run of a model chose, as typed arrays that need no care. */
-import type { ArrayLike, NdArray } from "../core/array.ts";
-import { fromTensor } from "../core/array.ts";
+import { type ArrayLike, fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
 import { type Key, rootKey, type Seed } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
-import type { Tree } from "../core/tree.ts";
-import { logJoint } from "./density.ts";
+import { sizeOf } from "../core/shape.ts";
+import { mapTree, type Tree, toTensors } from "../core/tree.ts";
+import { logJoint, plateDepth } from "./density.ts";
 import type { Effect, Model } from "./effects.ts";
 import { substitute } from "./handlers.ts";
-import { type Execution, interpret, type SiteRecord } from "./interpret.ts";
+import { type Execution, type InterpretOptions, interpret, type SiteRecord } from "./interpret.ts";
 import type { DeterministicsOf, KnownSites, LatentsOf, ObservedOf, ParamsOf } from "./sites.ts";
 
 /** One run of a model. */
@@ -34,10 +35,15 @@ export interface RunOptions<Args extends readonly unknown[]> {
   readonly args?: Args;
   /** Where unseeded sites draw from. */
   readonly seed?: Seed | Key;
+  /** Unconstrained values of parameters, as a fit's `params`; absent ones take their initial values. */
+  readonly params?: Tree<NdArray>;
 }
 
-const toKey = (seed: Seed | Key | undefined): { key?: Key } =>
-  seed === undefined ? {} : { key: typeof seed === "object" ? seed : rootKey(seed) };
+/** The interpreter's options. Call it inside `scope`: parameters become tensors. */
+const toOptions = <Args extends readonly unknown[]>({ seed, params }: RunOptions<Args>): InterpretOptions => ({
+  ...(seed !== undefined && { key: typeof seed === "object" ? seed : rootKey(seed) }),
+  ...(params !== undefined && { params: toTensors(params) }),
+});
 
 const pick = (run: Execution, kind: SiteRecord["kind"]): Tree<NdArray> =>
   Object.fromEntries(
@@ -56,7 +62,7 @@ export function trace<Args extends readonly unknown[], E extends Effect, A>(
   options: RunOptions<Args> = {},
 ): Trace<E, A> {
   return scope(() => {
-    const run = interpret(model(...((options.args ?? []) as unknown as Args)), toKey(options.seed));
+    const run = interpret(model(...((options.args ?? []) as unknown as Args)), toOptions(options));
     const records = [...run.sites.values()];
     const traced: Trace = {
       latents: pick(run, "sample"),
@@ -84,8 +90,42 @@ export type LatentValues<E extends Effect> = { readonly [N in LatentsOf<E>]: Arr
 export function logDensity<Args extends readonly unknown[], E extends Effect, A>(
   model: Model<Args, E, A>,
   values: LatentValues<E> & { readonly [N in ParamsOf<E>]?: ArrayLike },
-  options: { readonly args?: Args } = {},
+  options: Omit<RunOptions<Args>, "seed"> = {},
 ): number {
-  const fixed = substitute(values as Tree<ArrayLike>)(model as Model<Args, E, A> & KnownSites<string, string, "">);
-  return trace(fixed, options).logDensity;
+  return trace(withValues(model, values), options).logDensity;
+}
+
+const withValues = <Args extends readonly unknown[], E extends Effect, A>(
+  model: Model<Args, E, A>,
+  values: unknown,
+): Model<Args, E, A> =>
+  substitute(values as Tree<ArrayLike>)(model as Model<Args, E, A> & KnownSites<string, string, "">);
+
+/**
+ * log p(latents = values[i], data) for each of n draws, in one run: shape `[n]`, in nats.
+ *
+ * @param draws - Values of every latent site, `[n, ...plates, ...event]`, as a result's `sites`.
+ * @throws As {@link logDensity}; `argument` when the sites do not have equally many draws.
+ */
+export function logDensities<Args extends readonly unknown[], E extends Effect, A>(
+  model: Model<Args, E, A>,
+  draws: { readonly [N in LatentsOf<E>]: NdArray },
+  options: Omit<RunOptions<Args>, "seed"> = {},
+): NdArray {
+  const given = Object.values(draws as Tree<NdArray>);
+  const particles = given[0]?.shape[0];
+  if (particles === undefined || given.some((v) => v.shape[0] !== particles)) {
+    fail("argument", "logDensities: every latent site needs the same number of draws, on the first axis");
+  }
+  const args = (options.args ?? []) as unknown as Args;
+  return scope(() => {
+    const given = toOptions(options);
+    // One run on the first draw learns how deep plates nest.
+    const first = mapTree(draws as Tree<NdArray>, (v) => {
+      const size = sizeOf(v.shape.slice(1));
+      return ndarray(v.data.subarray(0, size), v.shape.slice(1));
+    });
+    const depth = plateDepth(interpret(withValues(model, first)(...args), given));
+    return fromTensor(logJoint(interpret(withValues(model, draws)(...args), { ...given, particles, depth })));
+  });
 }

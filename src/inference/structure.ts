@@ -5,10 +5,10 @@ import { scope } from "../core/scope.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import { type Tree, toTensors } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
-import { commonPlates, scored } from "../effects/density.ts";
+import { commonPlates, plateDepth, scored } from "../effects/density.ts";
 import type { Frame } from "../effects/effects.ts";
 import { interpret, type SiteRecord } from "../effects/interpret.ts";
-import { plateDepth } from "../effects/predictive.ts";
+
 import type { Problem } from "./infer.ts";
 
 /** A site, without its tensors. */

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import { pipe } from "fp-ts/function";
 import { beforeAll, describe, expect, it } from "vitest";
+import { type NdArray, ndarray } from "../../src/core/array.ts";
 import { exponential, normal } from "../../src/dist/index.ts";
 import { deterministic, type Effect, factor, type Model, model, observe, sample } from "../../src/effects/effects.ts";
 import {
@@ -20,7 +21,7 @@ import {
 } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import { predictive } from "../../src/effects/predictive.ts";
-import { logDensity, trace } from "../../src/effects/trace.ts";
+import { logDensities, logDensity, trace } from "../../src/effects/trace.ts";
 import { useEngine } from "../../src/engine/engine.ts";
 
 beforeAll(async () => {
@@ -247,5 +248,23 @@ describe("laws of handlers", () => {
     expect(closed).toBe(true);
     expect(tf.memory().numTensors).toBe(before);
     expect(run(example, 1, 5)).toEqual(run(example, 1, 5));
+  });
+});
+
+describe("logDensities", () => {
+  it("is logDensity of every draw, plates and all", () => {
+    const draws = predictive(example, { args: [0.2], seed: 5, draws: 7 });
+    const many = logDensities(example, { mu: draws.mu, s: draws.s, z: draws.z }, { args: [0.2] });
+    const row = (a: NdArray, i: number) =>
+      ndarray(a.data.slice(i * (a.data.length / 7), (i + 1) * (a.data.length / 7)), a.shape.slice(1));
+    for (let i = 0; i < 7; i++) {
+      const one = logDensity(
+        example,
+        { mu: row(draws.mu, i), s: row(draws.s, i), z: row(draws.z, i) },
+        { args: [0.2] },
+      );
+      expect(many.data[i]).toBeCloseTo(one, 3);
+    }
+    expect(many.shape).toEqual([7]);
   });
 });
