@@ -47,6 +47,17 @@ interface PoolAttrs {
   dimRoundingMode?: "floor" | "round" | "ceil";
 }
 
+/** The adjoint of an average pool: each window hands its share back, as a depthwise convolution with ones does. */
+function avgPoolToInput(dy: tf.Tensor, x: tf.Tensor, attrs: PoolAttrs): tf.Tensor {
+  const [height, width] = pair(attrs.filterSize);
+  const channels = x.shape[3] as number;
+  const inside = tf.addN(poolWindows(tf.ones([1, ...x.shape.slice(1)]), 0, attrs));
+  const { strides, pad, dimRoundingMode } = attrs;
+  const ones = tf.ones([height, width, channels, 1]);
+  const conv = { strides, pad, dimRoundingMode, dilations: [1, 1], dataFormat: "NHWC", inputShape: x.shape };
+  return depthwise("BackpropInput", { dy: tf.div(dy, inside), filter: ones }, conv);
+}
+
 export const CONVOLUTION: readonly tf.GradConfig[] = [
   gradient<"x" | "filter", ConvAttrs>("Conv2D", ["x", "filter"], (dy, { x, filter }, attrs) => {
     const gaps = pair(attrs.dilations);
@@ -81,11 +92,8 @@ export const CONVOLUTION: readonly tf.GradConfig[] = [
     x: () => depthwise("BackpropInput", { dy, filter: ddw }, { ...attrs, inputShape: x.shape }),
     dy: () => depthwise("", { x, filter: ddw }, attrs),
   })),
-  gradient("AvgPool", ["x"], (dy, { x }, attrs) => ({ x: () => kernel("AvgPoolGrad", { dy, input: x }, attrs) })),
-  gradient("AvgPoolGrad", ["input"], (ddx, { input }, attrs) => ({
-    dy: () => kernel("AvgPool", { x: ddx }, attrs),
-    input: () => tf.zeros(input.shape),
-  })),
+  // tfjs divides by the size of the window also at the edge, where its value divides by what lies inside the image.
+  gradient<"x", PoolAttrs>("AvgPool", ["x"], (dy, { x }, attrs) => ({ x: () => avgPoolToInput(dy, x, attrs) })),
   gradient("MaxPool", ["x", "y"], (dy, { x, y }, attrs) => ({
     x: () => kernel("MaxPoolGrad", { dy, input: x, output: y }, attrs),
   })),
@@ -108,6 +116,7 @@ export const CONVOLUTION: readonly tf.GradConfig[] = [
   ...["Conv3D", "Conv3DBackpropInputV2", "Conv3DBackpropFilterV2"].map((name) =>
     refuseGradient(name, "tfjs computes it wrongly; fold one axis into the batch and use conv2d"),
   ),
+  refuseGradient("AvgPoolGrad", "use the gradient of avgPool, which does not need it"),
   ...["AvgPool3D", "AvgPool3DGrad", "MaxPool3D", "MaxPool3DGrad"].map((name) =>
     refuseGradient(name, "pool two axes with avgPool or maxPool, then the third"),
   ),

@@ -1,5 +1,6 @@
 /** Gradients of operations that move elements without changing them: each is the adjoint map. */
 import * as tf from "@tensorflow/tfjs-core";
+import { stridedRegion } from "../kernels/take.ts";
 import { axesOf, gradient, kernel } from "./define.ts";
 import { adjointTake, range } from "./take.ts";
 
@@ -17,17 +18,6 @@ function mirrored(i: number, size: number, symmetric: boolean): number {
   return i >= size ? 2 * size - 2 + edge - i : i;
 }
 
-interface StridedSliceAttrs {
-  begin: number[];
-  end: number[];
-  strides: number[];
-  beginMask: number;
-  endMask: number;
-  ellipsisMask: number;
-  newAxisMask: number;
-  shrinkAxisMask: number;
-}
-
 export const SHAPE: readonly tf.GradConfig[] = [
   gradient("Reshape", ["x"], (dy, { x }) => ({ x: () => tf.reshape(dy, x.shape) })),
   gradient("ExpandDims", ["input"], (dy, { input }) => ({ input: () => tf.reshape(dy, input.shape) })),
@@ -36,14 +26,10 @@ export const SHAPE: readonly tf.GradConfig[] = [
   })),
   gradient<"x", { reps: number[] }>("Tile", ["x"], (dy, { x }, { reps }) => ({
     x: () => {
-      const repeated = x.shape.flatMap((size, i) => [reps[i] as number, size]);
-      return tf.reshape(
-        tf.sum(
-          tf.reshape(dy, repeated),
-          range(x.rank).map((i) => 2 * i),
-        ),
-        x.shape,
-      );
+      // Only the repeated axes are split: the engine's kernels end at rank six.
+      const split = x.shape.flatMap((size, i) => (reps[i] === 1 ? [size] : [reps[i] as number, size]));
+      const axes = x.shape.flatMap((_, i) => (reps[i] === 1 ? [] : [i + range(i).filter((j) => reps[j] !== 1).length]));
+      return tf.reshape(axes.length > 0 ? tf.sum(tf.reshape(dy, split), axes) : dy, x.shape);
     },
   })),
   gradient<"x", object>("BroadcastTo", ["x"], (dy, { x }) => ({
@@ -99,27 +85,12 @@ export const SHAPE: readonly tf.GradConfig[] = [
       );
     },
   })),
-  gradient<"x", StridedSliceAttrs>("StridedSlice", ["x"], (dy, { x }, a) => ({
+  gradient<"x", Parameters<typeof stridedRegion>[1]>("StridedSlice", ["x"], (dy, { x }, attrs) => ({
     x: () => {
-      const info = tf.slice_util.sliceInfo(
-        x.shape,
-        a.begin,
-        a.end,
-        a.strides,
-        a.beginMask,
-        a.endMask,
-        a.ellipsisMask,
-        a.newAxisMask,
-        a.shrinkAxisMask,
-      );
-      const begin = info.begin as number[];
-      const strides = info.strides as number[];
-      const sizes = x.shape.map((_, i) =>
-        Math.max(0, Math.ceil(((info.end as number[])[i]! - begin[i]!) / strides[i]!)),
-      );
-      let dx = tf.reshape(dy, sizes);
+      const { begin, strides, counts } = stridedRegion(x.shape, attrs);
+      let dx = tf.reshape(dy, counts);
       x.shape.forEach((size, axis) => {
-        const taken = range(sizes[axis] as number).map((i) => begin[axis]! + i * strides[axis]!);
+        const taken = range(counts[axis] as number).map((i) => (begin[axis] as number) + i * (strides[axis] as number));
         dx = adjointTake(dx, taken, size, axis);
       });
       return dx;

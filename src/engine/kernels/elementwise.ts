@@ -1,6 +1,6 @@
 /** Elementwise kernels in which a NaN must stay a NaN, and others that tfjs's wasm backend gets wrong for some elements. */
 import * as tf from "@tensorflow/tfjs-core";
-import { composedKernel, heapKernel, type Inputs, type Values, wrappedKernel } from "./heap.ts";
+import { composedKernel, heapKernel, type Inputs, type Values, type Wrapper, wrappedKernel } from "./heap.ts";
 
 /** out = f(a, b) with broadcasting. */
 function broadcastInto(
@@ -62,6 +62,17 @@ const binary = (name: string, f: (a: number, b: number) => number): tf.KernelCon
     return out;
   });
 
+/** XNNPACK's binary kernels have this many axes; beyond, tfjs prints a line and returns uninitialised memory. */
+const MAX_RANK = 6;
+
+const highRank = (name: string, f: (a: number, b: number) => number): Wrapper => {
+  const ours = binary(name, f);
+  return wrappedKernel(name, (original, args) => {
+    const { a, b } = args.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
+    return (Math.max(a.shape.length, b.shape.length) > MAX_RANK ? ours.kernelFunc : original)(args);
+  });
+};
+
 const unary = <A>(name: string, f: (x: number, attrs: A) => number): tf.KernelConfig =>
   heapKernel<A>(name, (backend, inputs: Inputs, attrs) => {
     const x = inputs.x as tf.TensorInfo;
@@ -72,7 +83,11 @@ const unary = <A>(name: string, f: (x: number, attrs: A) => number): tf.KernelCo
     return out;
   });
 
-const clamp = (x: number, low: number, high: number): number => (x < low ? low : x > high ? high : x);
+/** A NaN is neither below nor above, and so stays. */
+function clamp(x: number, low: number, high: number): number {
+  if (x < low) return low;
+  return Math.min(x, high);
+}
 
 export const ELEMENTWISE_KERNELS: readonly tf.KernelConfig[] = [
   // max(1, NaN) is 1 in tfjs on wasm: a NaN would vanish.
@@ -98,3 +113,12 @@ export const castToBool = wrappedKernel("Cast", (original, args) => {
   if (dtype === "bool" && x.dtype === "float32") return tf.notEqual(x, tf.scalar(0));
   return original(args);
 });
+
+/** Arithmetic of tensors with more than six axes. */
+export const HIGH_RANK: readonly Wrapper[] = [
+  highRank("Add", (a, b) => a + b),
+  highRank("Sub", (a, b) => a - b),
+  highRank("Multiply", (a, b) => a * b),
+  highRank("RealDiv", (a, b) => a / b),
+  highRank("SquaredDifference", (a, b) => (a - b) ** 2),
+];

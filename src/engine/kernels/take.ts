@@ -1,7 +1,41 @@
-/** Reading and adding at indices: tfjs's wasm backend lacks the sum over segments and misreads batched indices. */
+/**
+ * Reading and adding at indices: tfjs's wasm backend lacks the sum over segments, and misreads batched indices and strided
+ * slices that drop an axis.
+ */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { heapKernel } from "./heap.ts";
+
+interface StridedSliceAttrs {
+  readonly begin: number[];
+  readonly end: number[];
+  readonly strides: number[];
+  readonly beginMask: number;
+  readonly endMask: number;
+  readonly ellipsisMask: number;
+  readonly newAxisMask: number;
+  readonly shrinkAxisMask: number;
+}
+
+/** A slice with strides: where it begins and steps on every axis of the input, how often, and the shape of the result. */
+export function stridedRegion(shape: readonly number[], a: StridedSliceAttrs) {
+  const info = tf.slice_util.sliceInfo(
+    [...shape],
+    a.begin,
+    a.end,
+    a.strides,
+    a.beginMask,
+    a.endMask,
+    a.ellipsisMask,
+    a.newAxisMask,
+    a.shrinkAxisMask,
+  );
+  const { begin, end, strides } = info as unknown as { begin: number[]; end: number[]; strides: number[] };
+  const counts = shape.map((_, i) =>
+    Math.max(0, Math.ceil(((end[i] as number) - (begin[i] as number)) / (strides[i] as number))),
+  );
+  return { begin, strides, counts, shape: info.finalShape };
+}
 
 export const TAKE_KERNELS: readonly tf.KernelConfig[] = [
   heapKernel<{ axis: number; batchDims: number }>("GatherV2", (backend, inputs, attrs) => {
@@ -29,6 +63,27 @@ export const TAKE_KERNELS: readonly tf.KernelConfig[] = [
         }
       }
     }
+    return out;
+  }),
+  heapKernel<StridedSliceAttrs>("StridedSlice", (backend, inputs, attrs) => {
+    const x = inputs.x as tf.TensorInfo;
+    const region = stridedRegion(x.shape, attrs);
+    const out = backend.makeOutput(region.shape, x.dtype);
+    const from = backend.typedArrayFromHeap(x);
+    const to = backend.typedArrayFromHeap(out);
+    const rank = x.shape.length;
+    let o = 0;
+    const copy = (axis: number, offset: number): void => {
+      if (axis === rank) {
+        to[o++] = from[offset] as number;
+        return;
+      }
+      const base = offset * (x.shape[axis] as number) + (region.begin[axis] as number);
+      const [count, stride] = [region.counts[axis] as number, region.strides[axis] as number];
+      if (axis === rank - 1) for (let i = 0; i < count; i++) to[o++] = from[base + i * stride] as number;
+      else for (let i = 0; i < count; i++) copy(axis + 1, base + i * stride);
+    };
+    copy(0, 0);
     return out;
   }),
   heapKernel<{ numSegments: number }>("UnsortedSegmentSum", (backend, inputs, { numSegments }) => {
