@@ -221,7 +221,8 @@ export async function train(options: TrainOptions): Promise<Trained> {
         state,
       });
     }
-    await tick({ step, total, metrics });
+    // An early stop is the end, and a progress bar should show it.
+    await tick({ step, total: stopped === "early" ? step : total, metrics });
   }
   return {
     params: unflatten(best === undefined ? params : flatten(best.params, layout), layout),

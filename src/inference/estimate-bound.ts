@@ -1,0 +1,119 @@
+/** The value of a variational bound over all data, with its standard error: no gradients, in chunks, summed in double precision. */
+import { fail } from "../core/errors.ts";
+import { fold, type Key } from "../core/key.ts";
+import { scope } from "../core/scope.ts";
+import type { TensorTree } from "../core/tree.ts";
+import type { Frame } from "../effects/effects.ts";
+import { type Bound, evidenceLabel } from "./bound.ts";
+import { weigh } from "./log-weights.ts";
+import { allRows, type Subsample } from "./minibatch.ts";
+import { dataRows, type Pair } from "./pair.ts";
+
+/** How to estimate. */
+export interface EstimateOptions {
+  readonly key: Key;
+  readonly params: TensorTree;
+  /** K: particles inside one bound. */
+  readonly k: number;
+  /** Independent bounds per row; at least 2 for a standard error. Default: enough for 1000 over all rows, at least 4. */
+  readonly draws?: number;
+  /** Uses closed KLs where there are any; for K = 1 only. */
+  readonly closed: boolean;
+}
+
+/** Draws × rows that make a standard error of a few percent of itself. */
+const TOTAL_DRAWS = 1000;
+const MIN_DRAWS = 4;
+/** Particles × rows in one run: what the memory of the widest layer is proportional to. */
+const CHUNK = 8192;
+
+export const defaultDraws = (pair: Pair): number => Math.max(MIN_DRAWS, Math.ceil(TOTAL_DRAWS / dataRows(pair)));
+
+/**
+ * Estimates Σ_rows E log (1/K) Σ_k w_k over all rows of all plates, also of those that the programs subsample.
+ *
+ * @returns A lower bound in nats, with the Monte Carlo standard error over draws. Rows are data, not chance: their spread does
+ *   not enter. With one draw the standard error is NaN.
+ * @remarks Plates for which the program fixes `indices` itself are taken as they are.
+ */
+export function estimateBound(pair: Pair, options: EstimateOptions): Bound {
+  const { key, params, k, closed } = options;
+  const draws = options.draws ?? defaultDraws(pair);
+  if (!(Number.isInteger(draws) && draws >= 1)) fail("argument", `draws must be a positive integer, got ${draws}`);
+  let value = 0;
+  let variance = 0;
+  for (const chunk of rowChunks(pair, key)) {
+    const { rows, scale } = chunk;
+    const logWeights = drawWeights(pair, chunk, { params, closed }, k * draws);
+    for (let r = 0; r < rows; r++) {
+      const bounds = Array.from({ length: draws }, (_, d) => logMeanExp(logWeights, d * k, k, rows, r));
+      const mean = bounds.reduce((s, x) => s + x, 0) / draws;
+      value += scale * mean;
+      variance += (scale ** 2 * bounds.reduce((s, x) => s + (x - mean) ** 2, 0)) / (draws - 1) / draws;
+    }
+  }
+  return { value, standardError: Math.sqrt(variance), side: "lower", of: evidenceLabel(pair.normalized, pair.hasData) };
+}
+
+interface RowChunk {
+  readonly key: Key;
+  readonly subsample: Subsample;
+  /** Rows over which log-weights stay apart, in this chunk. */
+  readonly rows: number;
+  /** Rows of the population behind each of them. */
+  readonly scale: number;
+}
+
+/** Cuts the outermost common plate, where it is subsampled, into runs of consecutive rows; all other plates are whole. */
+function rowChunks(pair: Pair, key: Key): RowChunk[] {
+  const isFixed = ({ name }: Frame) => pair.plates.get(name)?.indices !== undefined;
+  const scale = pair.rows.filter(isFixed).reduce((s, frame) => s * (frame.size / frame.length), 1);
+  const rowsOf = (frames: readonly Frame[]) =>
+    frames.reduce((n, frame) => n * (isFixed(frame) ? frame.length : frame.size), 1);
+  const [outer, ...inner] = pair.rows;
+  if (outer === undefined || isFixed(outer) || outer.length === outer.size) {
+    return [{ key: fold(key, 0), subsample: allRows, rows: rowsOf(pair.rows), scale }];
+  }
+  const { name, size, length } = outer;
+  return Array.from({ length: Math.ceil(size / length) }, (_, i) => {
+    const present = Math.min(length, size - i * length);
+    const chosen = Int32Array.from({ length: present }, (__, j) => i * length + j);
+    return {
+      key: fold(key, i),
+      subsample: (plate, all, rows) => (plate === name ? chosen : allRows(plate, all, rows)),
+      rows: present * rowsOf(inner),
+      scale,
+    };
+  });
+}
+
+/** Log-weights `[particles, rows]` on the host, drawn in runs of bounded size. */
+function drawWeights(
+  pair: Pair,
+  { key, subsample, rows }: RowChunk,
+  options: { readonly params: TensorTree; readonly closed: boolean },
+  particles: number,
+): Float32Array {
+  const out = new Float32Array(particles * rows);
+  const atOnce = Math.max(1, Math.floor(CHUNK / rows));
+  for (let first = 0; first < particles; first += atOnce) {
+    const n = particles === 1 ? undefined : Math.min(atOnce, particles - first);
+    const part = scope(() =>
+      weigh(pair, { ...options, key, subsample, particles: n, first }).logWeights.dataSync(),
+    ) as Float32Array;
+    out.set(part, first * rows);
+  }
+  return out;
+}
+
+/** log (1/K) Σ exp of `k` entries from row-major `[…, rows]`, in double precision. */
+function logMeanExp(x: Float32Array, from: number, k: number, rows: number, row: number): number {
+  const at = (j: number) => x[(from + j) * rows + row] as number;
+  if (k === 1) return at(0);
+  let max = Number.NEGATIVE_INFINITY;
+  for (let j = 0; j < k; j++) max = Math.max(max, at(j));
+  if (max === Number.NEGATIVE_INFINITY) return max;
+  let sum = 0;
+  for (let j = 0; j < k; j++) sum += Math.exp(at(j) - max);
+  return max + Math.log(sum / k);
+}
