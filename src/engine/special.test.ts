@@ -29,6 +29,8 @@ interface Case {
   readonly absolute?: number;
   /** Where the derivatives are compared with finite differences of the reference; by default the domain. */
   readonly smooth?: readonly [number, number];
+  /** Absolute error of the second derivative, where its formula cancels. */
+  readonly loss?: number;
   /** Singular points: the step of the differences shrinks towards them. */
   readonly singular?: readonly number[];
 }
@@ -68,10 +70,10 @@ const cases: Record<string, Case> = {
     f: special.digamma,
     reference: stdlibDigamma,
     domain: [1e-37, 1e37],
-    ulp: 5,
+    ulp: 8,
     smooth: [0.01, 1e4],
   },
-  "digamma near its root": { singular: [0], f: special.digamma, reference: stdlibDigamma, domain: [1.2, 1.8], ulp: 5 },
+  "digamma near its root": { singular: [0], f: special.digamma, reference: stdlibDigamma, domain: [1.2, 1.8], ulp: 8 },
   trigamma: {
     singular: [0],
     f: special.trigamma,
@@ -85,7 +87,7 @@ const cases: Record<string, Case> = {
     f: special.stirlingCorrection,
     reference: stirlingReference,
     domain: [1e-30, 1e30],
-    ulp: 6,
+    ulp: 9,
     smooth: [0.01, 20],
   },
   erf: { f: special.erf, reference: stdlibErf, domain: [-6, 6], ulp: 4, smooth: [-3, 3] },
@@ -101,13 +103,20 @@ const cases: Record<string, Case> = {
   },
   ndtr: { f: special.ndtr, reference: normal, domain: [-12.9, 8], ulp: 6, smooth: [-8, 3] },
   logNdtr: { f: special.logNdtr, reference: logNormal, domain: [-1e18, 12], ulp: 6, smooth: [-1e3, 4] },
-  inverseMills: { f: special.inverseMills, reference: mills, domain: [-1e15, 12], ulp: 8, smooth: [-200, 4] },
+  inverseMills: {
+    f: special.inverseMills,
+    reference: mills,
+    domain: [-1e15, 12],
+    ulp: 8,
+    smooth: [-200, 4],
+    loss: 1e-4,
+  },
   ndtri: {
     singular: [0, 1],
     f: special.ndtri,
     reference: (p) => (p < 0.5 ? -Math.SQRT2 * stdlibErfcinv(2 * p) : Math.SQRT2 * stdlibErfinv(2 * p - 1)),
     domain: [TINY, 1 - EPS],
-    ulp: 8,
+    ulp: 10,
     smooth: [1e-6, 0.999],
   },
   log1p: {
@@ -165,7 +174,7 @@ const differentiate =
 
 describe.each(Object.entries(cases))(
   "%s",
-  (_, { f, reference, domain, ulp, absolute, smooth = domain, singular = [] }) => {
+  (_, { f, reference, domain, ulp, absolute, smooth = domain, singular = [], loss = 0 }) => {
     it(`agrees with a float64 reference within ${ulp} units in the last place`, () => {
       fc.assert(
         fc.property(floats(domain), (xs) => {
@@ -195,7 +204,7 @@ describe.each(Object.entries(cases))(
               5e-5 * Math.abs(e1) + 1e-9 * lost,
             );
             expect(Math.abs((second[i] as number) - e2), `f''(${x})`).toBeLessThanOrEqual(
-              1e-3 * Math.abs(e2) + (1e-5 * Math.abs(e1)) / Math.max(far, 1) + (1e-7 * lost) / far,
+              loss + 1e-3 * Math.abs(e2) + (1e-5 * Math.abs(e1)) / Math.max(far, 1) + (1e-7 * lost) / far,
             );
           });
         }),
