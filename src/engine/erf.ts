@@ -96,7 +96,7 @@ export const logNdtr = smooth(
 );
 
 /** Below this the derivative of {@link inverseMills} is taken from its series: the closed form cancels. */
-const SERIES_BELOW = -20;
+const SERIES_BELOW = -12;
 
 /** φ(x)/Φ(x), the derivative of log Φ: the mean of a standard normal truncated to (−x, ∞). */
 export const inverseMills = smooth(
@@ -105,13 +105,13 @@ export const inverseMills = smooth(
     const right = tf.div(tf.div(gaussian(x, 0.5), SQRT_2_PI), ndtr(tf.relu(x)));
     return tf.where(tf.less(x, 0), left, right);
   },
-  // −λ(x + λ) = −1 + x⁻² − 6x⁻⁴ + 50x⁻⁶ − … as x → −∞.
+  // −λ(x + λ) = −1 + x⁻² − 6x⁻⁴ + 50x⁻⁶ − 518x⁻⁸ + … as x → −∞.
   (x) => {
     const low = tf.less(x, SERIES_BELOW);
     const near = tf.where(low, tf.zerosLike(x), x);
     const lambda = inverseMills(near);
     const z = tf.reciprocal(tf.square(tf.where(low, x, tf.fill(x.shape, SERIES_BELOW))));
-    return tf.where(low, polynomial([-1, 1, -6, 50], z), tf.neg(tf.mul(lambda, tf.add(near, lambda))));
+    return tf.where(low, polynomial([-1, 1, -6, 50, -518], z), tf.neg(tf.mul(lambda, tf.add(near, lambda))));
   },
 );
 
