@@ -6,6 +6,7 @@ import { fold } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { sameShape, showShape } from "../core/shape.ts";
 import { type TensorTree, toTensors } from "../core/tree.ts";
+import type { Constraint } from "../dist/constraint.ts";
 import { commonPlates, plateDepth, scored } from "../effects/density.ts";
 import type { Context, Effect, Frame, PlateEffect, Program, SampleEffect } from "../effects/effects.ts";
 import { handleEffects } from "../effects/handle.ts";
@@ -34,6 +35,8 @@ export interface Pair {
   readonly hasData: boolean;
   /** Unconstrained values of all parameters of both after initialisation. */
   readonly params: { readonly [name: string]: NdArray };
+  /** Where parameters must stay; those free to be anything are absent. */
+  readonly constraints: ReadonlyMap<string, Constraint>;
 }
 
 /** Rows of data: those of the outermost common plate, or 1 when there is none. */
@@ -139,6 +142,9 @@ export function pair(problem: Problem, guide: Problem["model"]): Pair {
     checkExtra(guided, run);
     checkParams(guided, run);
     const latents = [...run.sites.values()].filter((site) => site.kind === "sample").map((site) => site.name);
+    const constraints = [...guided.params, ...run.params].flatMap(([name, { constraint }]) =>
+      constraint === undefined ? [] : [[name, constraint] as const],
+    );
     return {
       model,
       guide,
@@ -154,6 +160,7 @@ export function pair(problem: Problem, guide: Problem["model"]): Pair {
       params: Object.fromEntries(
         Object.entries({ ...initialParams(run), ...initial }).map(([name, value]) => [name, fromTensor(value)]),
       ),
+      constraints: new Map(constraints),
     };
   });
 }

@@ -148,7 +148,7 @@ describe("train", () => {
       while (performance.now() < end);
       return tf.sum(w as tf.Tensor);
     };
-    await train({ ...base, loss: busy, steps: 200 });
+    await train({ ...base, loss: busy, steps: 60 });
     clearInterval(timer);
     expect(turns).toBeGreaterThan(0);
   });

@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { fold, type Key } from "../core/key.ts";
+import { fold } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { mapTree, type TensorTree, type Tree, toTensors } from "../core/tree.ts";
 import type { Effect, Model } from "../effects/effects.ts";
@@ -14,9 +14,9 @@ import type { Clip } from "./clip.ts";
 import { estimateBound } from "./estimate-bound.ts";
 import { type Baseline, type Estimator, surrogate } from "./importance-bound.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
-import { allRows, batchesPerEpoch, minibatches } from "./minibatch.ts";
+import { batchesPerEpoch, minibatches } from "./minibatch.ts";
 import { adam, type Optimizer } from "./optimizers.ts";
-import { dataRows, type Pair, pair, runGuide, runModel } from "./pair.ts";
+import { dataRows, type Pair, pair } from "./pair.ts";
 import { cosineDecay } from "./schedules.ts";
 import {
   type EpochInfo,
@@ -184,7 +184,7 @@ async function raise(
   const { bound, constrained } = scope(() => {
     const tensors = toTensors(params);
     return {
-      constrained: constrainedValues(paired, tensors, problem.key),
+      constrained: constrainedValues(paired, tensors),
       bound: estimateBound(paired, {
         key: fold(problem.key, "bound"),
         params: tensors,
@@ -265,11 +265,8 @@ const expectedSignal = ({ baseline }: StepContext["carry"]): number => {
   return weight === 0 ? 0 : sum / weight;
 };
 
-function constrainedValues(paired: Pair, params: TensorTree, key: Key): Tree<NdArray> {
-  const options = { key: fold(key, "probe"), particles: undefined, params, subsample: allRows };
-  const guide = runGuide(paired, options, false);
-  const values = Object.fromEntries([...guide.sites].map(([name, site]) => [name, site.value as tf.Tensor]));
-  const model = runModel(paired, options, values, guide);
-  const both = Object.fromEntries([...guide.params, ...model.params]);
-  return mapTree(both, ({ value }) => fromTensor(value));
-}
+const constrainedValues = ({ params, constraints }: Pair, unconstrained: TensorTree): Tree<NdArray> =>
+  mapTree(params, (_, name) => {
+    const value = unconstrained[name] as tf.Tensor;
+    return fromTensor(constraints.get(name)?.bijection().forward(value) ?? value);
+  });

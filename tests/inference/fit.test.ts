@@ -15,6 +15,7 @@ import { iwae } from "../../src/inference/iwae.ts";
 import { adam, sgd } from "../../src/inference/optimizers.ts";
 import { cosineDecay } from "../../src/inference/schedules.ts";
 import type { TrainState } from "../../src/inference/train.ts";
+import { expectMean } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));
 
@@ -75,6 +76,16 @@ describe("a conjugate normal", () => {
     // The bound is over all rows all the same.
     expect(fit.bound.value).toBeLessThan(EVIDENCE + 6 * fit.bound.standardError);
     expect(fit.bound.value).toBeGreaterThan(EVIDENCE - 0.2);
+  });
+
+  it("minibatches give the whole bound on average, also with a latent outside the plate", async () => {
+    // At q = N(0, 1), the prior: E log p(x | μ) = −½ Σ (log 2π + x² + 1).
+    const exact = -0.5 * values.reduce((s, v) => s + Math.log(2 * Math.PI) + v * v + 1, 0);
+    const fit = await infer(conjugate(6), elbo(gaussian, { optimizer: sgd(0), epochs: 100, particles: 50 }), {
+      args: [x],
+      seed: 5,
+    });
+    expectMean(fit.history.train, -exact, { what: "minibatched ELBO", detects: 5 });
   });
 
   it("learns parameters of the model as well, through their constraints", async () => {
