@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { GRADIENTS } from "./gradients/table.ts";
 import { broadcastBatches } from "./kernels/batches.ts";
 import { CONVOLUTION_KERNELS, PADDED_KERNELS } from "./kernels/convolution.ts";
-import { castToBool, ELEMENTWISE_KERNELS, HIGH_RANK } from "./kernels/elementwise.ts";
+import { castToBool, ELEMENTWISE_KERNELS, HIGH_RANK, UNARY } from "./kernels/elementwise.ts";
 import { FUSED_KERNELS } from "./kernels/fused.ts";
 import type { Wrapper } from "./kernels/heap.ts";
 import { REFUSED_KERNELS } from "./kernels/refused.ts";
@@ -45,7 +45,8 @@ export function installRepairs(): void {
   repairTape();
   for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
   for (const config of KERNELS) if (tf.getKernel(config.kernelName, "wasm") !== config) replaceKernel(config);
-  for (const wrapper of [castToBool, broadcastBatches, ...PADDED_KERNELS, ...HIGH_RANK]) installWrapped(wrapper);
+  for (const wrapper of [castToBool, broadcastBatches, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY])
+    installWrapped(wrapper);
 }
 
 installRepairs();

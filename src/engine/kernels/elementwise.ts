@@ -1,6 +1,6 @@
 /** Elementwise kernels in which a NaN must stay a NaN, and others that tfjs's wasm backend gets wrong for some elements. */
 import * as tf from "@tensorflow/tfjs-core";
-import { composedKernel, heapKernel, type Inputs, type Values, type Wrapper, wrappedKernel } from "./heap.ts";
+import { composedKernel, heapKernel, type Values, type WasmBackend, type Wrapper, wrappedKernel } from "./heap.ts";
 
 /** out = f(a, b) with broadcasting. */
 function broadcastInto(
@@ -12,20 +12,6 @@ function broadcastInto(
 ): void {
   const [outShape, aShape, bShape] = shapes as [number[], number[], number[]];
   const n = out.length;
-  if (a.length === n && b.length === n) {
-    for (let i = 0; i < n; i++) out[i] = f(a[i] as number, b[i] as number);
-    return;
-  }
-  if (a.length === n && b.length === 1) {
-    const y = b[0] as number;
-    for (let i = 0; i < n; i++) out[i] = f(a[i] as number, y);
-    return;
-  }
-  if (b.length === n && a.length === 1) {
-    const x = a[0] as number;
-    for (let i = 0; i < n; i++) out[i] = f(x, b[i] as number);
-    return;
-  }
   const stride = (shape: number[]) => {
     const strides = tf.util.computeStrides(shape).concat(shape.length > 0 ? [1] : []);
     return outShape.map((_, axis) => {
@@ -52,13 +38,17 @@ function broadcastInto(
   }
 }
 
-const binary = (name: string, f: (a: number, b: number) => number): tf.KernelConfig =>
+type SameShape = (out: Float32Array, a: Float32Array, b: Float32Array) => void;
+
+const binary = (name: string, f: (a: number, b: number) => number, quick?: SameShape): tf.KernelConfig =>
   heapKernel(name, (backend, inputs) => {
     const { a, b } = inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
     const shape = tf.broadcast_util.assertAndGetBroadcastShape(a.shape, b.shape);
     const out = backend.makeOutput(shape, a.dtype);
     const [va, vb, vo] = [a, b, out].map((info) => backend.typedArrayFromHeap(info)) as [Values, Values, Values];
-    broadcastInto(vo, va, vb, f, [shape, a.shape, b.shape]);
+    const plain = [va, vb].every((values) => values.length === vo.length || values.length === 1);
+    if (quick && plain && a.dtype === "float32") quick(vo as Float32Array, va as Float32Array, vb as Float32Array);
+    else broadcastInto(vo, va, vb, f, [shape, a.shape, b.shape]);
     return out;
   });
 
@@ -73,32 +63,58 @@ const highRank = (name: string, f: (a: number, b: number) => number): Wrapper =>
   });
 };
 
-const unary = <A>(name: string, f: (x: number, attrs: A) => number): tf.KernelConfig =>
-  heapKernel<A>(name, (backend, inputs: Inputs, attrs) => {
-    const x = inputs.x as tf.TensorInfo;
+/** The reciprocal of the smallest positive float32, 2⁻¹⁴⁹, in double precision. */
+const SATURATE = 2 ** 149;
+
+/** The larger for sign 1, the smaller for sign −1; a NaN wins. One loop for both, which the engine compiles once. */
+function extremes(out: Float32Array, a: Float32Array, b: Float32Array, sign: number): void {
+  const stepA = a.length === 1 ? 0 : 1;
+  const stepB = b.length === 1 ? 0 : 1;
+  for (let i = 0, ia = 0, ib = 0; i < out.length; i++, ia += stepA, ib += stepB) {
+    out[i] = sign * Math.max(sign * (a[ia] as number), sign * (b[ib] as number));
+  }
+}
+
+const extreme = (name: string, sign: 1 | -1): tf.KernelConfig => {
+  const pick = sign === 1 ? Math.max : Math.min;
+  return binary(name, pick, (out, a, b) => extremes(out, a, b, sign));
+};
+
+/** Math.max and Math.min keep a NaN, and compile to instructions without branches. */
+function clampInto(out: Float32Array, x: Float32Array, low: number, high: number): void {
+  for (let i = 0; i < out.length; i++) out[i] = Math.min(Math.max(x[i] as number, low), high);
+}
+
+/** ±1, or x itself where it is zero or NaN: a large multiple of a float32, clamped, without branches. */
+function signInto(out: Float32Array, x: Float32Array): void {
+  for (let i = 0; i < out.length; i++) out[i] = Math.min(Math.max((x[i] as number) * SATURATE, -1), 1);
+}
+
+/** A function of one float element, in one loop; whole numbers keep tfjs's kernel, which is right for them. */
+const unary = <A>(name: string, run: (out: Float32Array, x: Float32Array, attrs: A) => void): Wrapper =>
+  wrappedKernel(name, (original, args) => {
+    const x = args.inputs.x as tf.TensorInfo;
+    if (x.dtype !== "float32") return original(args);
+    const backend = args.backend as unknown as WasmBackend;
     const out = backend.makeOutput(x.shape, x.dtype);
-    const values = backend.typedArrayFromHeap(x);
-    const to = backend.typedArrayFromHeap(out);
-    for (let i = 0; i < to.length; i++) to[i] = f(values[i] as number, attrs);
+    const [to, from] = [out, x].map((info) => backend.typedArrayFromHeap(info)) as [Float32Array, Float32Array];
+    run(to, from, args.attrs as unknown as A);
     return out;
   });
 
-/** A NaN is neither below nor above, and so stays. */
-function clamp(x: number, low: number, high: number): number {
-  if (x < low) return low;
-  return Math.min(x, high);
-}
+/** Kernels in which a NaN must stay one, and the sign of a small number its sign (tfjs takes it for zero below 1e−7). */
+export const UNARY: readonly Wrapper[] = [
+  unary<{ clipValueMin: number; clipValueMax: number }>("ClipByValue", (out, x, { clipValueMin, clipValueMax }) =>
+    clampInto(out, x, clipValueMin, clipValueMax),
+  ),
+  unary("Relu6", (out, x) => clampInto(out, x, 0, 6)),
+  unary("Sign", signInto),
+];
 
 export const ELEMENTWISE_KERNELS: readonly tf.KernelConfig[] = [
   // max(1, NaN) is 1 in tfjs on wasm: a NaN would vanish.
-  binary("Maximum", Math.max),
-  binary("Minimum", Math.min),
-  unary<{ clipValueMin: number; clipValueMax: number }>("ClipByValue", (x, attrs) =>
-    clamp(x, attrs.clipValueMin, attrs.clipValueMax),
-  ),
-  unary("Relu6", (x) => clamp(x, 0, 6)),
-  // tfjs takes a number below 1e−7 for zero.
-  unary("Sign", Math.sign),
+  extreme("Maximum", 1),
+  extreme("Minimum", -1),
   // tfjs does not broadcast alpha, and reads beyond its end.
   composedKernel("Prelu", ({ x, alpha }) => {
     const positive = tf.greater(x as tf.Tensor, 0);

@@ -3,9 +3,7 @@
  * million tenths comes out one per cent too large, and a likelihood over many data loses its last digits first.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { heapKernel, type Values, type WasmBackend } from "./heap.ts";
-
-type Source = Values | Float64Array;
+import { heapKernel, type WasmBackend } from "./heap.ts";
 
 /** Adjacent axes that are all reduced or all kept, as one. */
 interface Group {
@@ -26,7 +24,7 @@ function groupsOf(shape: readonly number[], axes: ReadonlySet<number>): Group[] 
 }
 
 /** Σ of n consecutive values; four accumulators, so that additions need not wait for each other. */
-function sumRow(x: Source, from: number, n: number): number {
+function sumRow(x: Float32Array, from: number, n: number): number {
   let a = 0;
   let b = 0;
   let c = 0;
@@ -43,45 +41,53 @@ function sumRow(x: Source, from: number, n: number): number {
   return a + b + (c + d);
 }
 
-/** x of shape [outer, n, inner] summed over n, times `scale`. */
-function sumAxis(x: Source, out: Source, outer: number, n: number, inner: number, scale: number): void {
-  if (inner === 1) {
-    for (let o = 0; o < outer; o++) out[o] = sumRow(x, o * n, n) * scale;
-    return;
-  }
-  const row = new Float64Array(inner);
-  for (let o = 0; o < outer; o++) {
-    row.fill(0);
-    for (let k = 0, at = o * n * inner; k < n; k++, at += inner) {
-      for (let j = 0; j < inner; j++) row[j] = (row[j] as number) + (x[at + j] as number);
-    }
-    for (let j = 0; j < inner; j++) out[o * inner + j] = (row[j] as number) * scale;
+/** Adds `rows` rows of `n` elements each to the first `n` totals from `to` on. */
+function addRows(x: Float32Array, from: number, rows: number, n: number, totals: Float64Array, to: number): void {
+  for (let k = 0, i = from; k < rows; k++, i += n) {
+    for (let j = 0; j < n; j++) totals[to + j] = (totals[to + j] as number) + (x[i + j] as number);
   }
 }
 
-/** Sums out every reduced group, the last one first; what lies between stays in double precision. */
-function reduce(x: Source, groups: Group[], out: Values, scale: number): void {
-  const at = groups.findLastIndex((group) => group.reduced);
-  if (at < 0) {
-    for (let i = 0; i < out.length; i++) out[i] = (x[i] as number) * scale;
-    return;
-  }
-  const size = (from: number, to: number) => groups.slice(from, to).reduce((n, g) => n * g.size, 1);
-  const [outer, n, inner] = [size(0, at), (groups[at] as Group).size, size(at + 1, groups.length)];
-  const left = groups.filter((_, i) => i !== at);
-  if (!left.some((group) => group.reduced)) {
-    sumAxis(x, out, outer, n, inner, scale);
-    return;
-  }
-  const partial = new Float64Array(outer * inner);
-  sumAxis(x, partial, outer, n, inner, 1);
-  const merged: Group[] = [];
-  for (const group of left) {
-    const last = merged[merged.length - 1];
-    if (last !== undefined && last.reduced === group.reduced) last.size *= group.size;
-    else merged.push({ ...group });
-  }
-  reduce(partial, merged, out, scale);
+/** Adds every element of x to its total. All arrays have one type each, so that the engine compiles the loops once. */
+function accumulate(x: Float32Array, groups: readonly Group[], totals: Float64Array): void {
+  const stride = (from: number, keptOnly: boolean) =>
+    groups.slice(from).reduce((n, group) => (keptOnly && group.reduced ? n : n * group.size), 1);
+  const inStride = groups.map((_, g) => stride(g + 1, false));
+  const outStride = groups.map((group, g) => (group.reduced ? 0 : stride(g + 1, true)));
+  const last = groups.length - 1;
+  const walk = (g: number, from: number, to: number): void => {
+    const { size, reduced } = groups[g] as Group;
+    if (g === last) {
+      if (reduced) totals[to] = (totals[to] as number) + sumRow(x, from, size);
+      else addRows(x, from, 1, size, totals, to);
+    } else if (g === last - 1 && reduced) {
+      addRows(x, from, size, (groups[last] as Group).size, totals, to);
+    } else {
+      const [step, put] = [inStride[g] as number, outStride[g] as number];
+      for (let k = 0; k < size; k++) walk(g + 1, from + k * step, to + k * put);
+    }
+  };
+  if (groups.length === 0) totals[0] = x[0] as number;
+  else walk(0, 0, 0);
+}
+
+const SPLIT = 1 << 12;
+
+/** Totals of whole numbers: as two floats each, high and low bits, which are exact. */
+function accumulateWhole(x: Int32Array | Uint8Array, groups: readonly Group[], totals: Float64Array): void {
+  accumulate(
+    Float32Array.from(x, (v) => Math.floor(v / SPLIT)),
+    groups,
+    totals,
+  );
+  totals.forEach((total, i) => {
+    totals[i] = total * SPLIT;
+  });
+  accumulate(
+    Float32Array.from(x, (v) => v - Math.floor(v / SPLIT) * SPLIT),
+    groups,
+    totals,
+  );
 }
 
 interface ReduceAttrs {
@@ -100,9 +106,17 @@ function reduction(
   const shape = x.shape.flatMap((size, i) => (axes.has(i) ? (keepDims ? [1] : []) : [size]));
   const out = backend.makeOutput(shape, dtype);
   const count = x.shape.reduce((n, size, i) => (axes.has(i) ? n * size : n), 1);
-  // A group of size zero sums to zero; its mean is 0 / 0.
-  reduce(backend.typedArrayFromHeap(x), groupsOf(x.shape, axes), backend.typedArrayFromHeap(out), mean ? 1 / count : 1);
-  if (mean && count === 0) backend.typedArrayFromHeap(out).fill(Number.NaN);
+  const groups = groupsOf(x.shape, axes);
+  const totals = new Float64Array(shape.reduce((n, d) => n * d, 1));
+  const values = backend.typedArrayFromHeap(x);
+  if (values.length > 0) {
+    if (values instanceof Float32Array) accumulate(values, groups, totals);
+    else accumulateWhole(values, groups, totals);
+  }
+  const to = backend.typedArrayFromHeap(out);
+  // The mean of nothing is 0 / 0.
+  if (mean) for (let i = 0; i < to.length; i++) to[i] = (totals[i] as number) / count;
+  else to.set(totals);
   return out;
 }
 
