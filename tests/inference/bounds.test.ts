@@ -15,7 +15,7 @@ import { elbo } from "../../src/inference/elbo.ts";
 import { infer } from "../../src/inference/infer.ts";
 import { iwae } from "../../src/inference/iwae.ts";
 import { sgd } from "../../src/inference/optimizers.ts";
-import { expectDiffers, expectEstimate } from "../support/statistics.ts";
+import { expectDiffers, expectEstimate, expectMean } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));
 
@@ -219,6 +219,35 @@ describe("probabilistic PCA", () => {
     expect(fit.steps).toBe(5);
     expect(fit.history.train[0]).toBeCloseTo(-evidence(data) / ROWS, 4);
     expect(fit.rows).toBe(ROWS);
+  });
+
+  it("the closed KL of a minibatch is scaled too", async () => {
+    const rows = (loc: number, scale: number) =>
+      model(function* () {
+        const shift = yield* param("shift", 0);
+        yield* plate("data", 6, { subsample: 2 }, function* () {
+          yield* sample("z", normal(tf.add(shift, loc), scale));
+        });
+      });
+    const fit = await infer(rows(0.3, 0.8), elbo(rows(0, 1), { steps: 1, optimizer: sgd(0) }), { seed: SEED });
+    expect(fit.history.train[0]).toBeCloseTo(GAP, 5);
+    expect(fit.bound.value).toBeCloseTo(-6 * GAP, 5);
+  });
+
+  it("has standard errors that are the spread over seeds, also over chunks of rows", async () => {
+    const rows = (loc: number, scale: number) =>
+      model(function* () {
+        yield* plate("data", 4, { subsample: 1 }, function* () {
+          yield* sample("z", normal(loc, scale));
+        });
+      });
+    const method = elbo(rows(0, 1), { steps: 0, kl: "sampled", boundDraws: 400 });
+    const squares: number[] = [];
+    for (let seed = 0; seed < 60; seed++) {
+      const { bound } = await infer(rows(0.3, 0.8), method, { seed });
+      squares.push(((bound.value + 4 * GAP) / bound.standardError) ** 2);
+    }
+    expectMean(squares, 1, { what: "calibration", detects: 2.5 });
   });
 
   it("validates on held-out rows, in nats per row", async () => {

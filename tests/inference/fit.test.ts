@@ -117,6 +117,8 @@ describe("a conjugate normal", () => {
     const fit = await infer(coin, method, { seed: 3 });
     // Posterior log-odds: log N(2.5; 3, 1)/N(2.5; 0, 1) = 3.
     expect(Math.abs((fit.params.logit.data[0] as number) - 3)).toBeLessThan(0.6);
+    const [sum = 0, weight = 1] = fit.state.carry.baseline?.data ?? [];
+    expect(Math.abs(sum / weight - fit.bound.value)).toBeLessThan(0.5);
   });
 });
 
