@@ -26,21 +26,16 @@ export function checkClip(clip: Clip): Clip {
 export function clipGradients(grads: Float32Array, layout: Layout, { norm, value }: Clip, hint = ""): number {
   let total = 0;
   for (const { name, offset, size } of layout) {
-    let squares = 0;
-    for (let i = offset; i < offset + size; i++) {
-      let g = grads[i] as number;
-      if (value !== undefined && Math.abs(g) > value) {
-        g = Math.sign(g) * value;
-        // ±∞ is a fault, not a large number.
-        if (Number.isFinite(grads[i])) grads[i] = g;
-        else g = Number.NaN;
-      }
-      squares += g * g;
-    }
+    const part = grads.subarray(offset, offset + size);
+    let squares = sumOfSquares(part);
     // Squares of float32 numbers cannot overflow a double, so this sum is finite exactly when every entry is.
     if (!Number.isFinite(squares)) {
-      const entry = grads.subarray(offset, offset + size).find((g) => !Number.isFinite(g));
+      const entry = part.find((g) => !Number.isFinite(g));
       fail("non-finite", `the gradient of parameter "${name}" holds ${entry}${hint}`, { site: name });
+    }
+    if (value !== undefined) {
+      for (let i = 0; i < size; i++) part[i] = Math.max(-value, Math.min(value, part[i] as number));
+      squares = sumOfSquares(part);
     }
     total += squares;
   }
@@ -50,4 +45,18 @@ export function clipGradients(grads: Float32Array, layout: Layout, { norm, value
     for (let i = 0; i < grads.length; i++) grads[i] = (grads[i] as number) * factor;
   }
   return length;
+}
+
+/** Σ x², in four partial sums: one would wait for itself at every addition. */
+function sumOfSquares(x: Float32Array): number {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const whole = x.length - (x.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    a += (x[i] as number) ** 2;
+    b += (x[i + 1] as number) ** 2;
+    c += (x[i + 2] as number) ** 2;
+    d += (x[i + 3] as number) ** 2;
+  }
+  for (let i = whole; i < x.length; i++) a += (x[i] as number) ** 2;
+  return a + b + (c + d);
 }
