@@ -11,6 +11,8 @@ export interface Constraint {
   readonly discrete: boolean;
   /** 1 where the value lies inside, of shape `[...batch]`; NaN is never inside. */
   check(value: tf.Tensor): tf.Tensor;
+  /** Some value well inside the set, of the given full shape: stands in for what a mask hides. */
+  example(shape: Shape): tf.Tensor;
   /** The bijection from unconstrained reals onto the set. @throws `unsupported` for discrete sets. */
   bijection(): Bijection;
 }

@@ -1,0 +1,243 @@
+/**
+ * How a family becomes a distribution. A family says what is its own: parameters with their constraints, a log-density, a sampler.
+ * What all share (validation, batch shapes, `event`, `mask`, `expand`, `detach`) is added here, once.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { type ArrayLike, toTensor } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import type { Key } from "../core/key.ts";
+import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
+import { mapTree, type TensorTree } from "../core/tree.ts";
+import { stopGradient } from "../engine/ops.ts";
+import { sumLast } from "./bijections.ts";
+import type { Constraint } from "./constraint.ts";
+import { independent } from "./constraints.ts";
+import type { Distribution } from "./distribution.ts";
+
+/** Parameters by name. */
+export type Params<P extends string> = { readonly [N in P]: tf.Tensor };
+
+/** A bulk sampler of `core/random`: element i depends on (key, offset + i) only. */
+export type BulkDraw = (key: Key, n: number, offset: number) => Float32Array | Int32Array;
+
+/** What a family's sampler is given. */
+export interface Draw {
+  readonly key: Key;
+  /** `[...draws, ...batch]`: what the result's shape begins with. */
+  readonly shape: Shape;
+  /** Number of draws before the first one, in entries of `shape`. */
+  readonly offset: number;
+  /** Noise of shape `[...shape, ...extra]`. */
+  noise(draw: BulkDraw, key?: Key, extra?: Shape): tf.Tensor;
+  /** A parameter on the host, one value for every entry of `[...shape, ...extra]`. */
+  values(param: tf.Tensor, extra?: Shape): Float32Array;
+}
+
+/** A family of distributions with parameters named `P`. */
+export interface Family<P extends string> {
+  readonly family: string;
+  /** The constraint on each parameter; its `eventRank` axes on the right belong to one value. */
+  readonly params: { readonly [N in P]: Constraint };
+  readonly support: Constraint | ((params: Params<P>) => Constraint);
+  readonly discrete?: boolean;
+  /** Default: continuous families are. */
+  readonly reparameterized?: boolean;
+  /** Default: numbers. */
+  eventShape?(params: Params<P>): Shape;
+  /** Sums over the event; broadcasts value and parameters on the right. */
+  logProb(params: Params<P>, value: tf.Tensor): tf.Tensor;
+  draw(params: Params<P>, draw: Draw): tf.Tensor;
+  mean?(params: Params<P>): tf.Tensor;
+  variance?(params: Params<P>): tf.Tensor;
+  entropy?(params: Params<P>): tf.Tensor;
+}
+
+/**
+ * Builds the distribution of a family.
+ *
+ * @throws `parameter` naming family, parameter, value and constraint; `shape` when parameters do not broadcast.
+ */
+export function build<P extends string>(family: Family<P>, given: { readonly [N in P]: ArrayLike }): Distribution {
+  const params = mapTree<ArrayLike, tf.Tensor>(given, (value, name) => {
+    const tensor = toTensor(value);
+    return tensor.dtype === "float32" ? tensor : tf.cast(tensor, "float32");
+  }) as { [N in P]: tf.Tensor };
+  for (const name of Object.keys(params) as P[]) {
+    validate(family.family, name, params[name], family.params[name], given[name] instanceof tf.Tensor);
+  }
+  const shapes = (Object.keys(params) as P[]).map((name) => {
+    const { shape } = params[name];
+    return shape.slice(0, shape.length - family.params[name].eventRank);
+  });
+  return distributionOf(family, params, broadcastShapes(...shapes));
+}
+
+/** Refuses a parameter that violates its constraint, with the value and its place. */
+function validate(family: string, name: string, param: tf.Tensor, constraint: Constraint, computed: boolean): void {
+  // A computed real (a network's output) is not read back: a NaN in it is caught as the log-probability of its site.
+  if (computed && constraint.name === "real") return;
+  if (param.rank < constraint.eventRank) {
+    fail(
+      "shape",
+      `${family}: ${name} has shape ${showShape(param.shape)}, but needs ${constraint.eventRank} axes or more`,
+    );
+  }
+  const inside = tf.tidy(() => tf.cast(constraint.check(param), "int32").dataSync());
+  const bad = inside.indexOf(0);
+  if (bad < 0) return;
+  const event = param.shape.slice(param.rank - constraint.eventRank);
+  const size = sizeOf(event);
+  const values = param.dataSync().slice(bad * size, (bad + 1) * size);
+  const shown =
+    size === 1 ? String(values[0]) : `[${Array.from(values.slice(0, SHOWN)).join(", ")}${size > SHOWN ? ", …" : ""}]`;
+  const where = inside.length === 1 ? "" : ` (entry ${bad})`;
+  fail("parameter", `${family}: ${name} must be ${constraint.name}, got ${shown}${where}`);
+}
+
+/** Entries of an offending parameter that a message shows. */
+const SHOWN = 8;
+
+function distributionOf<P extends string>(family: Family<P>, params: Params<P>, batchShape: Shape): Distribution {
+  const eventShape = family.eventShape?.(params) ?? [];
+  const overBatch = (x: tf.Tensor, extra: Shape = []): tf.Tensor => {
+    const full = [...batchShape, ...extra];
+    return sameShape(x.shape, full) ? x : tf.broadcastTo(x, full);
+  };
+  const closed = (what: "mean" | "variance" | "entropy", extra: Shape): tf.Tensor => {
+    const form = family[what];
+    if (form === undefined) return fail("unsupported", `${family.family}: its ${what} has no closed form here`);
+    return tf.tidy(() => overBatch(form.call(family, params), extra));
+  };
+  return complete({
+    family: family.family,
+    batchShape,
+    eventShape,
+    support: typeof family.support === "function" ? family.support(params) : family.support,
+    discrete: family.discrete ?? false,
+    reparameterized: family.reparameterized ?? !(family.discrete ?? false),
+    params: params as TensorTree,
+    logProb: (value) =>
+      tf.tidy(() => {
+        const x = toTensor(value);
+        const logProb = family.logProb(params, x.dtype === "float32" ? x : tf.cast(x, "float32"));
+        const full = broadcastShapes(logProb.shape, batchShape);
+        return sameShape(full, logProb.shape) ? logProb : tf.broadcastTo(logProb, full);
+      }),
+    sample: (key, shape = [], first = 0) =>
+      tf.tidy(() => family.draw(params, drawing(key, [...shape, ...batchShape], first))),
+    mean: () => closed("mean", eventShape),
+    variance: () => closed("variance", eventShape),
+    entropy: () => closed("entropy", []),
+    expand: (larger) => distributionOf(family, params, checkExpansion(family.family, batchShape, larger)),
+    detach: () => distributionOf(family, mapTree(params as TensorTree, stopGradient) as Params<P>, batchShape),
+  });
+}
+
+function checkExpansion(family: string, from: Shape, to: Shape): Shape {
+  const common = tryBroadcast(from, to);
+  if (common === undefined || !sameShape(common, to)) {
+    fail("shape", `${family}: batch shape ${showShape(from)} does not expand to ${showShape(to)}`);
+  }
+  return to;
+}
+
+/** The sampler's view of one call. */
+function drawing(key: Key, shape: Shape, first: number): Draw {
+  const offset = first * sizeOf(shape.slice(1));
+  return {
+    key,
+    shape,
+    offset,
+    noise(draw, own = key, extra = []) {
+      const size = sizeOf(extra);
+      const data = draw(own, sizeOf(shape) * size, offset * size);
+      return tf.tensor(data, [...shape, ...extra]);
+    },
+    values(param, extra = []) {
+      const full = [...shape, ...extra];
+      return tf.tidy(
+        () => (sameShape(param.shape, full) ? param : tf.broadcastTo(param, full)).dataSync() as Float32Array,
+      );
+    },
+  };
+}
+
+/** Adds what can be said of any distribution: `event`, `mask`, `maskEntries`. */
+export function complete(core: Omit<Distribution, "event" | "mask" | "maskEntries">): Distribution {
+  const whole: Distribution = {
+    ...core,
+    event: (n) => eventOf(whole, n),
+    mask: (mask) => maskOf(whole, mask),
+    maskEntries: (mask) =>
+      whole.eventShape.length === 0
+        ? maskOf(whole, mask)
+        : fail(
+            "unsupported",
+            `${whole.family}: entries of one event depend on each other and cannot be masked one by one; declare independent entries with event(n)`,
+          ),
+  };
+  return whole;
+}
+
+/** The last `n` batch axes of `base` as event axes. */
+function eventOf(base: Distribution, n: number): Distribution {
+  if (!Number.isInteger(n) || n < 0 || n > base.batchShape.length) {
+    fail(
+      "shape",
+      `${base.family}: event(${n}) needs that many batch axes, but the batch shape is ${showShape(base.batchShape)}`,
+    );
+  }
+  if (n === 0) return base;
+  const cut = base.batchShape.length - n;
+  const moved = base.batchShape.slice(cut);
+  const whole = complete({
+    ...base,
+    batchShape: base.batchShape.slice(0, cut),
+    eventShape: [...moved, ...base.eventShape],
+    support: independent(base.support, n),
+    logProb: (value) => tf.tidy(() => sumLast(base.logProb(value), n)),
+    entropy: () => tf.tidy(() => sumLast(base.entropy(), n)),
+    expand: (larger) => eventOf(base.expand([...larger, ...moved]), n),
+    detach: () => eventOf(base.detach(), n),
+  });
+  return {
+    ...whole,
+    event: (more) => eventOf(base, n + more),
+    maskEntries: (mask) => eventOf(base.maskEntries(mask), n),
+  };
+}
+
+/** Counts only entries of the batch where `mask` is 1. */
+function maskOf(base: Distribution, given: ArrayLike): Distribution {
+  const mask = tf.cast(toTensor(given), "bool");
+  if (tryBroadcast(mask.shape, base.batchShape) === undefined) {
+    fail(
+      "shape",
+      `${base.family}: a mask of shape ${showShape(mask.shape)} does not fit the batch shape ${showShape(base.batchShape)}`,
+    );
+  }
+  const rank = base.eventShape.length;
+  const overEvent = tf.reshape(mask, [...mask.shape, ...Array<number>(rank).fill(1)]);
+  // What is hidden is replaced before the density sees it: a NaN there reaches neither the value nor the gradient.
+  const shown = (value: tf.Tensor): tf.Tensor => {
+    const full = broadcastShapes(value.shape, overEvent.shape);
+    return tf.where(overEvent, value, tf.cast(base.support.example(full), value.dtype as "float32"));
+  };
+  return complete({
+    ...base,
+    batchShape: broadcastShapes(base.batchShape, mask.shape),
+    support: { ...base.support, check: (value) => tf.logicalOr(tf.logicalNot(mask), base.support.check(value)) },
+    logProb: (value) =>
+      tf.tidy(() => {
+        const logProb = base.logProb(shown(toTensor(value)));
+        return tf.where(mask, logProb, tf.zerosLike(logProb));
+      }),
+    entropy: () =>
+      tf.tidy(() => {
+        const entropy = base.entropy();
+        return tf.where(mask, entropy, tf.zerosLike(entropy));
+      }),
+    expand: (larger) => maskOf(base.expand(larger), mask),
+    detach: () => maskOf(base.detach(), mask),
+  });
+}

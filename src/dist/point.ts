@@ -1,0 +1,71 @@
+/** Distributions that carry no shape of their own: a point mass, and the improper flat measure on a set. */
+import * as tf from "@tensorflow/tfjs-core";
+import { type ArrayLike, toTensor } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { broadcastShapes, type Shape } from "../core/shape.ts";
+import type { Constraint } from "./constraint.ts";
+import { real } from "./constraints.ts";
+import type { Distribution } from "./distribution.ts";
+import { build, complete, type Family } from "./family.ts";
+
+const deltaFamily: Family<"value"> = {
+  family: "delta",
+  params: { value: real },
+  support: ({ value }) => ({
+    ...real,
+    name: "the point itself",
+    check: (x) => tf.equal(x, value),
+    example: (shape) => tf.broadcastTo(value, [...shape]),
+  }),
+  logProb({ value }, x) {
+    const same = tf.equal(x, value);
+    return tf.where(same, tf.zerosLike(same, "float32"), tf.fill(same.shape, Number.NEGATIVE_INFINITY));
+  },
+  draw: ({ value }, d) => tf.broadcastTo(value, [...d.shape]),
+  mean: ({ value }) => value,
+  variance: ({ value }) => tf.zerosLike(value),
+  entropy: ({ value }) => tf.zerosLike(value),
+};
+
+/**
+ * All mass at `value`: log-probability 0 there and −∞ elsewhere (a mass, not a density). Draws are differentiable in `value`.
+ */
+export const delta = (value: ArrayLike): Distribution => build(deltaFamily, { value });
+
+/**
+ * The flat measure on a set: log-density 0 inside, −∞ outside. It cannot be drawn from; it states "no prior information", and the
+ * posterior must be proper by the data.
+ *
+ * @param shape - Shape of one value, batch included; the constraint's event axes are its last.
+ * @throws `unsupported` when drawn from without a value.
+ */
+export function improper(constraint: Constraint = real, shape: Shape = []): Distribution {
+  const cut = shape.length - constraint.eventRank;
+  if (cut < 0) fail("shape", `improper: a value ${constraint.name} needs ${constraint.eventRank} axes`);
+  const no = (what: string) => () =>
+    fail("unsupported", `improper: the flat measure on ${constraint.name} values has no ${what}`);
+  const ofBatch = (batchShape: Shape): Distribution =>
+    complete({
+      family: "improper",
+      batchShape,
+      eventShape: shape.slice(cut),
+      support: constraint,
+      discrete: constraint.discrete,
+      reparameterized: false,
+      params: {},
+      logProb: (value) =>
+        tf.tidy(() => {
+          const inside = tf.cast(constraint.check(toTensor(value)), "bool");
+          const full = broadcastShapes(inside.shape, batchShape);
+          const none = tf.fill(full, Number.NEGATIVE_INFINITY);
+          return tf.where(tf.broadcastTo(inside, full), tf.zeros(full), none);
+        }),
+      sample: no("draws; give initial values"),
+      mean: no("mean"),
+      variance: no("variance"),
+      entropy: no("entropy"),
+      expand: ofBatch,
+      detach: () => ofBatch(batchShape),
+    });
+  return ofBatch(shape.slice(0, cut));
+}
