@@ -53,8 +53,11 @@ export type {
 export { logDensities, logDensity, type Trace, trace } from "./effects/trace.ts";
 export { type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
+export type { Clip } from "./inference/clip.ts";
+export { type ElboOptions, elbo } from "./inference/elbo.ts";
 export { type DrawableRows, type FitTiltOptions, fitTilt, type TiltFit } from "./inference/fit-tilt.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/infer.ts";
+export { type IwaeOptions, iwae } from "./inference/iwae.ts";
 export { logZ } from "./inference/log-z.ts";
 export {
   contrastive,
@@ -63,3 +66,24 @@ export {
   snisLikelihood,
   type TiltObjective,
 } from "./inference/objectives.ts";
+export {
+  type AdamOptions,
+  type AdamWOptions,
+  adam,
+  adamw,
+  type Optimizer,
+  type SgdOptions,
+  sgd,
+} from "./inference/optimizers.ts";
+export { type ProgressBarOptions, progressBar } from "./inference/progress.ts";
+export {
+  constant,
+  cosineDecay,
+  exponentialDecay,
+  linearWarmup,
+  piecewise,
+  type Rate,
+  type Schedule,
+} from "./inference/schedules.ts";
+export { type Trained, type TrainOptions, train } from "./inference/train.ts";
+export type { VariationalFit, VariationalOptions } from "./inference/variational.ts";

@@ -7,7 +7,8 @@ import { toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { permutation } from "../core/random/discrete.ts";
-import { type Shape, sameShape, showShape, tryBroadcast } from "../core/shape.ts";
+import { uniform } from "../core/random/draws.ts";
+import { type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
 import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
@@ -41,9 +42,16 @@ export interface InterpretOptions {
   readonly plates?: ReadonlyMap<string, Frame>;
   /** Rows of a subsampled plate; default: `rows` of a fresh permutation. */
   readonly subsample?: (name: string, size: number, rows: number) => Int32Array;
-  /** Whether log-probabilities are wanted. Default true. */
-  readonly density?: boolean;
+  /** Whether log-probabilities are wanted, of all sites or of some. Default true. */
+  readonly density?:
+    | boolean
+    | ((site: { readonly kind: "sample" | "observe" | "factor"; readonly name: string }) => boolean);
+  /** Gives sites without a proper prior a place to start from: uniform on ±2 in unconstrained coordinates. */
+  readonly startImproper?: boolean;
 }
+
+/** Half-width of the box, in unconstrained coordinates, from which sites without a proper prior start (Stan's choice). */
+const START_BOX = 2;
 
 /** What happened at a site. Tensors belong to the caller's scope. */
 export interface SiteRecord {
@@ -173,7 +181,7 @@ class Run {
       }
       dist = dist.maskEntries(effect.observed);
     }
-    if (this.#options.density !== false) this.#checkSupport(name, dist, value);
+    if (this.#wants(effect)) this.#checkSupport(name, dist, value);
     this.#record(effect, value, dist);
     return value;
   }
@@ -196,7 +204,7 @@ class Run {
       value: undefined,
       dist: undefined,
       differentiable: effect.differentiable,
-      logProb: this.#options.density === false ? undefined : this.#finish(name, logWeight, effect),
+      logProb: this.#wants(effect) ? this.#finish(name, logWeight, effect) : undefined,
     });
     return undefined;
   }
@@ -314,11 +322,19 @@ class Run {
   }
 
   #draw(name: string, dist: Distribution, effect: Context): tf.Tensor {
-    return dist.sample(this.#key(name, effect), [], this.particles === undefined ? 0 : (this.options.first ?? 0));
+    const key = this.#key(name, effect);
+    if (dist.family === "improper" && this.#options.startImproper) {
+      const bijection = dist.support.bijection();
+      const shape = bijection.unconstrainedShape([...dist.batchShape, ...dist.eventShape]);
+      const start = uniform(key, sizeOf(shape)).map((u) => (2 * u - 1) * START_BOX);
+      return bijection.forward(tf.tensor(start, [...shape]));
+    }
+    return dist.sample(key, [], this.particles === undefined ? 0 : (this.#options.first ?? 0));
   }
 
-  get options(): InterpretOptions {
-    return this.#options;
+  #wants({ kind, name }: SampleEffect | ObserveEffect | FactorEffect): boolean {
+    const { density = true } = this.#options;
+    return typeof density === "boolean" ? density : density({ kind, name });
   }
 
   /**
@@ -372,7 +388,7 @@ class Run {
       );
     }
     let logProb: tf.Tensor | undefined;
-    if (this.#options.density !== false) {
+    if (this.#wants(effect)) {
       const counted = effect.mask === undefined ? dist : dist.mask(effect.mask);
       logProb = this.#finish(name, counted.logProb(value), effect);
     }

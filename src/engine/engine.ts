@@ -3,24 +3,13 @@
 import * as wasm from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
+import type { EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
+import { type NodeGpuOptions, startNodeGpu } from "./node-gpu.ts";
 import { quietly } from "./quiet.ts";
 
-/** Engines a program can ask for. */
-export type EngineName = "wasm" | "node-gpu";
-
-/** What is running. */
-export interface EngineInfo {
-  readonly name: EngineName;
-  /** Threads used by large products. */
-  readonly threads: number;
-  /** Whether the wasm engine uses vector instructions. */
-  readonly simd: boolean;
-  /** Whether a GPU does the work. */
-  readonly gpu: boolean;
-  /** What the caller asked for and did not get, in one sentence. */
-  readonly note?: string;
-}
+export type { EngineInfo, EngineName } from "./info.ts";
+export type { NodeGpuOptions } from "./node-gpu.ts";
 
 /** Options of the wasm engine. */
 export interface WasmOptions {
@@ -91,22 +80,29 @@ async function startWasm(options: WasmOptions): Promise<EngineInfo> {
  * @throws `engine` when it cannot start; the engine that ran before keeps running.
  */
 export function useEngine(name: "wasm", options?: WasmOptions): Promise<EngineInfo>;
-export function useEngine(name: EngineName, options: WasmOptions = {}): Promise<EngineInfo> {
+export function useEngine(name: "node-gpu", options?: NodeGpuOptions): Promise<EngineInfo>;
+export function useEngine(name: EngineName, options: WasmOptions & NodeGpuOptions = {}): Promise<EngineInfo> {
   return serially(async () => {
+    if (name !== "wasm" && name !== "node-gpu") {
+      return fail("argument", `useEngine: unknown engine "${String(name)}"; there are "wasm" and "node-gpu"`);
+    }
     installRepairs();
-    if (name !== "wasm")
-      return fail("argument", `useEngine: unknown engine "${name}"; there are "wasm" and "node-gpu"`);
-    chosen = await startWasm(options);
-    return chosen;
+    try {
+      chosen = name === "wasm" ? await startWasm(options) : await startNodeGpu(options);
+      return chosen;
+    } finally {
+      // The optional peer brings all of tfjs, whose gradients overwrite ours.
+      installRepairs();
+    }
   });
 }
 
 /** The engine in use; starts the wasm engine when none was chosen. Every public function that computes awaits this first. */
 export async function ensureEngine(): Promise<EngineInfo> {
+  installRepairs();
   if (chosen !== undefined) return chosen;
   return serially(async () => {
     if (chosen !== undefined) return chosen;
-    installRepairs();
     chosen = await startWasm({});
     return chosen;
   });
@@ -118,7 +114,9 @@ export async function ensureEngine(): Promise<EngineInfo> {
  * @throws `engine` when none has been started.
  */
 export function requireEngine(): EngineInfo {
-  return (
-    chosen ?? fail("engine", 'no engine is running yet: `await useEngine("wasm")` once, before the first computation')
-  );
+  if (chosen === undefined) {
+    return fail("engine", 'no engine is running yet: `await useEngine("wasm")` once, before the first computation');
+  }
+  installRepairs();
+  return chosen;
 }

@@ -35,6 +35,11 @@ function installWrapped({ kernelName, wrap }: Wrapper): void {
   if (current !== ours) replaceKernel(ours);
 }
 
+/** Whatever overwrites one of our entries overwrites them all (an import of @tensorflow/tfjs, a second wasm backend). */
+const inPlace = (): boolean =>
+  tf.getGradient("Exp") === GRADIENTS.find(({ kernelName }) => kernelName === "Exp") &&
+  tf.getKernel("Sum", "wasm") === KERNELS.find(({ kernelName }) => kernelName === "Sum");
+
 /**
  * Repairs tfjs's kernels, gradients and tape. Idempotent: a repair that is in place stays, one that something else has
  * overwritten meanwhile (an import of `@tensorflow/tfjs` registers its own gradients) is put back.
@@ -42,6 +47,7 @@ function installWrapped({ kernelName, wrap }: Wrapper): void {
  * @remarks The registries are global to the process, so other users of tfjs in it get the repairs as well.
  */
 export function installRepairs(): void {
+  if (inPlace()) return;
   repairTape();
   for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
   for (const config of KERNELS) if (tf.getKernel(config.kernelName, "wasm") !== config) replaceKernel(config);

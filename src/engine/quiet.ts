@@ -32,11 +32,13 @@ export async function quietly<T>(
   drop: (message: string) => boolean = () => false,
 ): Promise<Quieted<T>> {
   const said: string[] = [];
+  // Emscripten keeps the console's methods that it finds at its start: what it prints later is not ours to hold back.
+  let active = true;
   const { log, warn, error, info } = console;
   const held = { log, warn, error, info };
   const filter = (write: (...args: unknown[]) => void) => {
     return (...args: unknown[]) => {
-      if (isChatter(args) || drop(String(args[0]))) said.push(args.map(String).join(" "));
+      if (active && (isChatter(args) || drop(String(args[0])))) said.push(args.map(String).join(" "));
       else write.apply(console, args);
     };
   };
@@ -45,6 +47,7 @@ export async function quietly<T>(
   try {
     return { result: await body(), said };
   } finally {
+    active = false;
     // Someone else may have replaced a method meanwhile: only our own is taken away.
     for (const name of ["log", "warn", "error", "info"] as const) {
       if (console[name] === patched[name]) console[name] = held[name];

@@ -49,6 +49,7 @@ export function probe(problem: Problem, which: Problem["model"] = problem.model)
   return scope(() => {
     const run = interpret(which(...problem.args), {
       key: fold(problem.key, "probe"),
+      startImproper: true,
       params: toTensors(problem.params),
     });
     const sites = [...run.sites.values()].map(

@@ -3,12 +3,15 @@ import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-core/dist/register_all_gradients.js";
 import "@tensorflow/tfjs-backend-wasm";
 import { beforeAll, describe, expect, it } from "vitest";
-import { quietly } from "../../src/engine/quiet.ts";
 import { error, values } from "./traps/trap.ts";
 import { TRAPS } from "./traps.ts";
 
 beforeAll(async () => {
+  // The backend keeps the console that it finds at its start: one fault announces itself there.
+  const { warn } = console;
+  console.warn = () => undefined;
   await tf.setBackend("wasm");
+  console.warn = warn;
 });
 
 /** Beyond rounding: what the repaired engine meets with room to spare. */
@@ -17,12 +20,9 @@ const WRONG = 1e-3;
 describe("plain tfjs", () => {
   it.each(TRAPS.filter((trap) => trap.plain === "wrong").map((trap) => [trap.name, trap] as const))(
     "is wrong: %s",
-    async (_, trap) => {
-      const { result } = await quietly(
-        async () => tf.tidy(() => values(trap.run())),
-        () => true,
-      );
-      expect(error(result, trap.truth)).toBeGreaterThan(WRONG);
+    (_, trap) => {
+      const found = tf.tidy(() => values(trap.run()));
+      expect(error(found, trap.truth)).toBeGreaterThan(WRONG);
     },
   );
 
