@@ -80,9 +80,26 @@ const extreme = (name: string, sign: 1 | -1): tf.KernelConfig => {
   return binary(name, pick, (out, a, b) => extremes(out, a, b, sign));
 };
 
-/** Math.max and Math.min keep a NaN, and compile to instructions without branches. */
+/** Math.max and Math.min keep a NaN. */
 function clampInto(out: Float32Array, x: Float32Array, low: number, high: number): void {
   for (let i = 0; i < out.length; i++) out[i] = Math.min(Math.max(x[i] as number, low), high);
+}
+
+/** Whether every element is finite: 0 · x is 0 for those and NaN for the rest. */
+function allFinite(x: Float32Array): boolean {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  let i = 0;
+  for (; i + 3 < x.length; i += 4) {
+    a += (x[i] as number) * 0;
+    b += (x[i + 1] as number) * 0;
+    c += (x[i + 2] as number) * 0;
+    d += (x[i + 3] as number) * 0;
+  }
+  for (; i < x.length; i++) a += (x[i] as number) * 0;
+  return a + b + c + d === 0;
 }
 
 /** ±1, or x itself where it is zero or NaN: a large multiple of a float32, clamped, without branches. */
@@ -90,25 +107,31 @@ function signInto(out: Float32Array, x: Float32Array): void {
   for (let i = 0; i < out.length; i++) out[i] = Math.min(Math.max((x[i] as number) * SATURATE, -1), 1);
 }
 
-/** A function of one float element, in one loop; whole numbers keep tfjs's kernel, which is right for them. */
-const unary = <A>(name: string, run: (out: Float32Array, x: Float32Array, attrs: A) => void): Wrapper =>
+/** A function of one float element, in a loop of ours where tfjs's kernel is wrong for some of the elements. */
+const unary = <A>(
+  name: string,
+  rightFor: (x: Float32Array) => boolean,
+  run: (out: Float32Array, x: Float32Array, attrs: A) => void,
+): Wrapper =>
   wrappedKernel(name, (original, args) => {
     const x = args.inputs.x as tf.TensorInfo;
-    if (x.dtype !== "float32") return original(args);
     const backend = args.backend as unknown as WasmBackend;
+    if (x.dtype !== "float32" || rightFor(backend.typedArrayFromHeap(x) as Float32Array)) return original(args);
     const out = backend.makeOutput(x.shape, x.dtype);
     const [to, from] = [out, x].map((info) => backend.typedArrayFromHeap(info)) as [Float32Array, Float32Array];
     run(to, from, args.attrs as unknown as A);
     return out;
   });
 
+type ClipAttrs = { readonly clipValueMin: number; readonly clipValueMax: number };
+
 /** Kernels in which a NaN must stay one, and the sign of a small number its sign (tfjs takes it for zero below 1e−7). */
 export const UNARY: readonly Wrapper[] = [
-  unary<{ clipValueMin: number; clipValueMax: number }>("ClipByValue", (out, x, { clipValueMin, clipValueMax }) =>
+  unary<ClipAttrs>("ClipByValue", allFinite, (out, x, { clipValueMin, clipValueMax }) =>
     clampInto(out, x, clipValueMin, clipValueMax),
   ),
-  unary("Relu6", (out, x) => clampInto(out, x, 0, 6)),
-  unary("Sign", signInto),
+  unary("Relu6", allFinite, (out, x) => clampInto(out, x, 0, 6)),
+  unary("Sign", () => false, signInto),
 ];
 
 export const ELEMENTWISE_KERNELS: readonly tf.KernelConfig[] = [

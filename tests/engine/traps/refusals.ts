@@ -41,6 +41,12 @@ export const REFUSALS: readonly Refusal[] = [
   },
   { name: "complex numbers", run: () => tf.complex(at(1), at(2)), code: "unsupported", says: COMPLEX },
   {
+    name: "matMul of whole numbers",
+    run: () => tf.matMul(tf.cast(count(2, 2), "int32"), tf.cast(count(2, 2), "int32")),
+    code: "unsupported",
+    says: /cast both to float32/,
+  },
+  {
     name: "einsum of three",
     run: () => tf.einsum("i,i,i->i", at(1), at(2), at(3)),
     code: "unsupported",
