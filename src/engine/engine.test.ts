@@ -78,6 +78,47 @@ describe("the wasm engine", () => {
   });
 });
 
+describe("threads", () => {
+  const PRODUCT = `
+    const product = tf.tidy(() => {
+      const a = tf.reshape(tf.range(0, 300 * 200), [300, 200]);
+      const slope = tf.grad((x) => tf.sum(tf.square(tf.matMul(tf.mul(x, 1e-4), tf.ones([200, 100])))));
+      return [...tf.sum(slope(a), 1).dataSync()].map((x) => Math.round(x * 1e3));
+    });
+    const clean = typeof globalThis.Worker === "undefined" && Blob.name === "Blob";
+    process.stdout.write(JSON.stringify({ info, product, clean }));
+  `;
+
+  it("run on request, give the same numbers, and let the process end", () => {
+    const [one, two] = [1, 2].map((threads) =>
+      program(`const info = await useEngine("wasm", { threads: ${threads} });${PRODUCT}`),
+    );
+    expect([one?.err, two?.err, two?.status]).toEqual(["", "", 0]);
+    const [a, b] = [JSON.parse(one?.out ?? ""), JSON.parse(two?.out ?? "")];
+    expect(b.info).toEqual({ name: "wasm", threads: 2, simd: true, gpu: false });
+    expect(b.product).toEqual(a.product);
+    expect([a.clean, b.clean]).toEqual([true, true]);
+  });
+
+  it("that cannot start leave the engine without, and a note", () => {
+    const { out, err, status } = program(`
+      process.getBuiltinModule("worker_threads").Worker = class { constructor() { throw new Error("no workers"); } };
+      const info = await useEngine("wasm", { threads: 2 });
+      process.stdout.write(JSON.stringify([info, tf.tidy(() => tf.matMul(tf.ones([2, 2]), tf.ones([2, 1])).dataSync()[1])]));
+    `);
+    const [info, value] = JSON.parse(out);
+    expect([info.threads, value, err, status]).toEqual([1, 2, "", 0]);
+    expect(info.note).toContain("2 threads were asked for, 1 runs: threads are not available here");
+  });
+
+  it("are fixed at the first start, and a number from 1 to 8", async () => {
+    await ensureEngine();
+    expect((await useEngine("wasm", { threads: 4 })).note).toContain("fixed at the first start");
+    const error = await useEngine("wasm", { threads: 0 }).catch((thrown: unknown) => thrown);
+    expect((error as TiltedError).code).toBe("argument");
+  });
+});
+
 describe("the node-gpu engine", () => {
   it("is not installed here: Node's own error is the cause, and the wasm engine goes on", () => {
     const { out, err } = program(`

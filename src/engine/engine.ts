@@ -7,6 +7,7 @@ import type { EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
 import { type NodeGpuOptions, startNodeGpu } from "./node-gpu.ts";
 import { quietly } from "./quiet.ts";
+import { withNodeThreads } from "./threads.ts";
 
 export type { EngineInfo, EngineName } from "./info.ts";
 export type { NodeGpuOptions } from "./node-gpu.ts";
@@ -19,6 +20,12 @@ export interface WasmOptions {
    * moves them, so say where: `useEngine("wasm", { wasmPaths: "/assets/tfjs/" })`.
    */
   readonly wasmPaths?: string | { readonly [file: string]: string };
+  /**
+   * Threads for large products: 1 by default, at most 8. Chosen at the first start and fixed from then on. Where threads
+   * cannot be had the engine runs without, and the result says so in a note. In a browser they need a cross-origin isolated
+   * page; in Node they are experimental.
+   */
+  readonly threads?: number;
 }
 
 /** Process events on which the wasm file's start-up code hangs handlers of its own. */
@@ -54,22 +61,46 @@ function serially<T>(task: () => Promise<T>): Promise<T> {
   return next;
 }
 
-async function startWasm(options: WasmOptions): Promise<EngineInfo> {
-  if (options.wasmPaths !== undefined) {
-    wasm.setWasmPaths(options.wasmPaths as string);
+/** What the loader of the wasm file can do at most. */
+const MAX_THREADS = 8;
+
+/** How many threads the wasm engine runs with; undefined until it has started. */
+let running: number | undefined;
+
+/** Starts tfjs's wasm backend; what it printed is returned. */
+async function startBackend(threads: number): Promise<{ started: boolean; said: readonly string[] }> {
+  const start = () => withoutHijackedHandlers(() => tf.setBackend("wasm"));
+  const attempt = async (): Promise<boolean> => {
+    const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
+    wasm.setThreadsCount(threads);
+    if (!inNode || threads === 1 || running !== undefined) return start();
+    return (await withNodeThreads(threads, start)) || start();
+  };
+  const { result, said } = await quietly(attempt, (message) => /wasm|worker/i.test(message));
+  return { started: result, said };
+}
+
+async function startWasm({ wasmPaths, threads = running ?? 1 }: WasmOptions): Promise<EngineInfo> {
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+    fail("argument", `useEngine("wasm"): threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`);
   }
-  const { result: started, said } = await quietly(
-    () => withoutHijackedHandlers(() => tf.setBackend("wasm")),
-    (message) => /wasm/i.test(message),
-  );
+  if (wasmPaths !== undefined && running === undefined) wasm.setWasmPaths(wasmPaths as string);
+  const { started, said } = await startBackend(threads);
   if (!started) {
     fail(
       "engine",
       `the wasm engine could not start: ${said.join(" ") || "no reason given"}. In a browser, pass { wasmPaths } with the folder that serves the .wasm files of @tensorflow/tfjs-backend-wasm`,
     );
   }
+  const before = running;
   const simd = Boolean(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT"));
-  return { name: "wasm", threads: wasm.getThreadsCount(), simd, gpu: false };
+  running = wasm.getThreadsCount();
+  const why =
+    before === undefined
+      ? "threads are not available here"
+      : "it was already running, and threads are fixed at the first start";
+  const note = `${threads} threads were asked for, ${running} ${running === 1 ? "runs" : "run"}: ${why}`;
+  return { name: "wasm", threads: running, simd, gpu: false, ...(running === threads ? {} : { note }) };
 }
 
 /**

@@ -1,0 +1,120 @@
+/**
+ * Threads for the wasm engine in Node, on request. tfjs turns them off in Node because its loader speaks to browsers only:
+ * it hands a worker its program as an object URL of a Blob. While the engine starts, this file stands between: Blobs keep
+ * their text, and a worker gets it as source code. It leans on the layout of tfjs-backend-wasm 4.22, so any failure means a
+ * start without threads, never an error.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+
+/** A worker that did not come up by then will not. */
+const START_LIMIT_MS = 10_000;
+
+type Construct = new (...args: never[]) => object;
+interface Replaceable {
+  [name: string]: unknown;
+}
+
+/** Puts values in the place of others while `body` runs. */
+async function replacing<T>(
+  places: readonly (readonly [Replaceable, string, unknown])[],
+  body: () => Promise<T>,
+): Promise<T> {
+  const before = places.map(([object, name]) => [object, name, name in object, object[name]] as const);
+  for (const [object, name, value] of places) object[name] = value;
+  try {
+    return await body();
+  } finally {
+    for (const [object, name, existed, value] of before) {
+      if (existed) object[name] = value;
+      else delete object[name];
+    }
+  }
+}
+
+/** The names that the bundler gave to Node's modules, which the program of a worker refers to. */
+const PRELUDE = `
+var require$$0 = require("fs"), require$$1 = require("path"), require$$3 = require("perf_hooks"), require$$4 = require("os");
+var commonjsGlobal = globalThis, _scriptDir = "";
+Object.assign(globalThis, { require$$0, require$$1, require$$3, require$$4, commonjsGlobal, _scriptDir });
+`;
+/** In place of reading a file by its address, run the text itself. */
+const IMPORT_TEXT = "\nglobalThis.importScripts = (text) => (0, eval)(text);\n";
+
+/** A worker of Node that takes the addresses and messages of tfjs's loader. */
+function workerOf(
+  NodeWorker: Construct,
+  texts: ReadonlyMap<string, string>,
+  textOf: (blob: unknown) => string | undefined,
+) {
+  const Base = NodeWorker as unknown as new (
+    source: string,
+    options: { eval: true },
+  ) => {
+    postMessage(message: unknown, transfer?: unknown): void;
+    unref(): void;
+  };
+  return class extends Base {
+    constructor(address: string) {
+      super(PRELUDE + (texts.get(address) ?? "") + IMPORT_TEXT, { eval: true });
+      super.unref();
+    }
+    /** The loader wants its threads to keep the process alive; a library must not. */
+    ref(): void {
+      // Stays unreferenced.
+    }
+    override postMessage(message: { cmd?: string; urlOrBlob?: unknown }, transfer?: unknown): void {
+      const text = message?.cmd === "load" ? textOf(message.urlOrBlob) : undefined;
+      super.postMessage(text === undefined ? message : { ...message, urlOrBlob: text }, transfer);
+    }
+  };
+}
+
+/**
+ * Starts the engine with threads.
+ *
+ * @param start starts it, with the number of threads already set.
+ * @returns whether it runs with threads; if not, nothing has started.
+ */
+export async function withNodeThreads(threads: number, start: () => Promise<boolean>): Promise<boolean> {
+  const builtin = (name: string) => process.getBuiltinModule(name) as unknown as Replaceable;
+  const [workers, os] = [builtin("worker_threads"), builtin("os")];
+  const parts = new WeakMap<object, string>();
+  const texts = new Map<string, string>();
+  const NativeBlob = globalThis.Blob;
+  class TextBlob extends NativeBlob {
+    constructor(content: BlobPart[], options?: BlobPropertyBag) {
+      super(content, options);
+      parts.set(this, content.map(String).join(""));
+    }
+  }
+  const address = (blob: Blob): string => {
+    const name = `text:${texts.size}`;
+    texts.set(name, parts.get(blob) ?? "");
+    return name;
+  };
+  const textOf = (blob: unknown) => (typeof blob === "object" && blob !== null ? parts.get(blob) : undefined);
+  const cpus = (os.cpus as () => object[])();
+  const flag = "WASM_HAS_MULTITHREAD_SUPPORT";
+  tf.env().set(flag, true);
+  let limit: ReturnType<typeof setTimeout> | undefined;
+  const started = await replacing(
+    [
+      [globalThis as unknown as Replaceable, "Blob", TextBlob],
+      [globalThis as unknown as Replaceable, "Worker", undefined],
+      [URL as unknown as Replaceable, "createObjectURL", address],
+      [workers, "Worker", workerOf(workers.Worker as Construct, texts, textOf)],
+      // The loader takes half of what it finds.
+      [os, "cpus", () => Array.from({ length: 2 * threads }, () => cpus[0])],
+    ],
+    () =>
+      Promise.race([
+        start().catch(() => false),
+        new Promise<boolean>((resolve) => {
+          limit = setTimeout(() => resolve(false), START_LIMIT_MS);
+        }),
+      ]),
+  );
+  clearTimeout(limit);
+  if (!started) tf.env().set(flag, false);
+  return started;
+}
