@@ -75,6 +75,26 @@ export const VALUES: readonly Trap[] = [
     plain: "wrong",
   },
   {
+    name: "matMul by weights used before with another shape",
+    run: () => {
+      const weights = count(6, 4);
+      tf.matMul(tf.ones([1, 6]), weights);
+      return tf.matMul(tf.ones([1, 8]), tf.reshape(weights, [8, 3]));
+    },
+    truth: [84, 92, 100],
+    plain: "wrong",
+  },
+  {
+    name: "matMul with weights that were reshaped",
+    run: () => {
+      const weights = count(3, 2);
+      tf.matMul(tf.ones([1, 3]), weights);
+      return tf.matMul(tf.ones([1, 2]), tf.reshape(weights, [2, 3]));
+    },
+    truth: [3, 5, 7],
+    plain: "wrong",
+  },
+  {
     name: "fused.matMul with bias, transposed",
     run: () => tf.fused.matMul({ a: tf.ones([1, 100]), b: tf.ones([2, 100]), transposeB: true, bias: at(1, 2) }),
     truth: [101, 102],
