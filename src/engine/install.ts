@@ -10,6 +10,7 @@ import type { Wrapper } from "./kernels/heap.ts";
 import { REFUSED_KERNELS } from "./kernels/refused.ts";
 import { SUMS } from "./kernels/sums.ts";
 import { TAKE_KERNELS } from "./kernels/take.ts";
+import { products } from "./matmul.ts";
 import { replaceGradient, replaceKernel } from "./quiet.ts";
 import { repairTape } from "./tape.ts";
 
@@ -21,6 +22,9 @@ const KERNELS: readonly tf.KernelConfig[] = [
   ...FUSED_KERNELS,
   ...REFUSED_KERNELS,
 ];
+
+/** Batches are made to agree first, then each product is brought to tfjs's fast routine. */
+const matMul: Wrapper = { ...broadcastBatches, wrap: (original) => broadcastBatches.wrap(products.wrap(original)) };
 
 /** Kernels of ours that call tfjs's own; made once, so that no wrapper wraps a wrapper. */
 const wrappers = new Map<string, tf.KernelConfig>();
@@ -51,8 +55,7 @@ export function installRepairs(): void {
   repairTape();
   for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
   for (const config of KERNELS) if (tf.getKernel(config.kernelName, "wasm") !== config) replaceKernel(config);
-  for (const wrapper of [castToBool, broadcastBatches, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY])
-    installWrapped(wrapper);
+  for (const wrapper of [castToBool, matMul, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY]) installWrapped(wrapper);
 }
 
 installRepairs();

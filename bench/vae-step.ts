@@ -1,0 +1,45 @@
+/**
+ * One training step of a variational autoencoder (784-1024-512-256-2, batch 128, Adam), on plain tfjs-wasm and here.
+ *
+ * The two run in processes of their own (the repairs of this library are global to a process) and take turns.
+ * `tsx bench/vae-step.ts [rounds]` prints the median milliseconds of each and their ratio.
+ */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1] as number;
+
+/** A worker process that makes one step per line on its standard input and answers with the milliseconds it took. */
+function worker(kind: "plain" | "tilted") {
+  const file = fileURLToPath(new URL(`./vae-step/${kind}.ts`, import.meta.url));
+  const child = spawn(process.execPath, ["--import", "tsx", file], { stdio: ["pipe", "pipe", "inherit"] });
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    async step(): Promise<{ readonly ms: number; readonly loss: number }> {
+      child.stdin.write("step\n");
+      for (;;) {
+        const { value, done } = await answers.next();
+        if (done) throw new Error(`the ${kind} worker ended early`);
+        if (value.startsWith("{")) return JSON.parse(value);
+      }
+    },
+    end: () => child.stdin.end(),
+  };
+}
+
+const WARM_UP = 3;
+const rounds = Number(process.argv[2] ?? 15);
+const [plain, tilted] = [worker("plain"), worker("tilted")];
+const times: { plain: number[]; tilted: number[] } = { plain: [], tilted: [] };
+for (let round = -WARM_UP; round < rounds; round++) {
+  const [a, b] = [await plain.step(), await tilted.step()];
+  if (Math.abs(a.loss - b.loss) > 1e-3 * Math.abs(a.loss)) throw new Error(`losses differ: ${a.loss}, ${b.loss}`);
+  if (round < 0) continue;
+  times.plain.push(a.ms);
+  times.tilted.push(b.ms);
+}
+plain.end();
+tilted.end();
+const [slow, fast] = [median(times.plain), median(times.tilted)];
+console.log(`plain tfjs wasm ${slow.toFixed(1)} ms, tilted ${fast.toFixed(1)} ms, ratio ${(fast / slow).toFixed(3)}`);
