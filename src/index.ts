@@ -58,6 +58,13 @@ export { type ElboOptions, elbo } from "./inference/elbo.ts";
 export { type DrawableRows, type FitTiltOptions, fitTilt, type TiltFit } from "./inference/fit-tilt.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/infer.ts";
 export { type IwaeOptions, iwae } from "./inference/iwae.ts";
+export {
+  type ChainDiagnostics,
+  type LangevinCheckpoint,
+  type LangevinOptions,
+  type LangevinResult,
+  langevin,
+} from "./inference/langevin.ts";
 export { logZ } from "./inference/log-z.ts";
 export {
   contrastive,
@@ -76,6 +83,7 @@ export {
   sgd,
 } from "./inference/optimizers.ts";
 export { type ProgressBarOptions, progressBar } from "./inference/progress.ts";
+export type { ResamplingScheme } from "./inference/resample.ts";
 export {
   constant,
   cosineDecay,
@@ -85,5 +93,6 @@ export {
   type Rate,
   type Schedule,
 } from "./inference/schedules.ts";
+export { type Estimate, type SiteEstimate, type SnisOptions, type SnisResult, snis } from "./inference/snis.ts";
 export { type Trained, type TrainOptions, train } from "./inference/train.ts";
 export type { VariationalFit, VariationalOptions } from "./inference/variational.ts";

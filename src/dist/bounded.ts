@@ -1,6 +1,6 @@
 /** Continuous families on part of the line: uniform, exponential, truncated normal. */
 import * as tf from "@tensorflow/tfjs-core";
-import { type ArrayLike, toTensor } from "../core/array.ts";
+import { type ArrayLike, fromTensor, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { exponential as exponentialDraws, uniform as uniformDraws } from "../core/random/draws.ts";
 import { log1mexp, logNdtr, ndtr, ndtri } from "../engine/special.ts";
@@ -18,10 +18,13 @@ function checkOrder(family: string, low: ArrayLike, high: ArrayLike): void {
   }
 }
 
+/** A copy outside the engine: a support may outlive the scope of the parameters it came from. */
+const onHost = (x: tf.Tensor): ArrayLike => (x.rank === 0 ? (x.dataSync()[0] as number) : fromTensor(x));
+
 const uniformFamily: Family<"low" | "high"> = {
   family: "uniform",
   params: { low: real, high: real },
-  support: ({ low, high }) => interval(low, high),
+  support: ({ low, high }) => interval(onHost(low), onHost(high)),
   logProb({ low, high }, x) {
     const inside = tf.logicalAnd(tf.greaterEqual(x, low), tf.lessEqual(x, high));
     return within(inside, tf.add(tf.zerosLike(x), tf.neg(tf.log(tf.sub(high, low)))));
@@ -94,7 +97,7 @@ function corrections(p: Params<Truncated>) {
 const truncatedNormalFamily: Family<Truncated> = {
   family: "truncatedNormal",
   params: { loc: real, scale: positive, low: real, high: real },
-  support: ({ low, high }) => interval(low, high),
+  support: ({ low, high }) => interval(onHost(low), onHost(high)),
   logProb(p, x) {
     const z = tf.div(tf.sub(x, p.loc), p.scale);
     const inside = tf.logicalAnd(tf.greaterEqual(x, p.low), tf.lessEqual(x, p.high));

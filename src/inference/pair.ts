@@ -7,11 +7,11 @@ import { scope } from "../core/scope.ts";
 import { sameShape, showShape } from "../core/shape.ts";
 import { type TensorTree, toTensors } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
+import { hasKl } from "../dist/kl.ts";
 import { commonPlates, plateDepth, scored } from "../effects/density.ts";
 import type { Context, Effect, Frame, PlateEffect, Program, SampleEffect } from "../effects/effects.ts";
 import { handleEffects } from "../effects/handle.ts";
 import { type Execution, type InterpretOptions, interpret, type SiteRecord } from "../effects/interpret.ts";
-import { closedKl } from "./closed-kl.ts";
 import type { Problem } from "./infer.ts";
 import type { Subsample } from "./minibatch.ts";
 
@@ -219,7 +219,7 @@ function mayClose(name: string, guide: Execution, model: Execution, watchGuide: 
     return names.slice(0, names.indexOf(name));
   };
   const drawn = before(guide);
-  return before(model).every((n) => drawn.includes(n)) && closedKl(g.dist, m.dist) !== undefined;
+  return before(model).every((n) => drawn.includes(n)) && hasKl(g.dist, m.dist);
 }
 
 /** How to run a pair. */

@@ -1,0 +1,70 @@
+/**
+ * The Pareto shape of importance weights: how heavy their tail is, hence how far a weighted mean can be trusted
+ * (Vehtari, Simpson, Gelman, Yao & Gabry 2024). The fit is that of Zhang & Stephens 2009.
+ */
+
+/** Above this, weighted means are unreliable at any practical sample size. */
+export const UNRELIABLE_K = 0.7;
+
+/** Fewest tail weights for a fit. */
+const FEWEST = 5;
+/** Weak prior of the fit: so many observations at k = ½, which tames small tails. */
+const PRIOR_COUNT = 10;
+const PRIOR_K = 0.5;
+
+/**
+ * Shape k of a generalised Pareto distribution fitted to exceedances (all positive): k̂ by Zhang & Stephens' quasi-Bayes mean.
+ *
+ * @param sorted - Exceedances in increasing order.
+ */
+export function paretoShape(sorted: Float64Array): number {
+  const n = sorted.length;
+  const quartile = sorted[Math.max(0, Math.floor(n / 4 + 0.5) - 1)] as number;
+  const largest = sorted[n - 1] as number;
+  const m = 30 + Math.floor(Math.sqrt(n));
+  const meanLog = (theta: number): number => {
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum += Math.log1p(-theta * (sorted[i] as number));
+    return sum / n;
+  };
+  const thetas = new Float64Array(m);
+  const likelihoods = new Float64Array(m);
+  for (let j = 0; j < m; j++) {
+    const theta = 1 / largest + (1 - Math.sqrt(m / (j + 0.5))) / (3 * quartile);
+    const k = meanLog(theta);
+    thetas[j] = theta;
+    likelihoods[j] = n * (Math.log(-theta / k) - k - 1);
+  }
+  let top = Number.NEGATIVE_INFINITY;
+  for (const l of likelihoods) if (l > top) top = l;
+  let total = 0;
+  let theta = 0;
+  for (let j = 0; j < m; j++) {
+    const w = Math.exp((likelihoods[j] as number) - top);
+    total += w;
+    theta += w * (thetas[j] as number);
+  }
+  const k = meanLog(theta / total);
+  return (n * k + PRIOR_COUNT * PRIOR_K) / (n + PRIOR_COUNT);
+}
+
+/**
+ * Pareto k of log-weights, from the min(n/5, 3√n) largest.
+ *
+ * @remarks k < .5: finite variance; .5 to .7: usable; above .7: unreliable. Even weights give −∞: they have no tail. With fewer than
+ * five distinct tail weights nothing can be said: +∞.
+ */
+export function paretoK(logWeights: ArrayLike<number>): number {
+  const n = logWeights.length;
+  const tail = Math.min(Math.floor(n / 5), Math.ceil(3 * Math.sqrt(n)));
+  if (tail < FEWEST) return Number.POSITIVE_INFINITY;
+  const sorted = Float64Array.from(logWeights).sort();
+  const max = sorted[n - 1] as number;
+  if (max === sorted[0]) return Number.NEGATIVE_INFINITY;
+  const cut = Math.exp((sorted[n - tail - 1] as number) - max);
+  const exceedances = sorted
+    .subarray(n - tail)
+    .map((l) => Math.exp(l - max) - cut)
+    .filter((x) => x > 0);
+  return exceedances.length < FEWEST ? Number.POSITIVE_INFINITY : paretoShape(exceedances);
+}
