@@ -225,6 +225,8 @@ function maskOf(base: Distribution, given: ArrayLike): Distribution {
   };
   return complete({
     ...base,
+    // Another family: closed forms of the whole (a KL) are not those of the part that counts.
+    family: `masked(${base.family})`,
     batchShape: broadcastShapes(base.batchShape, mask.shape),
     support: { ...base.support, check: (value) => tf.logicalOr(tf.logicalNot(mask), base.support.check(value)) },
     logProb: (value) =>

@@ -273,6 +273,17 @@ describe("the closed KL", () => {
     expectEstimate(bound, -0.5, { what: "reversed guide", detects: 0.1 });
   });
 
+  it("leaves masked rows out", async () => {
+    const half = (loc: number, scale: number) =>
+      model(function* () {
+        yield* plate("data", 2, function* () {
+          yield* sample("z", normal(loc, scale).mask(tf.tensor1d([1, 0])));
+        });
+      });
+    const { bound } = await infer(half(0.3, 0.8), elbo(half(0, 1), { steps: 0, boundDraws: 20_000 }), { seed: SEED });
+    expectEstimate(bound, -GAP, { what: "one of two rows", detects: 0.1 });
+  });
+
   it("follows the order of the guide where it may be used", async () => {
     const chain = (step: number) =>
       model(function* () {
