@@ -50,7 +50,7 @@ describe("a conjugate normal", () => {
     ["elbo", elbo(gaussian, { particles: 16, optimizer: adam(cosineDecay({ from: 0.1, steps: 250 })), steps: 250 })],
     [
       "iwae, DReG",
-      iwae(gaussian, 4, { estimator: "dreg", optimizer: adam(cosineDecay({ from: 0.15, steps: 300 })), steps: 300 }),
+      iwae(gaussian, 4, { estimator: "dreg", optimizer: adam(cosineDecay({ from: 0.1, steps: 400 })), steps: 400 }),
     ],
   ])("%s finds the posterior, where the bound is the evidence", async (_, method) => {
     const before = tf.memory().numTensors;
