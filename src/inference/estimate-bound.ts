@@ -12,7 +12,8 @@ import { dataRows, type Pair } from "./pair.ts";
 /** How to estimate. */
 export interface EstimateOptions {
   readonly key: Key;
-  readonly params: TensorTree;
+  /** Unconstrained parameters, in the scope of the call. */
+  readonly params: () => TensorTree;
   /** K: particles inside one bound. */
   readonly k: number;
   /** Independent bounds per row; at least 2 for a standard error. Default: enough for 1000 over all rows, at least 4. */
@@ -37,12 +38,21 @@ export const defaultDraws = (pair: Pair): number => Math.max(MIN_DRAWS, Math.cei
  * @remarks Plates for which the program fixes `indices` itself are taken as they are.
  */
 export function estimateBound(pair: Pair, options: EstimateOptions): Bound {
+  const estimate = estimating(pair, options);
+  let step = estimate.next();
+  while (!step.done) step = estimate.next();
+  return step.value;
+}
+
+/** {@link estimateBound} as a generator that stops between chunks of rows, outside every scope: for loops that must stay alive. */
+export function* estimating(pair: Pair, options: EstimateOptions): Generator<void, Bound> {
   const { key, params, k, closed } = options;
   const draws = options.draws ?? defaultDraws(pair);
   if (!(Number.isInteger(draws) && draws >= 1)) fail("argument", `draws must be a positive integer, got ${draws}`);
   let value = 0;
   let variance = 0;
-  for (const chunk of rowChunks(pair, key)) {
+  for (const [i, chunk] of rowChunks(pair, key).entries()) {
+    if (i > 0) yield;
     const { rows, scale } = chunk;
     const logWeights = drawWeights(pair, chunk, { params, closed }, k * draws);
     for (let r = 0; r < rows; r++) {
@@ -91,7 +101,7 @@ function rowChunks(pair: Pair, key: Key): RowChunk[] {
 function drawWeights(
   pair: Pair,
   { key, subsample, rows }: RowChunk,
-  options: { readonly params: TensorTree; readonly closed: boolean },
+  { params, closed }: Pick<EstimateOptions, "params" | "closed">,
   particles: number,
 ): Float32Array {
   const out = new Float32Array(particles * rows);
@@ -99,7 +109,7 @@ function drawWeights(
   for (let first = 0; first < particles; first += atOnce) {
     const n = particles === 1 ? undefined : Math.min(atOnce, particles - first);
     const part = scope(() =>
-      weigh(pair, { ...options, key, subsample, particles: n, first }).logWeights.dataSync(),
+      weigh(pair, { params: params(), closed, key, subsample, particles: n, first }).logWeights.dataSync(),
     ) as Float32Array;
     out.set(part, first * rows);
   }

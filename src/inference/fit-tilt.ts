@@ -19,7 +19,8 @@ import { logZ } from "./log-z.ts";
 import { logistic, type TiltObjective } from "./objectives.ts";
 import { adam, type Optimizer } from "./optimizers.ts";
 import { probe } from "./structure.ts";
-import { type Trained, type TrainingHistory, train } from "./train.ts";
+import { type StepContext, type TrainingHistory, train } from "./train.ts";
+import { diagnose, sumWeights } from "./weights.ts";
 
 /** A finite set of data, each of which can be drawn afresh: for instance from its own posterior q(z|x). */
 export interface DrawableRows {
@@ -47,10 +48,15 @@ export interface FitTiltOptions {
   /** Looks without improvement before it stops. Default: never; the best look is restored all the same. */
   readonly patience?: number;
   /**
-   * Cross-fitting: so many energies, each trained without one part of the rows and stopped by it; the fit is their mean. Every
-   * row trains, every row is held out once. Default 1: one energy and `holdout`.
+   * Cross-fitting: so many energies, each trained without one part of the rows; the fit is their mean. Every row trains, every row
+   * is held out once. Default 1: one energy and `holdout`.
    */
   readonly folds?: number;
+  /**
+   * Stops by what the tilt costs instead of by the held-out loss: at the last look where base draws keep this effective share,
+   * ESS/n, under the fitted tilt. With few target rows the held-out loss stops before the tilt is complete.
+   */
+  readonly minEssRatio?: number;
 }
 
 /** A fitted energy. */
@@ -59,12 +65,12 @@ export interface TiltFit {
   readonly energy: (value: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
   /** Unconstrained parameters of the energy, with those given to `infer`; pass them to `infer(pipe(base, tilt(...)), ...)`. */
   readonly params: Tree<NdArray>;
-  /** One for each fold. */
-  readonly histories: readonly TrainingHistory[];
-  /** Mean over folds of the best held-out loss; `undefined` when nothing was held out. */
+  /** Losses by look, summed over folds; `validation` is what stopped the fit. */
+  readonly history: TrainingHistory;
+  /** Mean over folds of the held-out loss at the parameters kept; `undefined` when nothing was held out. */
   readonly heldOutLoss: number | undefined;
   readonly objective: string;
-  /** Optimiser steps, over all folds. */
+  /** Optimiser steps behind the parameters kept. */
   readonly steps: number;
   /** log Z of the fitted tilt over the base, from fresh base draws. */
   readonly logZ: Sandwich<"log Z">;
@@ -102,7 +108,8 @@ const gatherRows = (data: NdArray): DrawableRows => {
  * @param site - A latent or data site of the base model.
  * @param energy - The energy, usually a network; its parameters are what is learned.
  * @param target - Draws of the target, `[m, ...event]`, or rows that are drawn afresh every step.
- * @remarks Negatives are fresh draws of the base at every step. With held-out rows the best parameters seen are restored.
+ * @remarks Negatives are fresh draws of the base at every step. With held-out rows the best
+ * parameters seen are restored.
  * @example
  * const fit = await infer(prior, fitTilt("z", energy, latents), { seed: 1 });
  * const draws = await infer(pipe(prior, tilt("z", fit.energy)), snis(10_000), { params: fit.params, seed: 2 });
@@ -116,7 +123,10 @@ export function fitTilt<E2 extends ParamEffect = never>(
 ): Method<TiltKind, undefined> {
   const { objective = logistic(), optimizer = adam(1e-3), steps = 2000, every = 25, patience, folds = 1 } = options;
   const rows = "draw" in target ? target : gatherRows(target);
-  const { holdout = 0.2, negatives = 512 } = options;
+  const { holdout = 0.2, negatives = 512, minEssRatio } = options;
+  if (minEssRatio !== undefined && !(minEssRatio > 0 && minEssRatio < 1)) {
+    fail("argument", `fitTilt: minEssRatio must be in (0, 1), got ${minEssRatio}`);
+  }
   if (!(holdout >= 0 && holdout < 1)) fail("argument", `fitTilt: holdout must be in [0, 1), got ${holdout}`);
   if (!Number.isInteger(folds) || folds < 1 || folds > rows.count) {
     fail("argument", `fitTilt: folds must be an integer between 1 and the ${rows.count} target rows, got ${folds}`);
@@ -128,80 +138,100 @@ export function fitTilt<E2 extends ParamEffect = never>(
   async function run(problem: Problem): Promise<TiltFit> {
     const baseDraws = drawsOf(problem, site);
     const order = permutation(fold(problem.key, "rows"), rows.count);
-    const trained: Trained[] = [];
-    for (let k = 0; k < folds; k++) {
-      const key = fold(problem.key, k);
-      const held = heldOut(rows.count, folds, holdout, k);
-      const heldRows = Int32Array.from(held, (i) => order[i] as number);
-      const trainRows = order.filter((_, i) => i < (held[0] ?? 0) || i > (held[held.length - 1] ?? -1));
-      const batch = Math.min(options.batch ?? 128, trainRows.length);
-      const repeated = Int32Array.from(
-        { length: heldRows.length * HELD_OUT_REPEATS },
-        (_, i) => heldRows[i % heldRows.length] as number,
-      );
-      const network = folds === 1 ? energyProgram(energy) : copyOf(energy, k);
-      const energies = (z: tf.Tensor, params: TensorTree) => evaluate(network, z, params);
-      const initial = scope(() => {
-        const { params } = interpret(network(baseDraws(fold(key, "probe"), 1)), {
-          key: fold(key, "init"),
-          params: toTensors(problem.params),
-        });
-        return toArrays(Object.fromEntries([...params].map(([name, p]) => [name, p.unconstrained])));
-      });
-      if (Object.keys(initial).length === 0) fail("argument", "fitTilt: the energy has no parameters to fit");
-      trained.push(
-        await train({
-          name: "fitTilt",
-          params: initial,
-          optimizer,
-          steps,
-          stepsPerEpoch: every,
-          key: fold(key, "train"),
-          tick: ({ step, metrics }) => problem.tick({ step: k * steps + step, total: folds * steps, metrics }),
-          loss(params, context) {
-            const from = (context.step * batch) % trainRows.length;
-            const chosen = Int32Array.from(
-              { length: batch },
-              (_, i) => trainRows[(from + i) % trainRows.length] as number,
-            );
-            return objective.loss(
-              { energy: energies(rows.draw(fold(context.key, "target"), chosen), params) },
-              { energy: energies(baseDraws(fold(context.key, "base"), negatives), params) },
-            );
-          },
-          ...(heldRows.length > 0 && {
-            validate: (params: TensorTree) =>
-              objective.loss(
-                { energy: energies(rows.draw(fold(key, "held-out"), repeated), params) },
-                { energy: energies(baseDraws(fold(key, "held-out base"), EVALUATION_DRAWS), params) },
-              ),
-            ...(patience !== undefined && { patience }),
-          }),
-        }),
-      );
-    }
+    const parts = Array.from({ length: folds }, (_, k) => partOf(order, heldOut(rows.count, folds, holdout, k)));
+    const networks = parts.map((_, k) => (folds === 1 ? energyProgram(energy) : copyOf(energy, k)));
     const fitted = folds === 1 ? energyProgram(energy) : ensemble(energy, folds);
-    const params = Object.assign({}, ...trained.map((t) => t.params)) as Tree<NdArray>;
+    const initial = scope(() => {
+      const at = { key: fold(problem.key, "init"), params: toTensors(problem.params) };
+      const { params } = interpret(fitted(baseDraws(fold(problem.key, "probe"), 1)), at);
+      return toArrays(Object.fromEntries([...params].map(([name, p]) => [name, p.unconstrained])));
+    });
+    if (Object.keys(initial).length === 0) fail("argument", "fitTilt: the energy has no parameters to fit");
+
+    /** Σ over folds of the objective; the energies share no parameter, so each descends on its own. */
+    const lossOver = (key: Key, params: TensorTree, base: tf.Tensor, rowsFor: (part: Part, k: number) => Int32Array) =>
+      networks
+        .map((network, k) => {
+          const z = rows.draw(fold(fold(key, "target"), k), rowsFor(parts[k] as Part, k));
+          return objective.loss({ energy: evaluate(network, z, params) }, { energy: evaluate(network, base, params) });
+        })
+        .reduce((a, b) => tf.add(a, b));
+    const heldOutLoss = (params: TensorTree) =>
+      tf.div(
+        lossOver(
+          fold(problem.key, "held-out"),
+          params,
+          baseDraws(fold(problem.key, "held-out base"), EVALUATION_DRAWS),
+          ({ held }) => repeat(held, HELD_OUT_REPEATS),
+        ),
+        folds,
+      );
+    const essAt = (params: TensorTree) =>
+      diagnose(
+        sumWeights(tf.neg(evaluate(fitted, baseDraws(fold(problem.key, "ess"), EVALUATION_DRAWS), params)).dataSync()),
+      );
+
+    const holds = parts.every(({ held }) => held.length > 0);
+    const validate =
+      minEssRatio !== undefined
+        ? // The last look that is still worth enough is the best one.
+          (params: TensorTree, { epoch }: StepContext) =>
+            essAt(params).essRatio >= minEssRatio ? -epoch : Number.POSITIVE_INFINITY
+        : holds
+          ? heldOutLoss
+          : undefined;
+    const stop = minEssRatio !== undefined ? { patience: 1 } : patience !== undefined && holds ? { patience } : {};
+    const trained = await train({
+      name: "fitTilt",
+      params: initial,
+      optimizer,
+      steps,
+      stepsPerEpoch: every,
+      key: fold(problem.key, "train"),
+      tick: problem.tick,
+      loss: (params, { key, step }) =>
+        lossOver(key, params, baseDraws(fold(key, "base"), negatives), ({ kept }) => {
+          const batch = Math.min(options.batch ?? 128, kept.length);
+          return Int32Array.from({ length: batch }, (_, i) => kept[(step * batch + i) % kept.length] as number);
+        }),
+      ...(validate !== undefined && { validate, ...stop }),
+    });
     const logWeights = scope(() =>
       tf
-        .neg(evaluate(fitted, baseDraws(fold(problem.key, "evaluate"), EVALUATION_DRAWS), toTensors(params)))
+        .neg(evaluate(fitted, baseDraws(fold(problem.key, "evaluate"), EVALUATION_DRAWS), toTensors(trained.params)))
         .dataSync(),
     );
-    const losses = trained.flatMap((t) => (t.history.validation.length > 0 ? [Math.min(...t.history.validation)] : []));
     return {
       energy: fitted,
-      params: { ...problem.params, ...params },
-      histories: trained.map((t) => t.history),
-      heldOutLoss: losses.length === 0 ? undefined : losses.reduce((s, x) => s + x, 0) / losses.length,
+      params: { ...problem.params, ...trained.params },
+      history: trained.history,
+      heldOutLoss: holds ? scope(() => heldOutLoss(toTensors(trained.params)).dataSync()[0] as number) : undefined,
       objective: objective.name,
-      steps: trained.reduce((s, t) => s + t.steps, 0),
+      steps: (trained.bestEpoch + 1) * every,
       logZ: logZ(logWeights),
-      essRatio: essRatio(logWeights),
+      essRatio: diagnose(sumWeights(logWeights)).essRatio,
     };
   }
 
   return { name: "fitTilt", run };
 }
+
+/** Rows of one fold: those that train its energy and those held out from it. */
+interface Part {
+  readonly kept: Int32Array;
+  readonly held: Int32Array;
+}
+
+const partOf = (order: Int32Array, held: readonly number[]): Part => {
+  const out = new Set(held);
+  return {
+    kept: order.filter((_, i) => !out.has(i)),
+    held: order.filter((_, i) => out.has(i)),
+  };
+};
+
+const repeat = (rows: Int32Array, times: number): Int32Array =>
+  Int32Array.from({ length: rows.length * times }, (_, i) => rows[i % rows.length] as number);
 
 /** Places, in the shuffled order of rows, that fold `k` holds out. */
 function heldOut(count: number, folds: number, holdout: number, k: number): number[] {
@@ -263,17 +293,4 @@ function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Te
     });
     return tf.reshape(run.sites.get(site)?.value as tf.Tensor, [-1, ...eventShape]);
   };
-}
-
-function essRatio(logWeights: ArrayLike<number>): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logWeights.length; i++) max = Math.max(max, logWeights[i] as number);
-  let sum = 0;
-  let squares = 0;
-  for (let i = 0; i < logWeights.length; i++) {
-    const w = Math.exp((logWeights[i] as number) - max);
-    sum += w;
-    squares += w * w;
-  }
-  return (sum * sum) / squares / logWeights.length;
 }

@@ -119,21 +119,54 @@ export function stepLangevin(
     acceptance[c] = adjusted ? probability : 1;
     taken[c] = finite && (!adjusted || (noise.uniforms[c] as number) < probability) ? 1 : 0;
   }
-  const merge = (old: readonly Float32Array[], next: readonly Float32Array[]) =>
-    old.map((x, s) => {
+  return { state: choose(kernel, state, proposal, taken), info: { acceptance, nonFinite } };
+}
+
+/** The proposal's chain where it was taken, the old one elsewhere. */
+function choose(
+  { shapes }: LangevinKernel,
+  old: LangevinState,
+  proposal: LangevinState,
+  taken: Uint8Array,
+): LangevinState {
+  const merge = (from: readonly Float32Array[], to: readonly Float32Array[]) =>
+    from.map((x, s) => {
       const size = sizeOf((shapes[s] as Shape).slice(1));
       const out = x.slice();
-      for (let c = 0; c < chains; c++) {
-        if (taken[c] === 1) out.set((next[s] as Float32Array).subarray(c * size, (c + 1) * size), c * size);
+      for (let c = 0; c < taken.length; c++) {
+        if (taken[c] === 1) out.set((to[s] as Float32Array).subarray(c * size, (c + 1) * size), c * size);
       }
       return out;
     });
   return {
-    state: {
-      positions: merge(state.positions, proposal.positions),
-      gradients: merge(state.gradients, proposal.gradients),
-      logDensity: state.logDensity.map((old, c) => (taken[c] === 1 ? (proposal.logDensity[c] as number) : old)),
-    },
-    info: { acceptance, nonFinite },
+    positions: merge(old.positions, proposal.positions),
+    gradients: merge(old.gradients, proposal.gradients),
+    logDensity: old.logDensity.map((l, c) => (taken[c] === 1 ? (proposal.logDensity[c] as number) : l)),
   };
+}
+
+/**
+ * Independence Metropolis: each chain moves to an independent draw of q, x*, with probability min(1, (p(x*)/p(x))^{1/T}·q(x)/q(x*)).
+ *
+ * @param logProposal - log q of positions, one number for each chain.
+ */
+export function jumpLangevin(
+  kernel: LangevinKernel,
+  state: LangevinState,
+  logProposal: (positions: readonly Float32Array[]) => Float32Array,
+  positions: readonly Float32Array[],
+  uniforms: Float32Array,
+): { readonly state: LangevinState; readonly acceptance: number } {
+  const proposal = evaluate(kernel, positions);
+  const [from, to] = [logProposal(state.positions), logProposal(positions)];
+  let acceptance = 0;
+  const taken = Uint8Array.from(uniforms, (u, c) => {
+    const gain = ((proposal.logDensity[c] as number) - (state.logDensity[c] as number)) / kernel.temperature;
+    const logRatio = gain + (from[c] as number) - (to[c] as number);
+    // A proposal of density zero or not a number is never taken.
+    const probability = Number.isNaN(logRatio) ? 0 : Math.min(1, Math.exp(logRatio));
+    acceptance += probability / uniforms.length;
+    return u < probability ? 1 : 0;
+  });
+  return { state: choose(kernel, state, proposal, taken), acceptance };
 }

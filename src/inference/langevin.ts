@@ -20,12 +20,16 @@ import { adaptStepSize, type StepSizeState, startStepSize } from "./dual-averagi
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import {
   initLangevin,
+  jumpLangevin,
   type LangevinKernel,
   type LangevinNoise,
   type LangevinState,
   stepLangevin,
 } from "./langevin-kernel.ts";
+import { resampleRows } from "./resample.ts";
+import { drawWeighted, takeRows } from "./snis.ts";
 import { probe, type SiteInfo, type Structure } from "./structure.ts";
+import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
 
 /** Options of {@link langevin}. */
 export interface LangevinOptions<S extends string = string> {
@@ -47,7 +51,16 @@ export interface LangevinOptions<S extends string = string> {
   readonly thin?: number;
   /** Acceptance that warm-up aims at. Default .574, optimal in high dimension (Roberts & Rosenthal 1998). */
   readonly targetAcceptance?: number;
-  /** Starting values `[chains, ...plates, ...event]` by site; others are drawn from the model. */
+  /**
+   * Every so many steps each chain also proposes a fresh draw of the model's own prior, z* ~ p(z), accepted with probability
+   * min(1, w(z*)/w(z)), w = p(z, data)/p(z) (independence Metropolis): chains cross between modes that no small step joins. Exact.
+   * Default: never.
+   */
+  readonly jumpEvery?: number;
+  /**
+   * Starting values `[chains, ...plates, ...event]` by site. Default: draws of the model's prior, resampled by tempered weights
+   * that keep half of them apart: overdispersed, but not where the data make every step fail.
+   */
   readonly init?: { readonly [N in S]?: NdArray };
   /** Goes on where an earlier run ended: no warm-up, and the same draws as one long run. */
   readonly from?: LangevinCheckpoint;
@@ -83,6 +96,8 @@ export interface LangevinResult<S extends string = string> {
   readonly tailEss: number;
   /** Mean acceptance probability after warm-up; 1 for ULA. */
   readonly acceptance: number;
+  /** Mean acceptance probability of jumps after warm-up; `undefined` without jumps. */
+  readonly jumpAcceptance: number | undefined;
   /** Step size after adaptation. */
   readonly stepSize: number;
   readonly temperature: number;
@@ -117,7 +132,7 @@ const FEWEST_EFFECTIVE = 400;
 export function langevin<const S extends string = string>(
   options: LangevinOptions<S> = {},
 ): Method<LangevinKind<S>, undefined> {
-  const { chains = 64, steps = 1000, stepSize = 0.01, temperature = 1, thin = 1, from } = options;
+  const { chains = 64, steps = 1000, stepSize = 0.01, temperature = 1, thin = 1, jumpEvery, from } = options;
   const {
     adjusted = true,
     warmup = from === undefined ? Math.floor(steps / 2) : 0,
@@ -131,11 +146,12 @@ export function langevin<const S extends string = string>(
   whole("steps", steps, 1);
   whole("warmup", warmup, 0);
   whole("thin", thin, 1);
+  if (jumpEvery !== undefined) whole("jumpEvery", jumpEvery, 1);
   if (thin > steps) fail("argument", `langevin: thin ${thin} keeps none of ${steps} steps`);
   for (const [name, value] of Object.entries({ stepSize, temperature, targetAcceptance })) {
     if (!(value > 0 && Number.isFinite(value))) fail("argument", `langevin: ${name} must be positive, got ${value}`);
   }
-  const settings = { chains, steps, stepSize, temperature, thin, adjusted, warmup, targetAcceptance, from };
+  const settings = { chains, steps, stepSize, temperature, thin, adjusted, warmup, targetAcceptance, jumpEvery, from };
   return { name: "langevin", run: (problem) => run(problem, settings, options.sites, options.init ?? {}) };
 }
 
@@ -148,6 +164,7 @@ interface Settings {
   readonly adjusted: boolean;
   readonly warmup: number;
   readonly targetAcceptance: number;
+  readonly jumpEvery: number | undefined;
   readonly from: LangevinCheckpoint | undefined;
 }
 
@@ -179,7 +196,7 @@ async function run(
   chosen: readonly string[] | undefined,
   init: Tree<NdArray | undefined>,
 ): Promise<LangevinResult> {
-  const { chains, temperature, adjusted, warmup, steps, thin, from } = settings;
+  const { chains, temperature, adjusted, warmup, steps, thin, jumpEvery, from } = settings;
   const { structure, model } = freed(problem, chosen);
   const moving = structure.latents.map((info): Moving => {
     if (info.discrete || info.support === undefined) {
@@ -199,18 +216,29 @@ async function run(
     temperature,
     adjusted,
   };
-  let state = from?.state ?? initLangevin(kernel, place.start(init));
+  let state = from?.state ?? initLangevin(kernel, await place.start(init));
   let adaptation: StepSizeState = startStepSize(from?.stepSize ?? settings.stepSize);
   let eta = from?.stepSize ?? settings.stepSize;
   const first = from?.step ?? 0;
   const kept = Math.floor(steps / thin);
   const draws = moving.map(({ shape }) => new Float32Array(sizeOf(shape) * kept));
   let accepted = 0;
+  let jumped = 0;
+  let jumps = 0;
   let nonFinite = 0;
 
   for (let t = 0; t < warmup + steps; t++) {
     const next = stepLangevin(kernel, state, eta, noiseOf(fold(fold(problem.key, "step"), first + t), moving));
     state = next.state;
+    if (jumpEvery !== undefined && (first + t + 1) % jumpEvery === 0) {
+      const key = fold(fold(problem.key, "jump"), first + t);
+      const jump = jumpLangevin(kernel, state, place.logPrior, place.draw(key), uniform(fold(key, "accept"), chains));
+      state = jump.state;
+      if (t >= warmup) {
+        jumped += jump.acceptance;
+        jumps++;
+      }
+    }
     const { acceptance } = next.info;
     const mean = acceptance.reduce((a, b) => a + b, 0) / chains;
     if (t < warmup) {
@@ -234,7 +262,7 @@ async function run(
   const sites = Object.fromEntries(
     moving.map(({ name, shape }, s) => [name, ndarray(draws[s] as Float32Array, [chains, kept, ...shape.slice(1)])]),
   );
-  const diagnostics = Object.fromEntries(moving.map(({ name }) => [name, diagnose(sites[name] as NdArray)]));
+  const diagnostics = Object.fromEntries(moving.map(({ name }) => [name, diagnoseSite(sites[name] as NdArray)]));
   const over = (pick: (d: ChainDiagnostics) => NdArray, best: (...xs: number[]) => number) =>
     Object.values(diagnostics).reduce((a, d) => Array.from(pick(d).data).reduce((b, x) => best(b, x), a), best());
   const summary = {
@@ -242,6 +270,7 @@ async function run(
     bulkEss: over((d) => d.bulkEss, Math.min),
     tailEss: over((d) => d.tailEss, Math.min),
     acceptance: accepted / steps,
+    jumpAcceptance: jumps === 0 ? undefined : jumped / jumps,
     stepSize: eta,
     nonFinite,
   };
@@ -310,11 +339,7 @@ function densityOf(
     logDensity(positions: readonly tf.Tensor[]): tf.Tensor {
       const latents = constrained(positions);
       const run = interpret(replay({ latents })(model)(...problem.args), common());
-      return moving.reduce((total, m, s) => {
-        const logDet = bijection(m).logAbsDet(positions[s] as tf.Tensor, latents[m.name] as tf.Tensor);
-        const axes = Array.from({ length: logDet.rank - 1 }, (_, i) => i + 1);
-        return add(total, axes.length === 0 ? logDet : sum(logDet, axes));
-      }, logJoint(run));
+      return withLogDets(logJoint(run), positions, latents);
     },
     constrain: (positions: readonly Float32Array[]): Float32Array[] =>
       scope(() => {
@@ -322,29 +347,74 @@ function densityOf(
         const latents = constrained(tensors);
         return moving.map(({ name }) => fromTensor(latents[name] as tf.Tensor).data as Float32Array);
       }),
-    start: (init: Tree<NdArray | undefined>): Float32Array[] =>
+    /** log of the density of the moving sites under their own distributions, in unconstrained coordinates. */
+    logPrior: (positions: readonly Float32Array[]): Float32Array =>
       scope(() => {
-        const given = Object.fromEntries(
-          Object.entries(init).flatMap(([name, value]) =>
-            value === undefined ? [] : [[name, checkInit(name, value, moving).tensor()]],
-          ),
-        );
-        const run = interpret(replay({ latents: given })(model)(...problem.args), {
+        const free = positions.map((x, s) => ndarray(x, (moving[s] as Moving).free).tensor());
+        const latents = constrained(free);
+        const run = interpret(replay({ latents })(model)(...problem.args), {
           ...common(),
-          key: fold(problem.key, "start"),
-          density: false,
-          startImproper: true,
+          density: ({ kind }) => kind === "sample",
         });
-        return moving.map((m) => {
-          const site = run.sites.get(m.name);
-          if (site === undefined)
-            return fail("missing-site", `langevin: "${m.name}" vanished between runs`, { site: m.name });
-          const value = exportSite(run, site);
-          return bijection(m).inverse(value.tensor()).dataSync().slice() as Float32Array;
-        });
+        return withLogDets(logJoint(run), free, latents).dataSync().slice() as Float32Array;
       }),
+    /** Fresh draws of the prior, one for each chain. */
+    draw: (key: Key): Float32Array[] => scope(() => positionsOf({}, key)),
+    async start(init: Tree<NdArray | undefined>): Promise<Float32Array[]> {
+      const given: Tree<NdArray> = Object.fromEntries(
+        Object.entries(init).flatMap(([name, value]) =>
+          value === undefined ? [] : [[name, checkInit(name, value, moving)]],
+        ),
+      );
+      const complete = moving.every(({ name }) => given[name] !== undefined);
+      const drawn = complete ? {} : await temperedStart({ ...problem, model }, chains);
+      return scope(() => positionsOf(toTensors({ ...drawn, ...given }), fold(problem.key, "start")));
+    },
   };
+
+  /** Unconstrained positions of a run in which some sites have given values and the others are drawn. */
+  function positionsOf(latents: TensorTree, key: Key): Float32Array[] {
+    const run = interpret(replay({ latents })(model)(...problem.args), {
+      ...common(),
+      key,
+      density: false,
+      startImproper: true,
+    });
+    return moving.map((m) => {
+      const site = run.sites.get(m.name);
+      if (site === undefined)
+        return fail("missing-site", `langevin: "${m.name}" vanished between runs`, { site: m.name });
+      return bijection(m).inverse(exportSite(run, site).tensor()).dataSync().slice() as Float32Array;
+    });
+  }
+
+  function withLogDets(total: tf.Tensor, positions: readonly tf.Tensor[], latents: TensorTree): tf.Tensor {
+    return moving.reduce((sumSoFar, m, s) => {
+      const logDet = bijection(m).logAbsDet(positions[s] as tf.Tensor, latents[m.name] as tf.Tensor);
+      const axes = Array.from({ length: logDet.rank - 1 }, (_, i) => i + 1);
+      return add(sumSoFar, axes.length === 0 ? logDet : sum(logDet, axes));
+    }, total);
+  }
 }
+
+/** Prior draws looked at for each chain that starts. */
+const CANDIDATES = 16;
+
+/** Draws of the prior, resampled by weights tempered until half as many as there are chains stay effective. */
+async function temperedStart(problem: Problem, chains: number): Promise<Tree<NdArray>> {
+  const tick = async () => {};
+  const candidates = await drawWeighted({ ...problem, key: fold(problem.key, "start"), tick }, CANDIDATES * chains);
+  const { data } = candidates.logWeights;
+  const tempered = (power: number) => data.map((l) => (l === Number.NEGATIVE_INFINITY ? l : power * l));
+  let power = 1;
+  while (power > LEAST_POWER && diagnose(sumWeights(tempered(power))).ess < chains / 2) power /= 2;
+  const weights = normalizeWeights(tempered(power));
+  const rows = resampleRows(weights, chains, "systematic", fold(problem.key, "start rows"));
+  return Object.fromEntries(Object.entries(candidates.sites).map(([name, array]) => [name, takeRows(array, rows)]));
+}
+
+/** Below this power the weights count for nothing. */
+const LEAST_POWER = 1e-6;
 
 function checkInit(name: string, value: NdArray, moving: readonly Moving[]): NdArray {
   const site = moving.find((m) => m.name === name);
@@ -372,7 +442,7 @@ function store(draws: Float32Array, values: Float32Array, chains: number, kept: 
   for (let c = 0; c < chains; c++) draws.set(values.subarray(c * size, (c + 1) * size), (c * kept + at) * size);
 }
 
-function diagnose({ data, shape }: NdArray): ChainDiagnostics {
+function diagnoseSite({ data, shape }: NdArray): ChainDiagnostics {
   const [chains, kept, ...event] = shape as [number, number, ...number[]];
   const size = sizeOf(event);
   const entry = (j: number) =>

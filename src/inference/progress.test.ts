@@ -23,6 +23,7 @@ describe("progressBar", () => {
     show(progress(1, { loss: 1.5, validation: 3 }));
     show(progress(2, { loss: 1.25 }));
     show(progress(4, { loss: 1 }));
+    show(progress(4));
     expect(written).toHaveLength(3);
     expect(written.every((line) => line.startsWith("\r"))).toBe(true);
     expect(written[1]).toContain("50% 2/4 loss 1.2500 validation 3");

@@ -50,11 +50,15 @@ export function progressBar(options: ProgressBarOptions = {}): (progress: Progre
   if (stream?.isTTY !== true) return () => undefined;
   const { interval = 100 } = options;
   let last = Number.NEGATIVE_INFINITY;
+  let ended = false;
   // Metrics that come once an epoch stay on the line between epochs.
   let metrics: Progress["metrics"] = {};
   return (progress) => {
     metrics = progress.step <= 1 ? progress.metrics : { ...metrics, ...progress.metrics };
     const done = progress.step >= progress.total;
+    // A method may go on after its last step, for instance to estimate a bound.
+    if (done && ended) return;
+    ended = done;
     const now = Date.now();
     if (!done && now - last < interval) return;
     last = now;

@@ -122,14 +122,26 @@ export function snis<Args extends readonly unknown[] = readonly never[], G exten
   if (chunk !== undefined && (!Number.isInteger(chunk) || chunk < 1)) {
     fail("argument", `snis: chunk must be a positive integer, got ${chunk}`);
   }
-  return { name: "snis", run: (problem) => run(problem, n, proposal as Problem["model"] | undefined, chunk) };
+  return {
+    name: "snis",
+    run: (problem) => run(problem, n, { proposal: proposal as Problem["model"] | undefined, chunk }),
+  };
 }
+
+interface Settings {
+  readonly proposal?: Problem["model"] | undefined;
+  readonly chunk?: number | undefined;
+  readonly startImproper?: boolean;
+}
+
+/** Weighted draws of the prior, for methods that need places to start from: improper sites too. */
+export const drawWeighted = (problem: Problem, n: number): Promise<SnisResult> =>
+  run(problem, n, { startImproper: true });
 
 async function run(
   problem: Problem,
   n: number,
-  proposal: Problem["model"] | undefined,
-  chunk: number | undefined,
+  { proposal, chunk, startImproper = false }: Settings,
 ): Promise<SnisResult> {
   const structure = probe(problem);
   const guide = proposal === undefined ? undefined : probe(problem, proposal);
@@ -147,7 +159,7 @@ async function run(
   for (let first = 0; first < n; first += size) {
     const particles = Math.min(size, n - first);
     const draws = scope(() => {
-      const { logWeight, model } = weigh(problem, proposal, { particles, first, depth });
+      const { logWeight, model } = weigh(problem, proposal, { particles, first, depth, startImproper });
       logWeights.set(logWeight.dataSync() as Float32Array, first);
       return [...model.sites.values()].flatMap((site) =>
         (site.kind === "sample" || site.kind === "deterministic") && site.value !== undefined
@@ -185,12 +197,15 @@ async function run(
 function weigh(
   problem: Problem,
   proposal: Problem["model"] | undefined,
-  at: { readonly particles: number; readonly first: number; readonly depth: number },
+  at: { readonly particles: number; readonly first: number; readonly depth: number; readonly startImproper: boolean },
 ): { readonly logWeight: tf.Tensor; readonly model: Execution } {
   const params = toTensors(problem.params);
   const common = { ...at, key: problem.key, params };
   if (proposal === undefined) {
-    const model = interpret(problem.model(...problem.args), { ...common, density: ({ kind }) => kind !== "sample" });
+    const model = interpret(problem.model(...problem.args), {
+      ...common,
+      density: ({ kind }) => kind !== "sample",
+    });
     return { logWeight: sumSites(model, scored(model)), model };
   }
   const guide = interpret(proposal(...problem.args), common);

@@ -11,7 +11,7 @@ import type { ParamsOf } from "../effects/sites.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import type { Bound, EvidenceOf } from "./bound.ts";
 import type { Clip } from "./clip.ts";
-import { estimateBound } from "./estimate-bound.ts";
+import { estimateBound, estimating } from "./estimate-bound.ts";
 import { type Baseline, type Estimator, surrogate } from "./importance-bound.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { batchesPerEpoch, minibatches } from "./minibatch.ts";
@@ -175,30 +175,36 @@ async function raise(
     ...(held && {
       validate(params: TensorTree, { key }: StepContext) {
         const draws = options.validation?.draws ?? 1;
-        const { value } = estimateBound(held, { key, params: all(params), k: spec.k, draws, closed: spec.closed });
+        const { value } = estimateBound(held, {
+          key,
+          params: () => all(params),
+          k: spec.k,
+          draws,
+          closed: spec.closed,
+        });
         return -value / dataRows(held);
       },
     }),
   });
   const params = { ...problem.params, ...frozen, ...trained.params };
-  const { bound, constrained } = scope(() => {
-    const tensors = toTensors(params);
-    return {
-      constrained: constrainedValues(paired, tensors),
-      bound: estimateBound(paired, {
-        key: fold(problem.key, "bound"),
-        params: tensors,
-        k: spec.k,
-        closed: spec.closed,
-        ...(options.boundDraws !== undefined && { draws: options.boundDraws }),
-      }),
-    };
+  const estimate = estimating(paired, {
+    key: fold(problem.key, "bound"),
+    params: () => toTensors(params),
+    k: spec.k,
+    closed: spec.closed,
+    ...(options.boundDraws !== undefined && { draws: options.boundDraws }),
   });
+  let bound = estimate.next();
+  while (!bound.done) {
+    await problem.tick({ step: trained.steps, total: trained.steps, metrics: {} });
+    bound = estimate.next();
+  }
+  const constrained = scope(() => constrainedValues(paired, toTensors(params)));
   const { history, steps, epochs, stopped, bestEpoch, state } = trained;
   return {
     params,
     constrained,
-    bound: bound as Bound<EvidenceOf<Effect>>,
+    bound: bound.value as Bound<EvidenceOf<Effect>>,
     rows: dataRows(paired),
     history,
     steps,
