@@ -252,8 +252,8 @@ describe("probabilistic PCA", () => {
 
   it("validates on held-out rows, in nats per row", async () => {
     const held = ndarray(data.data.slice(0, 12), [4, 3]);
-    const method = elbo(posterior(), { steps: 1, kl: "sampled", optimizer: sgd(0), validation: { args: [held] } });
-    const fit = await infer(ppca(), method, { args: [data], seed: SEED });
+    const method = elbo(posterior(3), { steps: 1, kl: "sampled", optimizer: sgd(0), validation: { args: [held] } });
+    const fit = await infer(ppca(3), method, { args: [data], seed: SEED });
     expect(fit.history.validation[0]).toBeCloseTo(-evidence(held) / 4, 4);
   });
 });
