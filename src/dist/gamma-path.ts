@@ -4,7 +4,11 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
-import type { Shape } from "../core/shape.ts";
+import type { Key } from "../core/key.ts";
+import { gamma as gammaDraws, logGammaDraws } from "../core/random/rejection.ts";
+import { type Shape, sizeOf } from "../core/shape.ts";
+import { spread } from "../engine/smooth.ts";
+import type { Draw } from "./family.ts";
 
 /** ψ(x) in float64, x > 0. */
 function digamma(x: number): number {
@@ -122,4 +126,29 @@ export function gammaPath(alpha: tf.Tensor, draws: Float32Array, shape: Shape, s
       gradFunc: (dy: tf.Tensor, [a]: tf.Tensor[]) => tf.mul(dy, slopes(a as tf.Tensor)),
     };
   })(alpha);
+}
+
+/** The smallest normal number of float32: a draw that underflows is moved here, so that it stays positive. */
+export const SMALLEST = 2 ** -126;
+
+/** What {@link gammaNoise} draws. */
+export interface GammaNoise {
+  readonly scale: GammaScale;
+  readonly key?: Key;
+  /** Axes on the right of the concentration that belong to the event. */
+  readonly extra?: Shape;
+}
+
+/** Standard gamma noise of shape `[...draws, ...batch, ...extra]`, differentiable in the concentration. */
+export function gammaNoise(
+  concentration: tf.Tensor,
+  d: Draw,
+  { scale, key = d.key, extra = [] }: GammaNoise,
+): tf.Tensor {
+  const shape = [...d.shape, ...extra];
+  const alpha = d.values(concentration, extra);
+  const sampler = scale === "log" ? logGammaDraws : gammaDraws;
+  const draws = sampler(key, alpha, sizeOf(shape), d.offset * sizeOf(extra));
+  const kept = scale === "log" ? draws : draws.map((x) => Math.max(x, SMALLEST));
+  return gammaPath(spread(concentration, shape), kept, shape, scale);
 }

@@ -1,4 +1,7 @@
 /** `tilted/dist`: distributions, constraints, bijections. */
+
+export { type BernoulliOptions, bernoulli } from "./bernoulli.ts";
+export { beta } from "./beta.ts";
 export {
   affine,
   compose,
@@ -10,7 +13,9 @@ export {
   softplusBijection,
   stickBreaking,
 } from "./bijections.ts";
+export { binomial } from "./binomial.ts";
 export { exponential, truncatedNormal, uniform } from "./bounded.ts";
+export { categorical } from "./categorical.ts";
 export type { Bijection, Constraint } from "./constraint.ts";
 export {
   boolean,
@@ -31,7 +36,16 @@ export {
   unitInterval,
 } from "./constraints.ts";
 export { cauchy, halfCauchy, halfNormal, laplace, logistic, logNormal, normal } from "./continuous.ts";
+export { dirichlet } from "./dirichlet.ts";
 export type { Distribution } from "./distribution.ts";
+export { gamma } from "./gamma.ts";
+export { geometric } from "./geometric.ts";
+export { inverseGamma } from "./inverse-gamma.ts";
+export { type ExactKl, hasKl, type KlEntry, type KlOptions, type KlTable, kl, type SampledKl } from "./kl.ts";
+export { mixture, mixtureSameFamily } from "./mixture.ts";
+export { type MultivariateNormalParams, multivariateNormal } from "./multivariate-normal.ts";
+export { oneHotCategorical } from "./one-hot-categorical.ts";
 export { delta, improper } from "./point.ts";
-export { bernoulli, categorical, mixtureSameFamily } from "./temp.ts";
+export { poisson } from "./poisson.ts";
+export { studentT } from "./student-t.ts";
 export { transformed } from "./transformed.ts";

@@ -19,7 +19,7 @@ const deltaFamily: Family<"value"> = {
   }),
   logProb({ value }, x) {
     const same = tf.equal(x, value);
-    return tf.where(same, tf.zerosLike(same, "float32"), tf.fill(same.shape, Number.NEGATIVE_INFINITY));
+    return tf.where(same, tf.zeros(same.shape), tf.fill(same.shape, Number.NEGATIVE_INFINITY));
   },
   draw: ({ value }, d) => tf.broadcastTo(value, [...d.shape]),
   mean: ({ value }) => value,
