@@ -3,16 +3,14 @@ import { describe, expect, it } from "vitest";
 import { rootKey } from "../core/key.ts";
 import { batchesPerEpoch, minibatches } from "./minibatch.ts";
 
-const sizes = fc
-  .integer({ min: 1, max: 60 })
-  .chain((size) =>
-    fc.record({
-      size: fc.constant(size),
-      rows: fc.integer({ min: 1, max: size }),
-      seed: fc.integer(),
-      epoch: fc.nat(5),
-    }),
-  );
+const sizes = fc.integer({ min: 1, max: 60 }).chain((size) =>
+  fc.record({
+    size: fc.constant(size),
+    rows: fc.integer({ min: 1, max: size }),
+    seed: fc.integer(),
+    epoch: fc.nat(5),
+  }),
+);
 
 describe("minibatches", () => {
   it("go through distinct rows in each epoch, all but what cannot fill a batch", () => {
