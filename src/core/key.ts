@@ -27,12 +27,14 @@ export function rootKey(seed: Seed): Key {
 }
 
 /** Rotations of the even and odd groups of four rounds (Salmon et al. 2011, table 2, for 2 words of 32 bits). */
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
-const GROUPS = 5;
+export const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
+export const GROUPS = 5;
+/** Makes the third word of the key schedule differ from a plain parity. */
+export const PARITY = 0x1bd11bda;
 
 /** One block of Threefry-2x32 with 20 rounds: two words of noise from a key and a counter of two words (Salmon et al. 2011). */
 export function threefry2x32(key: Key, c0: number, c1: number): [number, number] {
-  const schedule = [key.hi | 0, key.lo | 0, key.hi ^ key.lo ^ 0x1bd11bda] as const;
+  const schedule = [key.hi | 0, key.lo | 0, key.hi ^ key.lo ^ PARITY] as const;
   let x0 = (c0 + schedule[0]) | 0;
   let x1 = (c1 + schedule[1]) | 0;
   for (let group = 0; group < GROUPS; group++) {

@@ -1,0 +1,245 @@
+/**
+ * The inner loops of bulk draws: Threefry-2x32 on four lanes, and the functions that turn its words into uniform, normal,
+ * exponential and Gumbel draws in place. Only + − × ÷ √ of IEEE floats and operations on bits, so that draws are the same,
+ * bit for bit, on every machine; `Math.log` is not.
+ */
+
+import { GROUPS, PARITY, ROTATIONS } from "../key.ts";
+import {
+  type Code,
+  f32x4,
+  i32,
+  i32x4,
+  type Local,
+  repeat,
+  type Type,
+  v128,
+  wasmFunction,
+  when,
+} from "../wasm/assembler.ts";
+
+/** Bytes of a vector. */
+const VECTOR = 16;
+/** Independent vectors of counters in flight: one alone would wait for itself after every instruction. */
+const STREAMS = 4;
+/** Words that one turn of the loop of `bits` writes: two for each counter. */
+export const WORDS_PER_TURN = STREAMS * 8;
+
+type NewLocal = (type: Type) => Local;
+
+/** Constants in variables, set before the loop: as literals they would be built anew in every turn. */
+function constants(local: NewLocal) {
+  const set: Code[] = [];
+  const keep = (value: Code): Code => {
+    const variable = local("v128");
+    set.push(variable.set(value));
+    return variable.get;
+  };
+  return {
+    set: set as Code,
+    float: (value: number) => keep(f32x4.const(value)),
+    int: (value: number) => keep(i32x4.const(value)),
+  };
+}
+type Constants = ReturnType<typeof constants>;
+
+/** `bits(key hi, key lo, counter hi, counter lo, address, turns)`. */
+const bits = wasmFunction("bits", ["i32", "i32", "i32", "i32", "i32", "i32"], (params, local) => {
+  const [keyHi, keyLo, counterHi, counterLo, address, turns] = params;
+  const schedule = [local("v128"), local("v128"), local("v128")] as const;
+  const scheduled = (i: number) => (schedule[i % 3] as Local).get;
+  const counter = local("v128");
+  const streams = Array.from({ length: STREAMS }, () => ({ x0: local("v128"), x1: local("v128") }));
+  const rotated = (x: Code, by: number) => v128.or(i32x4.shl(x, by), i32x4.shrU(x, 32 - by));
+  const rounds: Code[] = [];
+  for (let group = 0; group < GROUPS; group++) {
+    for (let i = 0; i < 4; i++) {
+      const rotation = ROTATIONS[(group % 2) * 4 + i] as number;
+      for (const { x0, x1 } of streams) rounds.push(x0.set(i32x4.add(x0.get, x1.get)));
+      for (const { x0, x1 } of streams) rounds.push(x1.set(v128.xor(rotated(x1.get, rotation), x0.get)));
+    }
+    for (const { x0, x1 } of streams) {
+      rounds.push(x0.set(i32x4.add(x0.get, scheduled(group + 1))));
+      rounds.push(x1.set(i32x4.add(x1.get, i32x4.add(scheduled(group + 2), i32x4.const(group + 1)))));
+    }
+  }
+  return [
+    schedule[0].set(i32x4.splat(keyHi.get)),
+    schedule[1].set(i32x4.splat(keyLo.get)),
+    schedule[2].set(i32x4.splat(i32.xor(i32.xor(keyHi.get, keyLo.get), i32.const(PARITY)))),
+    counter.set(i32x4.add(i32x4.splat(counterLo.get), i32x4.const(0, 1, 2, 3))),
+    repeat(
+      [
+        streams.map(({ x0, x1 }, s) => [
+          x0.set(i32x4.add(i32x4.splat(counterHi.get), schedule[0].get)),
+          x1.set(i32x4.add(i32x4.add(counter.get, i32x4.const(4 * s)), schedule[1].get)),
+        ]),
+        rounds,
+        streams.map(({ x0, x1 }, s) => [
+          v128.store(address.get, v128.shuffle(x0.get, x1.get, [0, 4, 1, 5]), 2 * s * VECTOR),
+          v128.store(address.get, v128.shuffle(x0.get, x1.get, [2, 6, 3, 7]), (2 * s + 1) * VECTOR),
+        ]),
+        counter.set(i32x4.add(counter.get, i32x4.const(4 * STREAMS))),
+        address.set(i32.add(address.get, i32.const(WORDS_PER_TURN * 4))),
+      ],
+      turns.tee(i32.sub(turns.get, i32.const(1))),
+    ),
+  ];
+});
+
+/** A function of the vector at `address`, over `vectors` vectors in place: `name(address, vectors)`. */
+const inPlace = (name: string, write: (word: Code, use: Constants, local: NewLocal) => readonly [Code, Code]) =>
+  wasmFunction(name, ["i32", "i32"], ([address, vectors], local) => {
+    const use = constants(local);
+    const [prepare, value] = write(v128.load(address.get), use, local);
+    return [
+      use.set,
+      repeat(
+        [prepare, v128.store(address.get, value), address.set(i32.add(address.get, i32.const(VECTOR)))],
+        vectors.tee(i32.sub(vectors.get, i32.const(1))),
+      ),
+    ];
+  });
+
+/** Σ cᵢ xⁱ, by Horner. */
+const polynomial = (x: Code, coefficients: readonly number[], use: Constants): Code =>
+  coefficients.reduceRight<Code | undefined>(
+    (sum, c) => (sum === undefined ? use.float(c) : f32x4.add(f32x4.mul(sum, x), use.float(c))),
+    undefined,
+  ) as Code;
+
+/** (log(1+f) − f + f²/2)/f³ on √½ ≤ 1+f ≤ √2, interpolated at Chebyshev nodes; relative error of the logarithm 3e-9. */
+const LOG1P = [
+  0.33333331180031756, -0.24999996957953977, 0.20000715748789707, -0.16667802319252786, 0.14249057647485922,
+  -0.12425687336986385, 0.11685419916238712, -0.11479733810679095, 0.0697161144339361,
+];
+/** Bits of √½ as a float32. */
+const HALF_ROOT = 0x3f3504f3;
+/** ln 2 in two parts, the first short enough that its product with an exponent is exact. */
+const LN2_HIGH = 0.693359375;
+const LN2_LOW = -2.12194440054690582e-4;
+
+/** Exponent e and f with x = 2ᵉ(1 + f), for positive normal x. */
+function split(x: Code, use: Constants, local: NewLocal) {
+  const exponent = local("v128");
+  const fraction = local("v128");
+  const shifted = i32x4.shrS(i32x4.sub(x, use.int(HALF_ROOT)), 23);
+  return {
+    exponent,
+    fraction,
+    set: [
+      exponent.set(shifted),
+      fraction.set(f32x4.sub(i32x4.sub(x, i32x4.shl(exponent.get, 23)), use.float(1))),
+    ] as Code,
+  };
+}
+
+/** e·ln 2 + log(1 + f). */
+function logarithm(exponent: Code, fraction: Code, use: Constants, local: NewLocal): readonly [Code, Code] {
+  const e = local("v128");
+  const square = local("v128");
+  const cubic = f32x4.mul(f32x4.mul(square.get, fraction), polynomial(fraction, LOG1P, use));
+  const series = f32x4.sub(cubic, f32x4.mul(square.get, use.float(0.5)));
+  return [
+    [e.set(f32x4.fromSigned(exponent)), square.set(f32x4.mul(fraction, fraction))],
+    f32x4.add(
+      f32x4.add(f32x4.mul(e.get, use.float(LN2_LOW)), series),
+      f32x4.add(fraction, f32x4.mul(e.get, use.float(LN2_HIGH))),
+    ),
+  ];
+}
+
+/** u = (⌊word / 2⁹⌋ + ½)/2²³: exact, between 2⁻²⁴ and 1 − 2⁻²⁴. */
+const uniform = inPlace("uniform", (word, use) => [
+  [],
+  f32x4.mul(f32x4.add(f32x4.fromSigned(i32x4.shrU(word, 9)), use.float(0.5)), use.float(2 ** -23)),
+]);
+
+/** −log u for u = (word + ½)/2³²; near u = 1 from 1 − u, which is exact where u is not. */
+function exponentialOf(word: Code, use: Constants, local: NewLocal): readonly [Code, Code] {
+  const raw = local("v128");
+  const u = local("v128");
+  const parts = split(u.get, use, local);
+  const fromAbove = f32x4.neg(
+    f32x4.mul(f32x4.add(f32x4.fromUnsigned(v128.not(raw.get)), use.float(0.5)), use.float(2 ** -32)),
+  );
+  const [prepare, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
+  return [
+    [
+      raw.set(word),
+      u.set(f32x4.mul(f32x4.add(f32x4.fromUnsigned(raw.get), use.float(0.5)), use.float(2 ** -32))),
+      parts.set,
+      parts.fraction.set(v128.select(fromAbove, parts.fraction.get, i32x4.eq(parts.exponent.get, use.int(0)))),
+      prepare,
+    ],
+    f32x4.neg(log),
+  ];
+}
+
+const exponential = inPlace("exponential", exponentialOf);
+
+/** −log(−log u). */
+const gumbel = inPlace("gumbel", (word, use, local) => {
+  const [first, waiting] = exponentialOf(word, use, local);
+  const e = local("v128");
+  const parts = split(e.get, use, local);
+  const [second, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
+  return [[first, e.set(waiting), parts.set, second], f32x4.neg(log)];
+});
+
+/**
+ * Φ⁻¹ in the form of Giles (2010): with p the smaller tail and x = 1 − 2p, Φ⁻¹ is ±x·P(w), w = −log(4p(1−p)). P in powers of
+ * w − 2.5 for w < 5, and of √w − 3.5 up to the smallest p, 2⁻³³; interpolated at Chebyshev nodes, relative errors 6e-9, 2e-8.
+ */
+const CENTRAL = [
+  2.12331348022277, 0.34880202766655216, -0.005907725659474201, -0.001771622653188693, 0.000308792663356827,
+  -7.032063362544221e-6, -4.898814945487972e-6, 6.620377013833987e-7, 3.300204130811395e-8, -1.2631650845337005e-8,
+];
+const TAIL = [
+  4.7170891675179725, 1.4246353011906143, 0.004633022154612123, -0.002926858904512461, 0.0015538214193639723,
+  -0.0009258048691170576, 0.0005918943554762056, -0.00037703223341851327, 0.00012969176805678652, 3.6423421826131086e-5,
+  -2.9929607685998677e-5,
+];
+const CENTRE = 2.5;
+const TAIL_CENTRE = 3.5;
+const TAIL_FROM = 5;
+
+/** The top bit is the sign, the others the distance from the tail, so that both tails are as fine as the centre. */
+const normal = inPlace("normal", (word, use, local) => {
+  const raw = local("v128");
+  const distance = local("v128");
+  const p = local("v128");
+  const x = local("v128");
+  const product = local("v128");
+  const w = local("v128");
+  const factor = local("v128");
+  const far = local("v128");
+  const parts = split(product.get, use, local);
+  const [prepare, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
+  const half = use.float(0.5);
+  const scaled = (whole: Code) => f32x4.mul(f32x4.add(f32x4.fromSigned(whole), half), use.float(2 ** -32));
+  const v = local("v128");
+  const t = local("v128");
+  return [
+    [
+      raw.set(word),
+      distance.set(v128.and(raw.get, use.int(0x7fffffff))),
+      p.set(scaled(distance.get)),
+      x.set(f32x4.mul(scaled(i32x4.sub(use.int(0x7fffffff), distance.get)), use.float(2))),
+      product.set(f32x4.mul(f32x4.mul(p.get, use.float(4)), f32x4.sub(use.float(1), p.get))),
+      parts.set,
+      prepare,
+      w.set(f32x4.neg(log)),
+      t.set(f32x4.sub(w.get, use.float(CENTRE))),
+      factor.set(polynomial(t.get, CENTRAL, use)),
+      far.set(f32x4.gt(w.get, use.float(TAIL_FROM))),
+      when(v128.anyTrue(far.get), [
+        v.set(f32x4.sub(f32x4.sqrt(w.get), use.float(TAIL_CENTRE))),
+        factor.set(v128.select(polynomial(v.get, TAIL, use), factor.get, far.get)),
+      ]),
+    ],
+    v128.xor(f32x4.mul(x.get, factor.get), v128.and(raw.get, use.int(-0x80000000))),
+  ];
+});
+
+export const LOOPS = [bits, uniform, exponential, gumbel, normal] as const;
