@@ -24,7 +24,8 @@ const measured = (net: Vae, fit: Trained, counter: Counter, samples: number, see
 
 /** A VAE trained on the balanced digits alone. */
 export async function unbiasedOnly(net: Vae, sets: Halves, counter: Counter, samples: number, seed: string) {
-  const fit = await trainVae({ net, ...sets, epochs: BASELINES.unbiasedEpochs, seed });
+  const { unbiasedEpochs: epochs, unbiasedRate: learningRate } = BASELINES;
+  const fit = await trainVae({ net, ...sets, epochs, seed, learningRate });
   return measured(net, fit, counter, samples, seed);
 }
 

@@ -3,10 +3,11 @@ import { pipe } from "fp-ts/function";
 import {
   adam,
   contrastive,
-  cosineDecay,
+  type DrawableRows,
   fitTilt,
   infer,
   langevin,
+  linearWarmup,
   logistic,
   type NdArray,
   ndarray,
@@ -18,9 +19,10 @@ import {
   type TiltObjective,
   tilt,
 } from "tilted";
-import { aggregateBase, energy, type LatentBase, type Posteriors, posteriorRows, priorBase } from "tilted/models";
+import { aggregateBase, energy, type LatentBase, type Posteriors, priorBase } from "tilted/models";
 import type { BaseName, ObjectiveName } from "./options.ts";
-import { ENERGY, LANGEVIN, PROPOSALS } from "./recipe.ts";
+import { ENERGY, LANGEVIN, PROPOSALS, STEP_SIZE } from "./recipe.ts";
+import { spreadRows } from "./rows.ts";
 
 const OBJECTIVES: Readonly<Record<ObjectiveName, () => TiltObjective>> = {
   logistic,
@@ -32,24 +34,25 @@ const OBJECTIVES: Readonly<Record<ObjectiveName, () => TiltObjective>> = {
 export const baseOf = (name: BaseName, latent: number, biased: Posteriors): LatentBase =>
   name === "prior" ? priorBase(latent) : aggregateBase(biased);
 
-/** Fits the energy. It sees balanced digits through q(z|x), drawn afresh at every step; it never sees a label. */
+/** Fits the energy. It sees the balanced digits through draws of their latents, afresh at every step; it never sees a label. */
 export const fitEnergy = (
   base: LatentBase,
   latent: number,
-  balanced: Posteriors,
+  balanced: DrawableRows,
   objective: ObjectiveName,
   seed: string,
   onProgress?: (progress: Progress) => void,
 ): Promise<TiltFit> =>
   infer(
     base,
-    fitTilt("z", energy(latent, { hidden: ENERGY.hidden }), posteriorRows(balanced), {
+    fitTilt("z", energy(latent, { hidden: ENERGY.hidden }), balanced, {
       objective: OBJECTIVES[objective](),
-      optimizer: adam(cosineDecay({ from: ENERGY.learningRate, steps: ENERGY.steps })),
+      optimizer: adam(linearWarmup(ENERGY.warmup, ENERGY.learningRate)),
       steps: ENERGY.steps,
       every: ENERGY.every,
       folds: ENERGY.folds,
       negatives: ENERGY.negatives,
+      minEssRatio: ENERGY.minEssRatio,
       batch: Number.MAX_SAFE_INTEGER,
     }),
     { seed, ...(onProgress && { onProgress }) },
@@ -58,7 +61,7 @@ export const fitEnergy = (
 /** Weighted draws of the tilted base, and as many resampled ones as asked. */
 export async function sampleByWeights(base: LatentBase, fit: TiltFit, samples: number, seed: string) {
   const particles = await infer(pipe(base, tilt("z", fit.energy)), snis(PROPOSALS), { params: fit.params, seed });
-  const { z } = particles.resample(samples, { scheme: "systematic", seed: `${seed}/resample` });
+  const { z } = particles.resample(samples, { scheme: "systematic" });
   return { particles, z };
 }
 
@@ -66,12 +69,12 @@ export async function sampleByWeights(base: LatentBase, fit: TiltFit, samples: n
 export async function sampleByLangevin(
   base: LatentBase,
   fit: TiltFit,
+  latent: 2 | 10,
   samples: number,
   seed: string,
   onProgress?: (progress: Progress) => void,
 ) {
-  const { chains, steps, warmup, stepSize } = LANGEVIN;
-  const method = langevin({ chains, steps, warmup, stepSize, adjusted: true, sites: ["z"] });
+  const method = langevin({ ...LANGEVIN, stepSize: STEP_SIZE[latent], sites: ["z"] });
   const run = await infer(pipe(base, tilt("z", fit.energy)), method, {
     params: fit.params,
     seed,
@@ -83,11 +86,5 @@ export async function sampleByLangevin(
 /** `samples` states spread evenly over all chains and steps: `[chains, steps, d]` to `[samples, d]`. */
 function thin(z: NdArray, samples: number): NdArray {
   const [chains, steps, d] = z.shape as [number, number, number];
-  const total = chains * steps;
-  const data = new Float32Array(samples * d);
-  for (let i = 0; i < samples; i++) {
-    const at = Math.floor((i * total) / samples);
-    data.set(z.data.subarray(at * d, (at + 1) * d), i * d);
-  }
-  return ndarray(data, [samples, d]);
+  return spreadRows(ndarray(z.data, [chains * steps, d]), samples);
 }

@@ -55,7 +55,7 @@ function print({ before, snis, langevin, baselines, seconds }: Summary, options:
   bars("Before, prior draws of the biased VAE", before);
   bars(`Energy-weighted (ESS/n ${snis.essRatio.toFixed(2)}, Pareto k ${snis.khat.toFixed(2)})`, snis);
   bars(`Langevin (R-hat ${langevin.rhat.toFixed(2)}, acceptance ${langevin.acceptance.toFixed(2)})`, langevin);
-  if ("unbiasedOnly" in baselines) {
+  if (baselines !== undefined) {
     const { unbiasedOnly, fineTuned } = baselines;
     console.log(
       `\nBaselines, total variation: balanced digits only ${unbiasedOnly.tv.toFixed(3)}, fine-tuned ${fineTuned.tv.toFixed(3)}`,

@@ -103,7 +103,7 @@ export function drawReport(summary: Summary, drawn: ReadonlyMap<string, Figure>,
               row("biased VAE, prior", before, ""),
               row("energy-weighted", snis, `ESS/n ${share(snis.essRatio)}`),
               row("Langevin", langevin, `R-hat ${langevin.rhat.toFixed(2)}`),
-              ...("unbiasedOnly" in baselines
+              ...(baselines !== undefined
                 ? [
                     row(
                       "VAE on balanced digits only",

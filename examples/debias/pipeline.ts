@@ -2,11 +2,12 @@
 import type { NdArray, Progress, TiltFit } from "tilted";
 import { ensureEngine } from "tilted";
 import type { Digits } from "tilted/data";
-import { encode, type LatentBase, type Posteriors, type Vae } from "tilted/models";
+import { encode, type LatentBase, type Posteriors, refinedRows, type Vae } from "tilted/models";
 import { type Baseline, priorLatents } from "./baselines.ts";
 import { baseOf, fitEnergy, sampleByLangevin, sampleByWeights } from "./latent.ts";
 import { type Balance, balanceOf } from "./measure.ts";
 import type { BaseName, Options } from "./options.ts";
+import { pickRows } from "./rows.ts";
 import { makeSets, type Sets } from "./sets.ts";
 import { type Counter, digitsVae, images, sharesOf, type Trained, trainVae } from "./train.ts";
 import { secondCore } from "./worker.ts";
@@ -67,6 +68,7 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
       ? counting.then((c) => second.unbiasedOnly(latent, sets.unbiasedHalves, c, samples, seed("unbiased-only")))
       : undefined;
     // A failure is thrown where the result is awaited; until then it must not count as unhandled.
+    counting.catch(() => {});
     unbiasedOnly?.catch(() => {});
 
     listen.stage(`Training the VAE on ${sets.biased.count} biased digits`);
@@ -87,30 +89,26 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
     const count = (z: NdArray) => balanceOf(sharesOf(counter, net, vae.params, z));
     const beforeZ = priorLatents(latent, samples, seed("before"));
 
-    let energySeconds = 0;
+    listen.stage("Finding the latents of the balanced digits");
+    const refineBegan = performance.now();
+    const balanced = refinedRows(net, vae.params, images(sets.unbiased), posteriors.biased, { seed: seed("latents") });
+    let energySeconds = since(refineBegan);
     let samplingSeconds = 0;
     const tilted = async (name: BaseName): Promise<TiltedBase> => {
       listen.stage(`Fitting the energy over the ${name === "prior" ? "prior" : "aggregated posterior"}`);
       const base = baseOf(name, latent, posteriors.biased);
       const fitBegan = performance.now();
-      const fit = await fitEnergy(
-        base,
-        latent,
-        posteriors.unbiased,
-        options.objective,
-        seed(`energy/${name}`),
-        listen.progress,
-      );
+      const fit = await fitEnergy(base, latent, balanced, options.objective, seed(`energy/${name}`), listen.progress);
       energySeconds += since(fitBegan);
       const sampleBegan = performance.now();
-      const { particles, z, untiltedZ } = await sampleByWeights(base, fit, samples, seed(`snis/${name}`));
+      const { particles, z } = await sampleByWeights(base, fit, samples, seed(`snis/${name}`));
       const snis = {
         ...count(z),
         essRatio: particles.essRatio,
         khat: particles.khat,
-        logWeights: particles.logWeights.data as Float32Array,
+        weights: particles.weights(),
       };
-      const untilted = count(untiltedZ);
+      const untilted = count(head(particles.sites.z, samples));
       samplingSeconds += since(sampleBegan);
       return { base, fit, untilted, snis, z };
     };
@@ -122,11 +120,12 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
     const { run, z: langevinZ } = await sampleByLangevin(
       chosen.base,
       chosen.fit,
+      latent,
       samples,
       seed("langevin"),
       listen.progress,
     );
-    const langevin = { ...count(langevinZ), rhat: Math.max(...run.rhat.z.data), acceptance: run.acceptance };
+    const langevin = { ...count(langevinZ), rhat: run.rhat, acceptance: run.acceptance };
     samplingSeconds += since(chainBegan);
 
     if (baselines) listen.stage("Waiting for the baselines on the second core");
@@ -153,3 +152,10 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
     await second.close();
   }
 }
+
+/** The first `n` rows, fewer when there are not as many: importance proposals are independent draws of the base. */
+const head = (z: NdArray, n: number): NdArray =>
+  pickRows(
+    z,
+    Array.from({ length: Math.min(n, z.shape[0] as number) }, (_, i) => i),
+  );

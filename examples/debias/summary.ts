@@ -6,6 +6,7 @@ import type { Outcome, TiltedBase } from "./pipeline.ts";
 const DIGITS = 6;
 const round = (x: number): number => Number(x.toFixed(DIGITS));
 
+/** Every number rounded; what is undefined is left out. */
 const rounded = <T>(value: T): T =>
   (typeof value === "number"
     ? round(value)
@@ -42,7 +43,7 @@ export function summarize(outcome: Outcome, options: Options) {
     snis: bases[options.base].snis,
     langevin,
     bases,
-    baselines: baselines ?? {},
+    baselines,
     seconds: outcome.seconds,
   });
 }

@@ -1,5 +1,5 @@
 /** The networks that are trained: VAEs on several sets, and the classifier that counts. */
-import { adam, cosineDecay, elbo, infer, type NdArray, ndarray, type Progress } from "tilted";
+import { adam, cosineDecay, elbo, infer, linearWarmup, type NdArray, ndarray, type Progress } from "tilted";
 import type { Digits } from "tilted/data";
 import { classifier, classify, decode, type Vae, vae } from "tilted/models";
 import { CLASSES, CLASSIFIER, PIXELS, VAE } from "./recipe.ts";
@@ -40,10 +40,11 @@ export interface TrainVae {
 export async function trainVae(given: TrainVae): Promise<Trained> {
   const { net, training, validation, epochs, seed, from, learningRate = VAE.learningRate, onProgress } = given;
   const steps = epochs * Math.ceil(training.count / VAE.batch);
+  const decay = cosineDecay({ from: learningRate, steps: Math.max(1, steps - VAE.warmup) });
   const fit = await infer(
     net.model,
     elbo(net.guide, {
-      optimizer: adam(cosineDecay({ from: learningRate, steps })),
+      optimizer: adam(linearWarmup(VAE.warmup, decay)),
       epochs,
       validation: { args: [images(validation)] },
       patience: VAE.patience,

@@ -49,7 +49,7 @@ if (!isMainThread && parentPort !== null) {
 
 /** A second core to hand work to. Tasks run in the order of the calls. */
 export function secondCore() {
-  const worker = new Worker(new URL(import.meta.url));
+  const worker = new Worker(new URL("./thread.mjs", import.meta.url));
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
   const failAll = (error: unknown) => {
     for (const { reject } of waiting.values()) reject(error);
@@ -66,7 +66,7 @@ export function secondCore() {
   const call = <T extends keyof Tasks>(task: T, ...args: Parameters<Tasks[T]>): ReturnType<Tasks[T]> =>
     new Promise((resolve, reject) => {
       const id = calls++;
-      waiting.set(id, { resolve, reject });
+      waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
       worker.postMessage({ id, task, args } satisfies Call);
     }) as ReturnType<Tasks[T]>;
   return {

@@ -1,7 +1,8 @@
 /** Energies: networks of one output, whose tilt is p·exp(−E)/Z. */
 import * as tf from "@tensorflow/tfjs-core";
+import { ndarray } from "../core/array.ts";
 import type { ParamEffect, Program } from "../effects/effects.ts";
-import { type Activation, mlp, silu } from "../nn/layers.ts";
+import { type Activation, heNormal, linear, mlp, silu, type WeightInit } from "../nn/layers.ts";
 
 /** Options of {@link energy}. */
 export interface EnergyOptions {
@@ -21,8 +22,23 @@ export function energy(
   options: EnergyOptions = {},
 ): (x: tf.Tensor) => Program<ParamEffect, tf.Tensor> {
   const { hidden = [64, 64], activation = silu, spectralNorm = false, name = "energy" } = options;
-  const network = mlp(name, [features, ...hidden, 1], { activation, spectralNorm });
+  const layers = { activation, spectralNorm, weightInit: heNormal };
+  const width = hidden[hidden.length - 1] ?? features;
+  const trunk =
+    hidden.length === 0 ? undefined : mlp(`${name}/hidden`, [features, ...hidden], { ...layers, output: activation });
+  const head = linear(`${name}/out`, width, 1, { spectralNorm, weightInit: spectralNorm ? heNormal : nearZero });
   return function* (x) {
-    return tf.squeeze(yield* network(x), [-1]);
+    const h = trunk === undefined ? x : yield* trunk(x);
+    return tf.squeeze(yield* head(h), [-1]);
   };
 }
+
+/** The first energy is close to 0 everywhere: the fit starts from the base as it is. */
+const nearZero: WeightInit = (key, fanIn, fanOut) => {
+  const { data, shape } = heNormal(key, fanIn, fanOut);
+  return ndarray(
+    (data as Float32Array).map((w) => w * START_SCALE),
+    shape,
+  );
+};
+const START_SCALE = 0.1;

