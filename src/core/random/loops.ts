@@ -101,12 +101,25 @@ const inPlace = (name: string, write: (word: Code, use: Constants, local: NewLoc
     ];
   });
 
-/** Σ cᵢ xⁱ, by Horner. */
-const polynomial = (x: Code, coefficients: readonly number[], use: Constants): Code =>
-  coefficients.reduceRight<Code | undefined>(
-    (sum, c) => (sum === undefined ? use.float(c) : f32x4.add(f32x4.mul(sum, x), use.float(c))),
-    undefined,
-  ) as Code;
+/** Σ cᵢ xⁱ, by Estrin: pairs, pairs of pairs, …, so that few multiplications wait for each other. What to run first, and the value. */
+function polynomial(x: Code, coefficients: readonly number[], use: Constants, local: NewLocal): readonly [Code, Code] {
+  const powers: Code[] = [];
+  let terms: Code[] = coefficients.map((c) => use.float(c));
+  let power = x;
+  while (terms.length > 1) {
+    const here = power;
+    terms = Array.from({ length: Math.ceil(terms.length / 2) }, (_, i) => {
+      const [low, high] = [terms[2 * i] as Code, terms[2 * i + 1]];
+      return high === undefined ? low : f32x4.add(f32x4.mul(high, here), low);
+    });
+    if (terms.length > 1) {
+      const next = local("v128");
+      powers.push(next.set(f32x4.mul(here, here)));
+      power = next.get;
+    }
+  }
+  return [powers, terms[0] as Code];
+}
 
 /** (log(1+f) − f + f²/2)/f³ on √½ ≤ 1+f ≤ √2, interpolated at Chebyshev nodes; relative error of the logarithm 3e-9. */
 const LOG1P = [
@@ -138,10 +151,11 @@ function split(x: Code, use: Constants, local: NewLocal) {
 function logarithm(exponent: Code, fraction: Code, use: Constants, local: NewLocal): readonly [Code, Code] {
   const e = local("v128");
   const square = local("v128");
-  const cubic = f32x4.mul(f32x4.mul(square.get, fraction), polynomial(fraction, LOG1P, use));
+  const [powers, sum] = polynomial(fraction, LOG1P, use, local);
+  const cubic = f32x4.mul(f32x4.mul(square.get, fraction), sum);
   const series = f32x4.sub(cubic, f32x4.mul(square.get, use.float(0.5)));
   return [
-    [e.set(f32x4.fromSigned(exponent)), square.set(f32x4.mul(fraction, fraction))],
+    [e.set(f32x4.fromSigned(exponent)), square.set(f32x4.mul(fraction, fraction)), powers],
     f32x4.add(
       f32x4.add(f32x4.mul(e.get, use.float(LN2_LOW)), series),
       f32x4.add(fraction, f32x4.mul(e.get, use.float(LN2_HIGH))),
@@ -218,8 +232,9 @@ const normal = inPlace("normal", (word, use, local) => {
   const [prepare, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
   const half = use.float(0.5);
   const scaled = (whole: Code) => f32x4.mul(f32x4.add(f32x4.fromSigned(whole), half), use.float(2 ** -32));
-  const v = local("v128");
   const t = local("v128");
+  const [centralPowers, central] = polynomial(t.get, CENTRAL, use, local);
+  const [tailPowers, tail] = polynomial(t.get, TAIL, use, local);
   return [
     [
       raw.set(word),
@@ -231,11 +246,13 @@ const normal = inPlace("normal", (word, use, local) => {
       prepare,
       w.set(f32x4.neg(log)),
       t.set(f32x4.sub(w.get, use.float(CENTRE))),
-      factor.set(polynomial(t.get, CENTRAL, use)),
+      centralPowers,
+      factor.set(central),
       far.set(f32x4.gt(w.get, use.float(TAIL_FROM))),
       when(v128.anyTrue(far.get), [
-        v.set(f32x4.sub(f32x4.sqrt(w.get), use.float(TAIL_CENTRE))),
-        factor.set(v128.select(polynomial(v.get, TAIL, use), factor.get, far.get)),
+        t.set(f32x4.sub(f32x4.sqrt(w.get), use.float(TAIL_CENTRE))),
+        tailPowers,
+        factor.set(v128.select(tail, factor.get, far.get)),
       ]),
     ],
     v128.xor(f32x4.mul(x.get, factor.get), v128.and(raw.get, use.int(-0x80000000))),
