@@ -7,8 +7,8 @@ import { logSumExp } from "../engine/ops.ts";
 
 const LOG_2PI = Math.log(2 * Math.PI);
 
-/** Entries of one slice of the table: 1 MiB in float32, of which a few exist at once and stay in the processor's cache. */
-const SLICE = 1 << 20;
+/** Entries of one slice of the table: 2 MiB in float32, of which a few exist at once and stay in the processor's cache. */
+const SLICE = 1 << 19;
 
 /**
  * The squares of (x − μ)/σ come from one matrix product as long as |x/σ|² stays below this: its rounding is then below 1e-3 in the

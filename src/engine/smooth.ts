@@ -29,8 +29,11 @@ export function broadcastPair(a: tf.Tensor, b: tf.Tensor): [tf.Tensor, tf.Tensor
   return [spread(float(a), shape), spread(float(b), shape)];
 }
 
-// The gradient of tf.broadcastTo (a tile) adds slices one by one; adding zeros has the gradient that sums an axis at once.
-const spread = (x: tf.Tensor, shape: Shape): tf.Tensor =>
+/**
+ * x in a shape that it broadcasts to. The gradient of tf.broadcastTo (a tile) adds slices one by one; that of adding zeros
+ * sums an axis at once.
+ */
+export const spread = (x: tf.Tensor, shape: Shape): tf.Tensor =>
   sameShape(x.shape, shape) ? x : tf.add(x, tf.zeros([...shape]));
 
 /** A function of two tensors with partial derivatives made of ops; broadcasts. */

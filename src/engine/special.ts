@@ -135,8 +135,8 @@ export const stirlingCorrection = smooth(
   (x) => digammaCorrection(x),
 );
 
-/** δ′(x) = ψ(x) − log x + 1/2x. */
-const digammaCorrection = smooth(
+/** δ′(x) = ψ(x) − log x + 1/2x, x > 0: relatively accurate for large x. */
+export const digammaCorrection = smooth(
   (x) => {
     const r = tf.reciprocal(x);
     const direct = tf.add(tf.sub(digamma(x), tf.log(x)), tf.mul(r, 0.5));
@@ -189,23 +189,28 @@ export function logChoose(n: tf.Tensor, k: tf.Tensor): tf.Tensor {
 const RATIO_RANGE = 1e30;
 
 /**
+ * log(y/m) − (y/m − 1) from y, m and their difference d = y − m, which the caller may know better than their rounding does.
+ * Its derivative is not meant to be used: take {@link logRatioGap}, or give one of your own.
+ */
+export function logRatioGapAt(y: tf.Tensor, m: tf.Tensor, d: tf.Tensor): tf.Tensor {
+  const v = tf.div(d, m);
+  const s = tf.div(d, tf.add(y, m));
+  const z = tf.square(s);
+  // log(y/m) = 2 artanh s and v = 2s + sv: the linear terms cancel on paper.
+  const series = polynomial([1 / 3, 1 / 5, 1 / 7, 1 / 9, 1 / 11, 1 / 13, 1 / 15, 1 / 17], z);
+  const near = tf.sub(tf.mul(tf.mul(tf.mul(s, z), 2), series), tf.mul(s, v));
+  const ratio = tf.div(y, m);
+  const plain = tf.logicalAnd(tf.greater(ratio, 1 / RATIO_RANGE), tf.less(ratio, RATIO_RANGE));
+  const log = tf.where(plain, tf.log(ratio), tf.sub(tf.log(y), tf.log(m)));
+  return tf.where(tf.less(tf.abs(s), 1 / 3), near, tf.sub(log, v));
+}
+
+/**
  * log(y/m) − (y/m − 1) ≤ 0 for y, m > 0: minus the deviance of the gamma and Poisson families (Loader 2000's bd0), to full
  * relative precision for y near m. Broadcasts.
  */
 export const logRatioGap = smooth2(
-  (y, m) => {
-    const d = tf.sub(y, m);
-    const v = tf.div(d, m);
-    const s = tf.div(d, tf.add(y, m));
-    const z = tf.square(s);
-    // log(y/m) = 2 artanh s and v = 2s + sv: the linear terms cancel on paper.
-    const series = polynomial([1 / 3, 1 / 5, 1 / 7, 1 / 9, 1 / 11, 1 / 13, 1 / 15, 1 / 17], z);
-    const near = tf.sub(tf.mul(tf.mul(tf.mul(s, z), 2), series), tf.mul(s, v));
-    const ratio = tf.div(y, m);
-    const plain = tf.logicalAnd(tf.greater(ratio, 1 / RATIO_RANGE), tf.less(ratio, RATIO_RANGE));
-    const log = tf.where(plain, tf.log(ratio), tf.sub(tf.log(y), tf.log(m)));
-    return tf.where(tf.less(tf.abs(s), 1 / 3), near, tf.sub(log, v));
-  },
+  (y, m) => logRatioGapAt(y, m, tf.sub(y, m)),
   (y, m) => {
     const v = tf.div(tf.sub(y, m), m);
     return [() => tf.neg(tf.div(v, y)), () => tf.div(v, m)];
@@ -217,4 +222,11 @@ export function xlogy(x: tf.Tensor, y: tf.Tensor): tf.Tensor {
   const [a, b] = broadcastPair(x, y);
   const zero = tf.equal(a, 0);
   return tf.where(zero, tf.zerosLike(a), tf.mul(a, tf.log(tf.where(zero, tf.onesLike(b), b))));
+}
+
+/** x·log(1 + y), and 0 where x = 0 whatever y is. Broadcasts. */
+export function xlog1py(x: tf.Tensor, y: tf.Tensor): tf.Tensor {
+  const [a, b] = broadcastPair(x, y);
+  const zero = tf.equal(a, 0);
+  return tf.where(zero, tf.zerosLike(a), tf.mul(a, log1p(tf.where(zero, tf.zerosLike(b), b))));
 }
