@@ -1,0 +1,289 @@
+/**
+ * The product of two matrices: blocks are packed into panels, and tiles of 4 × 8 elements are kept in registers while they
+ * grow (Goto & van de Geijn 2008). Packing reads either orientation, so a transposed factor costs nothing.
+ */
+import { type Code, f32, f32x4, i32, type Local, repeat, v128, wasmFunction, when } from "../../core/wasm/assembler.ts";
+
+/** Rows of a tile. */
+export const TILE_ROWS = 4;
+/** Columns of a tile. */
+export const TILE_COLUMNS = 8;
+const VECTORS = TILE_COLUMNS / 4;
+const VECTOR = 16;
+const FLOAT = 4;
+
+const { add, sub, mul } = i32;
+const int = i32.const;
+const advance = (pointer: Local, by: Code) => pointer.set(add(pointer.get, by));
+const down = (counter: Local) => counter.tee(sub(counter.get, int(1)));
+const bytes = (count: Code) => i32.shl(count, int(2));
+
+/**
+ * `pack{width}(from, to, depth, count, stride)`: `count` columns of a matrix whose rows, `depth` of them, lie `stride` floats
+ * apart, into panels of `width` columns, row by row; the last panel is filled up with zeros.
+ */
+const packRows = (width: 4 | 8) =>
+  wasmFunction(`packRows${width}`, ["i32", "i32", "i32", "i32", "i32"], ([from, to, depth, count, stride], local) => {
+    const [source, k, j] = [local("i32"), local("i32"), local("i32")];
+    const vectors = Array.from({ length: width / 4 }, (_, i) => i * VECTOR);
+    const full = repeat(
+      [
+        vectors.map((at) => v128.store(to.get, v128.load(source.get, at), at)),
+        advance(source, bytes(stride.get)),
+        advance(to, int(width * FLOAT)),
+      ],
+      down(k),
+    );
+    const rest = repeat(
+      [
+        vectors.map((at) => v128.store(to.get, f32x4.const(0), at)),
+        j.set(int(0)),
+        repeat(
+          [f32.store(add(to.get, bytes(j.get)), f32.load(add(source.get, bytes(j.get)))), j.set(add(j.get, int(1)))],
+          i32.ltU(j.get, count.get),
+        ),
+        advance(source, bytes(stride.get)),
+        advance(to, int(width * FLOAT)),
+      ],
+      down(k),
+    );
+    const start = [source.set(from.get), k.set(depth.get)];
+    return [
+      when(
+        i32.geU(count.get, int(width)),
+        repeat(
+          [start, full, advance(from, int(width * FLOAT)), count.set(sub(count.get, int(width)))],
+          i32.geU(count.get, int(width)),
+        ),
+      ),
+      when(count.get, [start, rest]),
+    ];
+  });
+
+/** 4 × 4 floats, transposed. */
+function transposed(rows: readonly Code[], local: () => Local): readonly [Code, readonly Code[]] {
+  const x = rows.map(() => local());
+  const half = rows.map(() => local());
+  const [a, b, c, d] = x.map((row) => row.get) as [Code, Code, Code, Code];
+  const [p, q, r, s] = half.map((row) => row.get) as [Code, Code, Code, Code];
+  return [
+    [
+      x.map((row, i) => row.set(rows[i] as Code)),
+      half[0]?.set(v128.shuffle(a, b, [0, 4, 1, 5])) ?? [],
+      half[1]?.set(v128.shuffle(c, d, [0, 4, 1, 5])) ?? [],
+      half[2]?.set(v128.shuffle(a, b, [2, 6, 3, 7])) ?? [],
+      half[3]?.set(v128.shuffle(c, d, [2, 6, 3, 7])) ?? [],
+    ],
+    [
+      v128.shuffle(p, q, [0, 1, 4, 5]),
+      v128.shuffle(p, q, [2, 3, 6, 7]),
+      v128.shuffle(r, s, [0, 1, 4, 5]),
+      v128.shuffle(r, s, [2, 3, 6, 7]),
+    ],
+  ];
+}
+
+/**
+ * `packColumns{width}(from, to, depth, count, stride)`: the same panels of the transpose: `count` rows, `stride` floats apart,
+ * of `depth` elements each.
+ */
+const packColumns = (width: 4 | 8) =>
+  wasmFunction(
+    `packColumns${width}`,
+    ["i32", "i32", "i32", "i32", "i32"],
+    ([from, to, depth, count, stride], local) => {
+      const [source, k, j, row] = [local("i32"), local("i32"), local("i32"), local("i32")];
+      const rows = Array.from({ length: width }, () => local("i32"));
+      const one = [
+        rows.map((pointer, i) => f32.store(to.get, f32.load(pointer.get), i * FLOAT)),
+        rows.map((pointer) => advance(pointer, int(FLOAT))),
+        advance(to, int(width * FLOAT)),
+      ];
+      const four = Array.from({ length: width / 4 }, (_, g) => {
+        const [prepare, columns] = transposed(
+          rows.slice(4 * g, 4 * g + 4).map((pointer) => v128.load(pointer.get)),
+          () => local("v128"),
+        );
+        return [prepare, columns.map((column, i) => v128.store(to.get, column, i * width * FLOAT + g * VECTOR))];
+      });
+      const full = [
+        row.set(from.get),
+        rows.map((pointer) => [pointer.set(row.get), advance(row, bytes(stride.get))]),
+        k.set(depth.get),
+        when(
+          i32.geU(k.get, int(4)),
+          repeat(
+            [
+              four,
+              rows.map((pointer) => advance(pointer, int(VECTOR))),
+              advance(to, int(4 * width * FLOAT)),
+              k.set(sub(k.get, int(4))),
+            ],
+            i32.geU(k.get, int(4)),
+          ),
+        ),
+        when(k.get, repeat(one, down(k))),
+      ];
+      const rest = repeat(
+        [
+          Array.from({ length: width / 4 }, (_, i) => v128.store(to.get, f32x4.const(0), i * VECTOR)),
+          row.set(source.get),
+          j.set(int(0)),
+          repeat(
+            [
+              f32.store(add(to.get, bytes(j.get)), f32.load(row.get)),
+              advance(row, bytes(stride.get)),
+              j.set(add(j.get, int(1))),
+            ],
+            i32.ltU(j.get, count.get),
+          ),
+          advance(source, int(FLOAT)),
+          advance(to, int(width * FLOAT)),
+        ],
+        down(k),
+      );
+      return [
+        when(
+          i32.geU(count.get, int(width)),
+          repeat([full, from.set(row.get), count.set(sub(count.get, int(width)))], i32.geU(count.get, int(width))),
+        ),
+        when(count.get, [source.set(from.get), k.set(depth.get), rest]),
+      ];
+    },
+  );
+
+/**
+ * `multiply(left, right, out, rows, columns, depth, stride, accumulate, scratch)`: panels of four rows times panels of eight
+ * columns into `out`, whose rows lie `stride` floats apart; added to what is there if `accumulate`. Tiles that stick out are
+ * computed in `scratch` (one tile).
+ */
+const multiply = wasmFunction(
+  "multiply",
+  ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"],
+  ([left, right, out, rows, columns, depth, stride, accumulate, scratch], local) => {
+    const number = () => local("i32");
+    const [a, b, k, column, row, target, apart, here, i, j] = Array.from({ length: 10 }, number) as Local[] as [
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+    ];
+    const leftStart = number();
+    const firstRow = number();
+    const sums = Array.from({ length: TILE_ROWS * VECTORS }, () => local("v128"));
+    const parts = Array.from({ length: VECTORS }, () => local("v128"));
+    const factor = local("v128");
+    const sum = (r: number, v: number) => sums[r * VECTORS + v] as Local;
+    const every = <T>(f: (r: number, v: number) => T) =>
+      Array.from({ length: TILE_ROWS }, (_, r) => Array.from({ length: VECTORS }, (_, v) => f(r, v)));
+
+    const grow = (step: number): Code => [
+      parts.map((part, v) => part.set(v128.load(b.get, (step * VECTORS + v) * VECTOR))),
+      Array.from({ length: TILE_ROWS }, (_, r) => [
+        factor.set(v128.load32Splat(a.get, (step * TILE_ROWS + r) * FLOAT)),
+        parts.map((part, v) => sum(r, v).set(f32x4.add(sum(r, v).get, f32x4.mul(factor.get, part.get)))),
+      ]),
+    ];
+    const steps = (n: number): Code => [
+      Array.from({ length: n }, (_, step) => grow(step)),
+      advance(a, int(n * TILE_ROWS * FLOAT)),
+      advance(b, int(n * TILE_COLUMNS * FLOAT)),
+    ];
+    const UNROLLED = 4;
+    const tile: Code = [
+      b.set(right.get),
+      k.set(depth.get),
+      every((r, v) => sum(r, v).set(f32x4.const(0))),
+      when(
+        i32.geU(k.get, int(UNROLLED)),
+        repeat([steps(UNROLLED), k.set(sub(k.get, int(UNROLLED)))], i32.geU(k.get, int(UNROLLED))),
+      ),
+      when(k.get, repeat(steps(1), down(k))),
+    ];
+    const rowStart = (r: number) => (r === 0 ? target.get : add(target.get, mul(apart.get, int(r))));
+    const pointer = number();
+    const store = (added: boolean): Code =>
+      Array.from({ length: TILE_ROWS }, (_, r) => [
+        pointer.set(rowStart(r)),
+        Array.from({ length: VECTORS }, (_, v) => {
+          const value = sum(r, v).get;
+          const whole = added ? f32x4.add(v128.load(pointer.get, v * VECTOR), value) : value;
+          return v128.store(pointer.get, whole, v * VECTOR);
+        }),
+      ]);
+    const cell = add(here.get, bytes(j.get));
+    const computed = f32.load(add(add(scratch.get, i32.shl(i.get, int(5))), bytes(j.get)));
+    const min = (x: Code, most: number) => {
+      const it = number();
+      return { set: [it.set(x), when(i32.gtU(it.get, int(most)), it.set(int(most)))], get: it.get };
+    };
+    const [height, width] = [min(row.get, TILE_ROWS), min(column.get, TILE_COLUMNS)];
+    const copyOut: Code = [
+      i.set(int(0)),
+      repeat(
+        [
+          here.set(add(firstRow.get, mul(i.get, bytes(stride.get)))),
+          j.set(int(0)),
+          repeat(
+            [
+              when(accumulate.get, f32.store(cell, f32.add(f32.load(cell), computed))),
+              when(i32.eqz(accumulate.get), f32.store(cell, computed)),
+              j.set(add(j.get, int(1))),
+            ],
+            i32.ltU(j.get, width.get),
+          ),
+          i.set(add(i.get, int(1))),
+        ],
+        i32.ltU(i.get, height.get),
+      ),
+    ];
+    const whole = i32.and(i32.geU(row.get, int(TILE_ROWS)), i32.geU(column.get, int(TILE_COLUMNS)));
+    const full = number();
+    return [
+      leftStart.set(left.get),
+      column.set(columns.get),
+      repeat(
+        [
+          a.set(leftStart.get),
+          row.set(rows.get),
+          firstRow.set(out.get),
+          repeat(
+            [
+              tile,
+              full.set(whole),
+              target.set(firstRow.get),
+              apart.set(bytes(stride.get)),
+              when(i32.eqz(full.get), [target.set(scratch.get), apart.set(int(TILE_COLUMNS * FLOAT))]),
+              when(i32.and(full.get, accumulate.get), store(true)),
+              when(i32.eqz(i32.and(full.get, accumulate.get)), store(false)),
+              when(i32.eqz(full.get), [height.set, width.set, copyOut]),
+              firstRow.set(add(firstRow.get, mul(bytes(stride.get), int(TILE_ROWS)))),
+              height.set,
+              row.set(sub(row.get, height.get)),
+            ],
+            row.get,
+          ),
+          advance(right, mul(depth.get, int(TILE_COLUMNS * FLOAT))),
+          advance(out, int(TILE_COLUMNS * FLOAT)),
+          width.set,
+          column.set(sub(column.get, width.get)),
+        ],
+        column.get,
+      ),
+    ];
+  },
+);
+
+export const GEMM_LOOPS = [
+  packRows(TILE_ROWS),
+  packRows(TILE_COLUMNS),
+  packColumns(TILE_ROWS),
+  packColumns(TILE_COLUMNS),
+  multiply,
+] as const;
