@@ -1,6 +1,7 @@
 /** Optimisers as pure steps: (state, params, gradients) → (state, params), over trees that are flat buffers inside. */
 import { fail } from "../core/errors.ts";
 import type { ArrayTree } from "../core/tree.ts";
+import { adamUpdate } from "../engine/wasm/adam.ts";
 import { flatten, type Layout, layoutOf, lengthOf, unflatten } from "./flat.ts";
 import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
 
@@ -102,14 +103,14 @@ function adamFamily(name: string, rate: Rate, options: AdamWOptions): Optimizer 
     for (const segment of layout) {
       const keep = 1 - (decays(segment.name) ? lr * weightDecay : 0);
       const end = segment.offset + segment.size;
-      for (let i = segment.offset; i < end; i++) {
-        const gi = g[i] as number;
-        const mi = beta1 * (m[i] as number) + (1 - beta1) * gi;
-        const vi = beta2 * (v[i] as number) + (1 - beta2) * gi * gi;
-        m[i] = mi;
-        v[i] = vi;
-        p[i] = keep * (p[i] as number) - (rate1 * mi) / (Math.sqrt(vi * correction2) + epsilon);
-      }
+      adamUpdate(p, g, m, v, segment.offset, end, {
+        beta1,
+        beta2,
+        rate: rate1,
+        correction: correction2,
+        epsilon,
+        keep,
+      });
     }
   });
 }

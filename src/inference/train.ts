@@ -7,6 +7,7 @@ import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { ArrayTree, TensorTree } from "../core/tree.ts";
+import { readInto } from "../engine/read.ts";
 import { type Clip, checkClip, clipGradients } from "./clip.ts";
 import { flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";
 import { valueAndGradient } from "./gradient.ts";
@@ -261,7 +262,7 @@ function collect(
   for (const { name, offset, size } of layout) {
     const grad = grads[name];
     if (grad === undefined) buffer.fill(0, offset, offset + size);
-    else buffer.set(grad.dataSync() as Float32Array, offset);
+    else readInto(grad, buffer, offset);
   }
 }
 

@@ -1,0 +1,55 @@
+/** The fused update against the plain loop, bit for bit. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { rootKey } from "../../core/key.ts";
+import { normal } from "../../core/random/draws.ts";
+import { type AdamNumbers, adamUpdate } from "./adam.ts";
+
+interface Buffers {
+  readonly p: Float32Array;
+  readonly g: Float32Array;
+  readonly m: Float32Array;
+  readonly v: Float32Array;
+}
+
+function plain({ p, g, m, v }: Buffers, from: number, to: number, numbers: AdamNumbers): void {
+  const { beta1, beta2, rate, correction, epsilon, keep } = numbers;
+  for (let i = from; i < to; i++) {
+    const gi = g[i] as number;
+    const mi = beta1 * (m[i] as number) + (1 - beta1) * gi;
+    const vi = beta2 * (v[i] as number) + (1 - beta2) * gi * gi;
+    m[i] = mi;
+    v[i] = vi;
+    p[i] = keep * (p[i] as number) - (rate * mi) / (Math.sqrt(vi * correction) + epsilon);
+  }
+}
+
+const buffers = (n: number, seed: number): Buffers => {
+  const draw = (name: string) => normal(rootKey(`${name} ${seed}`), n);
+  return { p: draw("p"), g: draw("g"), m: draw("m"), v: draw("v").map(Math.abs) };
+};
+const copy = ({ p, g, m, v }: Buffers): Buffers => ({ p: p.slice(), g: g.slice(), m: m.slice(), v: v.slice() });
+
+describe("adamUpdate", () => {
+  it("is the plain loop, bit for bit, and leaves its neighbours alone", () => {
+    const unit = fc.double({ min: 0, max: 0.9999, noNaN: true });
+    const positive = fc.double({ min: 1e-10, max: 10, noNaN: true });
+    fc.assert(
+      fc.property(
+        fc.record({ beta1: unit, beta2: unit, rate: positive, correction: positive, epsilon: positive, keep: unit }),
+        fc.nat(40),
+        fc.oneof(fc.nat(40), fc.nat(5000)),
+        fc.nat(9),
+        (numbers, from, count, seed) => {
+          const n = from + count + 3;
+          const found = buffers(n, seed);
+          const expected = copy(found);
+          adamUpdate(found.p, found.g, found.m, found.v, from, from + count, numbers);
+          plain(expected, from, from + count, numbers);
+          expect(found).toEqual(expected);
+        },
+      ),
+      { numRuns: 100, seed: 1 },
+    );
+  });
+});

@@ -1,0 +1,124 @@
+/** The update of Adam and AdamW over flat buffers, two elements at a time, in double precision like the loop it stands for. */
+import {
+  type Code,
+  f32x4,
+  f64x2,
+  i32,
+  instantiate,
+  repeat,
+  v128,
+  type WasmExports,
+  wasmFunction,
+} from "../../core/wasm/assembler.ts";
+
+/** Elements that are updated at a time: four buffers of them stay near the processor, and a call is worth its price. */
+const CHUNK = 4096;
+const FLOAT = 4;
+const PAGE = 65536;
+/** Where a chunk of each buffer lies. */
+const [PARAMS, GRADS, MEANS, SQUARES] = [0, CHUNK * FLOAT, 2 * CHUNK * FLOAT, 3 * CHUNK * FLOAT];
+
+/** `update(pairs, β₁, 1 − β₁, β₂, 1 − β₂, rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), ε, kept share of the parameter)`. */
+const update = wasmFunction(
+  "update",
+  ["i32", "f64", "f64", "f64", "f64", "f64", "f64", "f64", "f64"],
+  ([pairs, ...numbers], local) => {
+    const at = local("i32");
+    const vectors = numbers.map(() => local("v128"));
+    const [beta1, rest1, beta2, rest2, rate, correction, epsilon, keep] = vectors.map(({ get }) => get) as [
+      Code,
+      Code,
+      Code,
+      Code,
+      Code,
+      Code,
+      Code,
+      Code,
+    ];
+    const [g, m, v] = [local("v128"), local("v128"), local("v128")];
+    const { add, sub, mul, div, sqrt } = f64x2;
+    const read = (buffer: number) => f64x2.promote(v128.load64Zero(at.get, buffer));
+    const write = (buffer: number, value: Code) => v128.store64Low(at.get, f32x4.demote(value), buffer);
+    return [
+      vectors.map((vector, i) => vector.set(f64x2.splat((numbers[i] as (typeof numbers)[number]).get))),
+      repeat(
+        [
+          g.set(read(GRADS)),
+          m.set(add(mul(beta1, read(MEANS)), mul(rest1, g.get))),
+          v.set(add(mul(beta2, read(SQUARES)), mul(mul(rest2, g.get), g.get))),
+          write(MEANS, m.get),
+          write(SQUARES, v.get),
+          write(
+            PARAMS,
+            sub(mul(keep, read(PARAMS)), div(mul(rate, m.get), add(sqrt(mul(v.get, correction)), epsilon))),
+          ),
+          at.set(i32.add(at.get, i32.const(2 * FLOAT))),
+        ],
+        pairs.tee(i32.sub(pairs.get, i32.const(1))),
+      ),
+    ];
+  },
+);
+
+interface Machine {
+  readonly run: WasmExports;
+  readonly params: Float32Array;
+  readonly grads: Float32Array;
+  readonly means: Float32Array;
+  readonly squares: Float32Array;
+}
+
+let machine: Machine | undefined;
+
+function start(): Machine {
+  const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * CHUNK * FLOAT) / PAGE) });
+  const at = (buffer: number) => new Float32Array(memory.buffer, buffer, CHUNK);
+  return {
+    run: instantiate([update], memory),
+    params: at(PARAMS),
+    grads: at(GRADS),
+    means: at(MEANS),
+    squares: at(SQUARES),
+  };
+}
+
+/** Numbers of one update; `rate` and `correction` carry the correction of the bias. */
+export interface AdamNumbers {
+  readonly beta1: number;
+  readonly beta2: number;
+  /** rate/(1 − β₁ᵗ). */
+  readonly rate: number;
+  /** 1/(1 − β₂ᵗ). */
+  readonly correction: number;
+  readonly epsilon: number;
+  /** What decay leaves of a parameter: 1 − rate·λ. */
+  readonly keep: number;
+}
+
+/**
+ * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← keep·p − rate·m/(√(v·correction) + ε), for elements from `from` to before `to`.
+ */
+export function adamUpdate(
+  params: Float32Array,
+  grads: Float32Array,
+  means: Float32Array,
+  squares: Float32Array,
+  from: number,
+  to: number,
+  { beta1, beta2, rate, correction, epsilon, keep }: AdamNumbers,
+): void {
+  machine ??= start();
+  const { run } = machine;
+  for (let i = from; i < to; i += CHUNK) {
+    const end = Math.min(i + CHUNK, to);
+    machine.params.set(params.subarray(i, end));
+    machine.grads.set(grads.subarray(i, end));
+    machine.means.set(means.subarray(i, end));
+    machine.squares.set(squares.subarray(i, end));
+    run.update?.((end - i + 1) >> 1, beta1, 1 - beta1, beta2, 1 - beta2, rate, correction, epsilon, keep);
+    const n = end - i;
+    params.set(n === CHUNK ? machine.params : machine.params.subarray(0, n), i);
+    means.set(n === CHUNK ? machine.means : machine.means.subarray(0, n), i);
+    squares.set(n === CHUNK ? machine.squares : machine.squares.subarray(0, n), i);
+  }
+}
