@@ -55,7 +55,9 @@ function logProbOfLogits(n: tf.Tensor, k: tf.Tensor, logits: tf.Tensor): tf.Tens
       value: tf.where(inner, saddle, plain),
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
         const [l, N, K] = saved as [tf.Tensor, tf.Tensor, tf.Tensor];
-        return tf.mul(dy, tf.sub(K, tf.mul(N, tf.sigmoid(l))));
+        // k − np = k(1 − p) − (n − k)p, which keeps its digits at the ends.
+        const successes = tf.mul(K, tf.sigmoid(tf.neg(l)));
+        return tf.mul(dy, tf.sub(successes, tf.mul(tf.sub(N, K), tf.sigmoid(l))));
       },
     };
   })(spread(logits, shape));
