@@ -107,7 +107,8 @@ function orderOf(entries: number): number {
 function triangle(d: number): tf.Tensor2D {
   const rows: number[] = [];
   for (let i = 0; i < d; i++) for (let j = 0; j <= i; j++) rows.push(i * d + j);
-  return tf.oneHot(tf.tensor1d(rows, "int32"), d * d, 1, 0, "float32") as tf.Tensor2D;
+  // As integers first: a float32 tf.oneHot of the wasm engine holds the bits of integers.
+  return tf.cast(tf.oneHot(tf.tensor1d(rows, "int32"), d * d), "float32") as tf.Tensor2D;
 }
 
 /** Which free numbers lie on the diagonal, `[d(d+1)/2]`. */

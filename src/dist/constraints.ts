@@ -174,7 +174,7 @@ export const oneHot: Constraint = {
   ),
   example: (shape) => {
     const k = shape[shape.length - 1] as number;
-    const first = tf.oneHot(tf.scalar(0, "int32"), k, 1, 0, "float32");
+    const first = tf.cast(tf.oneHot(tf.scalar(0, "int32"), k), "float32");
     return sizeOf(shape) === 0 ? tf.zeros([...shape]) : tf.broadcastTo(first, [...shape]);
   },
 };

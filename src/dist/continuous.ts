@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import { normal as normalDraws, uniform as uniformDraws } from "../core/random/draws.ts";
 import { softplus } from "../engine/ops.ts";
+import { log1p } from "../engine/special.ts";
 import { nonNegative, positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
 import { build, type Draw, type Family } from "./family.ts";
@@ -19,7 +20,7 @@ export const within = (inside: tf.Tensor, logProb: tf.Tensor): tf.Tensor =>
 const log1pSquare = (z: tf.Tensor): tf.Tensor => {
   const a = tf.abs(z);
   const small = tf.minimum(a, LARGE);
-  return tf.add(tf.log1p(tf.square(small)), tf.mul(2, tf.log(tf.div(tf.maximum(a, LARGE), LARGE))));
+  return tf.add(log1p(tf.square(small)), tf.mul(2, tf.log(tf.div(tf.maximum(a, LARGE), LARGE))));
 };
 /** Beyond this log(1 + z²) is 2 log |z| in float32. */
 const LARGE = 1e5;
@@ -139,7 +140,7 @@ const logisticFamily: Family<LocScale> = {
   },
   draw(p, d) {
     const u = d.noise(uniformDraws);
-    return tf.add(p.loc, tf.mul(p.scale, tf.sub(tf.log(u), tf.log1p(tf.neg(u)))));
+    return tf.add(p.loc, tf.mul(p.scale, tf.sub(tf.log(u), log1p(tf.neg(u)))));
   },
   mean: (p) => p.loc,
   variance: (p) => tf.mul(Math.PI ** 2 / 3, tf.square(p.scale)),

@@ -2,64 +2,20 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { fold } from "../core/key.ts";
+import { fold, type Key } from "../core/key.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../core/shape.ts";
 import { logSumExp } from "../engine/ops.ts";
 import { spread } from "../engine/smooth.ts";
-import { categorical, classProbs, drawIndices, logClassProbs } from "./categorical.ts";
+import { classProbs, logClassProbs } from "./categorical.ts";
 import type { Constraint } from "./constraint.ts";
 import { diagonalMixtureLogProb } from "./diagonal-mixture.ts";
 import type { Distribution } from "./distribution.ts";
 import { complete } from "./family.ts";
+import { choices, logWeightsOf, mixingOf, moments, prefixed, unsupported } from "./mixing.ts";
 
 /** Numbers in one slice of the table of values × components that a log-density or a sampler makes. */
 const SLICE = 1 << 21;
-
-/** A categorical from weights, or the one given. */
-function mixingOf(weights: Distribution | ArrayLike): Distribution {
-  if (typeof weights !== "object" || !("family" in weights)) return categorical({ probs: weights });
-  if (weights.family !== "categorical") {
-    fail(
-      "argument",
-      `mixture: the mixing distribution must be categorical, or weights on the simplex; got ${weights.family}`,
-    );
-  }
-  return weights;
-}
-
-const unsupported = (what: string) => (): tf.Tensor =>
-  fail("unsupported", `mixture: its ${what} has no closed form here`);
-
-const prefixed = (params: { readonly [name: string]: tf.Tensor }, prefix: string) =>
-  Object.fromEntries(Object.entries(params).map(([name, value]) => [`${prefix}${name}`, value]));
-
-/** log p of the classes of `mixing`, over `[...batch, k]`. */
-const logWeightsOf = (mixing: Distribution, batch: Shape, k: number): tf.Tensor =>
-  spread(logClassProbs(mixing.params), [...batch, k]);
-
-/** Component of every draw, `[...shape, ...batch]`. */
-function choices(
-  mixing: Distribution,
-  key: Parameters<Distribution["sample"]>[0],
-  full: Shape,
-  batch: Shape,
-  k: number,
-  first: number,
-): Int32Array {
-  const rows = tf.tidy(() => tf.broadcastTo(classProbs(mixing.params), [...batch, k]).dataSync());
-  return drawIndices(fold(key, "component"), rows, k, sizeOf(full), first * sizeOf(full.slice(1)));
-}
-
-/** Means and variances of the mixture from those of the components, which lie on `axis`. */
-function moments(weights: tf.Tensor, means: tf.Tensor, axis: number) {
-  const mean = tf.sum(tf.mul(weights, means), axis);
-  const variance = (variances: tf.Tensor): tf.Tensor => {
-    const between = tf.square(tf.sub(means, tf.expandDims(mean, axis)));
-    return tf.sum(tf.mul(weights, tf.add(variances, between)), axis);
-  };
-  return { mean, variance };
-}
 
 /** `[K, d]` parameters when the components are diagonal normals without further batch axes. */
 function diagonalNormals(components: Distribution): { loc: tf.Tensor; scale: tf.Tensor } | undefined {
@@ -176,7 +132,7 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
 /** Draws of every component, of which the chosen ones are kept: a slice of draws at a time. */
 function select(
   components: Distribution,
-  key: Parameters<Distribution["sample"]>[0],
+  key: Key,
   shape: Shape,
   first: number,
   chosen: Int32Array,
