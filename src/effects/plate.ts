@@ -15,7 +15,7 @@ export interface Plate extends Frame {
 
 /** Options of {@link plate}. */
 export interface PlateOptions {
-  /** Rows of a random minibatch: every log-probability inside is scaled by size / rows, which keeps the total unbiased. */
+  /** Rows of a random minibatch: every log-probability inside is scaled by size / rows, which keeps the total unbiased. With no more rows than that, all are present. */
   readonly subsample?: number;
   /** The rows of a minibatch chosen by the caller; scaled likewise. */
   readonly indices?: Int32Array;
@@ -60,8 +60,8 @@ export function* plate<N extends string, E extends Effect, A>(
 }
 
 function checkRows(name: string, size: number, { subsample, indices }: PlateOptions): void {
-  if (subsample !== undefined && (!Number.isInteger(subsample) || subsample < 1 || subsample > size)) {
-    fail("plate", `plate("${name}"): subsample must be an integer between 1 and ${size}, got ${subsample}`);
+  if (subsample !== undefined && (!Number.isInteger(subsample) || subsample < 1)) {
+    fail("plate", `plate("${name}"): subsample must be a positive integer, got ${subsample}`);
   }
   if (indices !== undefined && (indices.length === 0 || indices.some((i) => i < 0 || i >= size))) {
     fail("plate", `plate("${name}"): indices must name rows 0 to ${size - 1}, at least one`);

@@ -52,7 +52,7 @@ export function classifier(options: ClassifierOptions): Classifier {
     logits,
     model: model(function* (x: NdArray, y: NdArray) {
       const n = x.shape[0] as number;
-      const minibatch = batch === undefined || batch >= n ? {} : { subsample: batch };
+      const minibatch = batch === undefined ? {} : { subsample: batch };
       yield* plate("data", n, minibatch, function* ({ gather }) {
         yield* observe("y", categorical({ logits: yield* logits(gather(x)) }), gather(y));
       });

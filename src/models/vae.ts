@@ -85,7 +85,7 @@ export function vae(options: VaeOptions): Vae {
       fail("shape", `vae: expected data of shape [n, ${features}], got ${showShape(x.shape)}`);
     }
     const n = x.shape[0] as number;
-    return [n, batch === undefined || batch >= n ? {} : { subsample: batch }] as const;
+    return [n, batch === undefined ? {} : { subsample: batch }] as const;
   };
 
   return {
