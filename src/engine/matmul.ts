@@ -5,8 +5,9 @@
  * itself), every product is brought to the fast routine: transposed copies, one slice of a batch at a time.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { hasFusedProducts } from "../core/wasm/assembler.ts";
 import { type WasmBackend, wrappedKernel } from "./kernels/heap.ts";
-import { GEMM_LOOPS, TILE_COLUMNS, TILE_ROWS } from "./wasm/gemm.ts";
+import { gemmLoops, TILE_COLUMNS, TILE_ROWS } from "./wasm/gemm.ts";
 import { type Native, type NativeBackend, nativeLoops } from "./wasm/memory.ts";
 
 type Backend = WasmBackend & NativeBackend;
@@ -160,7 +161,8 @@ function multiplyByParts(
   }
 }
 
-const loops = nativeLoops(GEMM_LOOPS);
+// Fused or not, rounding is within the bound of a product; the last bits differ between machines with and without.
+const loops = nativeLoops(() => gemmLoops(hasFusedProducts()));
 
 /** BatchMatMul of factors whose batches are alike, or single. */
 export const products = wrappedKernel("BatchMatMul", (original, args) => {

@@ -160,6 +160,8 @@ export const f32x4 = {
   min: simd(0xe8),
   max: simd(0xe9),
   nearest: simd(0x6a),
+  /** x·y + z, rounded once or twice as the machine has it (relaxed SIMD: see {@link hasFusedProducts}). */
+  relaxedMadd: simd(0x105),
   fromSigned: simd(0xfa),
   fromUnsigned: simd(0xfb),
   /** Two doubles rounded into the low half. */
@@ -265,4 +267,11 @@ export function instantiate(functions: readonly WasmFunction[], memory: WebAssem
   const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
   const module = new WebAssembly.Module(assemble(functions, shared));
   return new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
+}
+
+/** Whether the machine knows {@link f32x4.relaxedMadd}. */
+export function hasFusedProducts(): boolean {
+  const zero = f32x4.const(0);
+  const probe = wasmFunction("probe", [], () => v128.store(i32.const(0), f32x4.relaxedMadd(zero, zero, zero)));
+  return WebAssembly.validate(assemble([probe]));
 }

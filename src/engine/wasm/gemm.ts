@@ -156,134 +156,139 @@ const packColumns = (width: 4 | 8) =>
  * `multiply(left, right, out, rows, columns, depth, stride, accumulate, scratch)`: panels of four rows times panels of eight
  * columns into `out`, whose rows lie `stride` floats apart; added to what is there if `accumulate`. Tiles that stick out are
  * computed in `scratch` (one tile).
+ *
+ * @param fused Rounds x·y + z once, at twice the speed, where the machine can; else the product and the sum are rounded apart.
  */
-const multiply = wasmFunction(
-  "multiply",
-  ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"],
-  ([left, right, out, rows, columns, depth, stride, accumulate, scratch], local) => {
-    const number = () => local("i32");
-    const [a, b, k, column, row, target, apart, here, i, j] = Array.from({ length: 10 }, number) as Local[] as [
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-    ];
-    const leftStart = number();
-    const firstRow = number();
-    const sums = Array.from({ length: TILE_ROWS * VECTORS }, () => local("v128"));
-    const parts = Array.from({ length: VECTORS }, () => local("v128"));
-    const factor = local("v128");
-    const sum = (r: number, v: number) => sums[r * VECTORS + v] as Local;
-    const every = <T>(f: (r: number, v: number) => T) =>
-      Array.from({ length: TILE_ROWS }, (_, r) => Array.from({ length: VECTORS }, (_, v) => f(r, v)));
+const multiply = (fused: boolean) =>
+  wasmFunction(
+    "multiply",
+    ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"],
+    ([left, right, out, rows, columns, depth, stride, accumulate, scratch], local) => {
+      const number = () => local("i32");
+      const [a, b, k, column, row, target, apart, here, i, j] = Array.from({ length: 10 }, number) as Local[] as [
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+        Local,
+      ];
+      const leftStart = number();
+      const firstRow = number();
+      const sums = Array.from({ length: TILE_ROWS * VECTORS }, () => local("v128"));
+      const parts = Array.from({ length: VECTORS }, () => local("v128"));
+      const factor = local("v128");
+      const sum = (r: number, v: number) => sums[r * VECTORS + v] as Local;
+      const every = <T>(f: (r: number, v: number) => T) =>
+        Array.from({ length: TILE_ROWS }, (_, r) => Array.from({ length: VECTORS }, (_, v) => f(r, v)));
 
-    const grow = (step: number): Code => [
-      parts.map((part, v) => part.set(v128.load(b.get, (step * VECTORS + v) * VECTOR))),
-      Array.from({ length: TILE_ROWS }, (_, r) => [
-        factor.set(v128.load32Splat(a.get, (step * TILE_ROWS + r) * FLOAT)),
-        parts.map((part, v) => sum(r, v).set(f32x4.add(sum(r, v).get, f32x4.mul(factor.get, part.get)))),
-      ]),
-    ];
-    const steps = (n: number): Code => [
-      Array.from({ length: n }, (_, step) => grow(step)),
-      advance(a, int(n * TILE_ROWS * FLOAT)),
-      advance(b, int(n * TILE_COLUMNS * FLOAT)),
-    ];
-    const UNROLLED = 4;
-    const tile: Code = [
-      b.set(right.get),
-      k.set(depth.get),
-      every((r, v) => sum(r, v).set(f32x4.const(0))),
-      when(
-        i32.geU(k.get, int(UNROLLED)),
-        repeat([steps(UNROLLED), k.set(sub(k.get, int(UNROLLED)))], i32.geU(k.get, int(UNROLLED))),
-      ),
-      when(k.get, repeat(steps(1), down(k))),
-    ];
-    const rowStart = (r: number) => (r === 0 ? target.get : add(target.get, mul(apart.get, int(r))));
-    const pointer = number();
-    const store = (added: boolean): Code =>
-      Array.from({ length: TILE_ROWS }, (_, r) => [
-        pointer.set(rowStart(r)),
-        Array.from({ length: VECTORS }, (_, v) => {
-          const value = sum(r, v).get;
-          const whole = added ? f32x4.add(v128.load(pointer.get, v * VECTOR), value) : value;
-          return v128.store(pointer.get, whole, v * VECTOR);
-        }),
-      ]);
-    const cell = add(here.get, bytes(j.get));
-    const computed = f32.load(add(add(scratch.get, i32.shl(i.get, int(5))), bytes(j.get)));
-    const min = (x: Code, most: number) => {
-      const it = number();
-      return { set: [it.set(x), when(i32.gtU(it.get, int(most)), it.set(int(most)))], get: it.get };
-    };
-    const [height, width] = [min(row.get, TILE_ROWS), min(column.get, TILE_COLUMNS)];
-    const copyOut: Code = [
-      i.set(int(0)),
-      repeat(
-        [
-          here.set(add(firstRow.get, mul(i.get, bytes(stride.get)))),
-          j.set(int(0)),
-          repeat(
-            [
-              when(accumulate.get, f32.store(cell, f32.add(f32.load(cell), computed))),
-              when(i32.eqz(accumulate.get), f32.store(cell, computed)),
-              j.set(add(j.get, int(1))),
-            ],
-            i32.ltU(j.get, width.get),
-          ),
-          i.set(add(i.get, int(1))),
-        ],
-        i32.ltU(i.get, height.get),
-      ),
-    ];
-    const whole = i32.and(i32.geU(row.get, int(TILE_ROWS)), i32.geU(column.get, int(TILE_COLUMNS)));
-    const full = number();
-    return [
-      leftStart.set(left.get),
-      column.set(columns.get),
-      repeat(
-        [
-          a.set(leftStart.get),
-          row.set(rows.get),
-          firstRow.set(out.get),
-          repeat(
-            [
-              tile,
-              full.set(whole),
-              target.set(firstRow.get),
-              apart.set(bytes(stride.get)),
-              when(i32.eqz(full.get), [target.set(scratch.get), apart.set(int(TILE_COLUMNS * FLOAT))]),
-              when(i32.and(full.get, accumulate.get), store(true)),
-              when(i32.eqz(i32.and(full.get, accumulate.get)), store(false)),
-              when(i32.eqz(full.get), [height.set, width.set, copyOut]),
-              firstRow.set(add(firstRow.get, mul(bytes(stride.get), int(TILE_ROWS)))),
-              height.set,
-              row.set(sub(row.get, height.get)),
-            ],
-            row.get,
-          ),
-          advance(right, mul(depth.get, int(TILE_COLUMNS * FLOAT))),
-          advance(out, int(TILE_COLUMNS * FLOAT)),
-          width.set,
-          column.set(sub(column.get, width.get)),
-        ],
-        column.get,
-      ),
-    ];
-  },
-);
+      const plus = (total: Code, x: Code, y: Code): Code =>
+        fused ? f32x4.relaxedMadd(x, y, total) : f32x4.add(total, f32x4.mul(x, y));
+      const grow = (step: number): Code => [
+        parts.map((part, v) => part.set(v128.load(b.get, (step * VECTORS + v) * VECTOR))),
+        Array.from({ length: TILE_ROWS }, (_, r) => [
+          factor.set(v128.load32Splat(a.get, (step * TILE_ROWS + r) * FLOAT)),
+          parts.map((part, v) => sum(r, v).set(plus(sum(r, v).get, factor.get, part.get))),
+        ]),
+      ];
+      const steps = (n: number): Code => [
+        Array.from({ length: n }, (_, step) => grow(step)),
+        advance(a, int(n * TILE_ROWS * FLOAT)),
+        advance(b, int(n * TILE_COLUMNS * FLOAT)),
+      ];
+      const UNROLLED = 4;
+      const tile: Code = [
+        b.set(right.get),
+        k.set(depth.get),
+        every((r, v) => sum(r, v).set(f32x4.const(0))),
+        when(
+          i32.geU(k.get, int(UNROLLED)),
+          repeat([steps(UNROLLED), k.set(sub(k.get, int(UNROLLED)))], i32.geU(k.get, int(UNROLLED))),
+        ),
+        when(k.get, repeat(steps(1), down(k))),
+      ];
+      const rowStart = (r: number) => (r === 0 ? target.get : add(target.get, mul(apart.get, int(r))));
+      const pointer = number();
+      const store = (added: boolean): Code =>
+        Array.from({ length: TILE_ROWS }, (_, r) => [
+          pointer.set(rowStart(r)),
+          Array.from({ length: VECTORS }, (_, v) => {
+            const value = sum(r, v).get;
+            const whole = added ? f32x4.add(v128.load(pointer.get, v * VECTOR), value) : value;
+            return v128.store(pointer.get, whole, v * VECTOR);
+          }),
+        ]);
+      const cell = add(here.get, bytes(j.get));
+      const computed = f32.load(add(add(scratch.get, i32.shl(i.get, int(5))), bytes(j.get)));
+      const min = (x: Code, most: number) => {
+        const it = number();
+        return { set: [it.set(x), when(i32.gtU(it.get, int(most)), it.set(int(most)))], get: it.get };
+      };
+      const [height, width] = [min(row.get, TILE_ROWS), min(column.get, TILE_COLUMNS)];
+      const copyOut: Code = [
+        i.set(int(0)),
+        repeat(
+          [
+            here.set(add(firstRow.get, mul(i.get, bytes(stride.get)))),
+            j.set(int(0)),
+            repeat(
+              [
+                when(accumulate.get, f32.store(cell, f32.add(f32.load(cell), computed))),
+                when(i32.eqz(accumulate.get), f32.store(cell, computed)),
+                j.set(add(j.get, int(1))),
+              ],
+              i32.ltU(j.get, width.get),
+            ),
+            i.set(add(i.get, int(1))),
+          ],
+          i32.ltU(i.get, height.get),
+        ),
+      ];
+      const whole = i32.and(i32.geU(row.get, int(TILE_ROWS)), i32.geU(column.get, int(TILE_COLUMNS)));
+      const full = number();
+      return [
+        leftStart.set(left.get),
+        column.set(columns.get),
+        repeat(
+          [
+            a.set(leftStart.get),
+            row.set(rows.get),
+            firstRow.set(out.get),
+            repeat(
+              [
+                tile,
+                full.set(whole),
+                target.set(firstRow.get),
+                apart.set(bytes(stride.get)),
+                when(i32.eqz(full.get), [target.set(scratch.get), apart.set(int(TILE_COLUMNS * FLOAT))]),
+                when(i32.and(full.get, accumulate.get), store(true)),
+                when(i32.eqz(i32.and(full.get, accumulate.get)), store(false)),
+                when(i32.eqz(full.get), [height.set, width.set, copyOut]),
+                firstRow.set(add(firstRow.get, mul(bytes(stride.get), int(TILE_ROWS)))),
+                height.set,
+                row.set(sub(row.get, height.get)),
+              ],
+              row.get,
+            ),
+            advance(right, mul(depth.get, int(TILE_COLUMNS * FLOAT))),
+            advance(out, int(TILE_COLUMNS * FLOAT)),
+            width.set,
+            column.set(sub(column.get, width.get)),
+          ],
+          column.get,
+        ),
+      ];
+    },
+  );
 
-export const GEMM_LOOPS = [
+export const gemmLoops = (fused: boolean) => [
   packRows(TILE_ROWS),
   packRows(TILE_COLUMNS),
   packColumns(TILE_ROWS),
   packColumns(TILE_COLUMNS),
-  multiply,
-] as const;
+  multiply(fused),
+];

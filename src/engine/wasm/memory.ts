@@ -26,13 +26,13 @@ const ALIGNMENT = 16;
  * @returns a function from backend to loops; undefined where the memory is out of reach (threads share another build) or the
  *   machine has no SIMD.
  */
-export function nativeLoops(functions: readonly WasmFunction[]): (backend: NativeBackend) => Native | undefined {
+export function nativeLoops(functions: () => readonly WasmFunction[]): (backend: NativeBackend) => Native | undefined {
   const linked = new WeakMap<object, Native | null>();
   return (backend) => {
     const { wasm } = backend;
     const known = linked.get(wasm);
     if (known !== undefined) return known ?? undefined;
-    const native = link(wasm, functions);
+    const native = link(wasm, functions());
     linked.set(wasm, native ?? null);
     return native;
   };
