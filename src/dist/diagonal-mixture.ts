@@ -16,9 +16,6 @@ const SLICE = 1 << 19;
  */
 const PRODUCT_LIMIT = 1e4;
 
-/** Axes up to which differences are as fast as a product. */
-const FEW_AXES = 3;
-
 interface Terms {
   /** Centre of the components: everything is measured from here. */
   readonly centre: tf.Tensor;
@@ -28,7 +25,8 @@ interface Terms {
   readonly loc: tf.Tensor;
   /** log wₖ − Σ log σ − (d/2) log 2π, `[1, K]`. */
   readonly constant: tf.Tensor;
-  readonly product: boolean;
+  /** `[K, 2d + 1]`, so that log wₖ + log N(x; μₖ, σₖ) is a row of this times (x², x, 1); absent when that would lose digits. */
+  readonly product: tf.Tensor | undefined;
 }
 
 function termsOf(logWeights: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor): Terms {
@@ -37,24 +35,28 @@ function termsOf(logWeights: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor): Terms
   const constant = tf.sub(logWeights, tf.add(tf.sum(tf.log(scale), 1), (d * LOG_2PI) / 2));
   const centre = tf.mean(loc, 0, true);
   const centred = tf.sub(loc, centre);
-  const product =
-    d > FEW_AXES &&
-    tf.tidy(() => {
-      const reach = tf.mul(tf.max(tf.sum(tf.square(centred), 1)), tf.max(precision));
-      return (reach.dataSync()[0] as number) < PRODUCT_LIMIT;
-    });
-  return { centre, precision, loc: centred, constant: tf.expandDims(constant, 0), product };
+  const close = tf.tidy(() => {
+    const reach = tf.mul(tf.max(tf.sum(tf.square(centred), 1)), tf.max(precision));
+    return (reach.dataSync()[0] as number) < PRODUCT_LIMIT;
+  });
+  return {
+    centre,
+    precision,
+    loc: centred,
+    constant: tf.expandDims(constant, 0),
+    product: close ? productOf() : undefined,
+  };
+
+  function productOf(): tf.Tensor {
+    const weighted = tf.mul(centred, precision);
+    const own = tf.sub(constant, tf.mul(0.5, tf.sum(tf.mul(centred, weighted), 1)));
+    return tf.concat([tf.mul(precision, -0.5), weighted, tf.expandDims(own, 1)], 1);
+  }
 }
 
 /** log wₖ + log N(xₙ; μₖ, σₖ) for a slice of centred points `[n, d]`: `[n, K]`. */
 function table(x: tf.Tensor, { precision, loc, constant, product }: Terms): tf.Tensor {
-  const weighted = tf.mul(loc, precision);
-  if (product) {
-    const squares = tf.matMul(tf.square(x), precision, false, true);
-    const cross = tf.matMul(x, weighted, false, true);
-    const own = tf.expandDims(tf.sum(tf.mul(loc, weighted), 1), 0);
-    return tf.sub(constant, tf.mul(tf.add(tf.sub(squares, tf.mul(cross, 2)), own), 0.5));
-  }
+  if (product !== undefined) return tf.matMul(withSquares(x), product, false, true);
   const d = x.shape[1] as number;
   const root = tf.sqrt(tf.mul(precision, 0.5));
   let out = constant;
@@ -68,6 +70,9 @@ function table(x: tf.Tensor, { precision, loc, constant, product }: Terms): tf.T
   }
   return out;
 }
+
+/** (x², x, 1), `[n, 2d + 1]`. */
+const withSquares = (x: tf.Tensor): tf.Tensor => tf.concat([tf.square(x), x, tf.ones([x.shape[0] as number, 1])], 1);
 
 /** Runs `body` over slices of the rows of x. */
 function slices<T>(x: tf.Tensor, components: number, body: (slice: tf.Tensor, start: number, size: number) => T): T[] {
@@ -85,8 +90,9 @@ const total = (parts: readonly tf.Tensor[]): tf.Tensor => parts.reduce((a, b) =>
 
 /** The gradient for a weight g on every point: posterior probabilities R of the components, and their moments. */
 function gradients(g: tf.Tensor, x: tf.Tensor, logWeights: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor): tf.Tensor[] {
+  const d = loc.shape[1] as number;
   const terms = termsOf(logWeights, loc, scale);
-  const weighted = tf.mul(terms.loc, terms.precision);
+  const pulls = tf.concat([tf.mul(terms.loc, terms.precision), terms.precision], 1);
   const parts = slices(x, loc.shape[0] as number, (slice, start, size) =>
     tf.tidy(() => {
       const centred = tf.sub(slice, terms.centre);
@@ -94,20 +100,14 @@ function gradients(g: tf.Tensor, x: tf.Tensor, logWeights: tf.Tensor, loc: tf.Te
       const r = tf.exp(tf.sub(logs, logSumExp(logs, -1, true)));
       const dy = tf.expandDims(tf.slice(g, [start], [size]), 1);
       // ∂/∂x log p = Σₖ rₖ (μₖ − x)/σₖ².
-      const pull = tf.sub(tf.matMul(r, weighted), tf.mul(centred, tf.matMul(r, terms.precision)));
-      const gr = tf.mul(dy, r);
-      return [
-        tf.mul(dy, pull),
-        tf.sum(gr, 0),
-        tf.matMul(gr, centred, true, false),
-        tf.matMul(gr, tf.square(centred), true, false),
-      ] as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+      const [towards, stiffness] = tf.split(tf.matMul(r, pulls), 2, 1) as [tf.Tensor, tf.Tensor];
+      const pull = tf.sub(towards, tf.mul(centred, stiffness));
+      // Σₙ gₙ rₙₖ (x², x, 1): the weight rides on the narrow side of the product.
+      const moments = tf.matMul(r, tf.mul(dy, withSquares(centred)), true, false);
+      return [tf.mul(dy, pull), moments] as [tf.Tensor, tf.Tensor];
     }),
   );
-  const mass = total(parts.map((p) => p[1]));
-  const first = total(parts.map((p) => p[2]));
-  const second = total(parts.map((p) => p[3]));
-  const m = tf.expandDims(mass, 1);
+  const [second, first, m] = tf.split(total(parts.map((p) => p[1])), [d, d, 1], 1) as [tf.Tensor, tf.Tensor, tf.Tensor];
   const dLoc = tf.mul(tf.sub(first, tf.mul(terms.loc, m)), terms.precision);
   const spread = tf.add(tf.sub(second, tf.mul(tf.mul(terms.loc, first), 2)), tf.mul(tf.square(terms.loc), m));
   const dScale = tf.div(tf.sub(tf.mul(spread, terms.precision), m), scale);
@@ -116,7 +116,7 @@ function gradients(g: tf.Tensor, x: tf.Tensor, logWeights: tf.Tensor, loc: tf.Te
       parts.map((p) => p[0]),
       0,
     ),
-    mass,
+    tf.squeeze(m, [1]),
     dLoc,
     dScale,
   ];

@@ -124,8 +124,30 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
     mean: () => tf.tidy(() => moments(weightsOverEvent(), components.mean(), axis).mean),
     variance: () => tf.tidy(() => moments(weightsOverEvent(), components.mean(), axis).variance(components.variance())),
     entropy: unsupported("entropy"),
-    expand: (larger) => sameFamily(mixing, components.expand([...larger, k as number])),
+    expand: (larger) =>
+      batchShape.length === 0
+        ? repeated(sameFamily(mixing, components), larger)
+        : sameFamily(mixing, components.expand([...larger, k as number])),
     detach: () => sameFamily(mixing.detach(), components.detach()),
+  });
+}
+
+/** One mixture over a larger batch: its entries are draws of the same few components, which are not repeated. */
+function repeated(base: Distribution, batchShape: Shape): Distribution {
+  const over = (x: tf.Tensor, extra: Shape = []) => spread(x, [...batchShape, ...extra]);
+  return complete({
+    ...base,
+    batchShape,
+    logProb: (value) =>
+      tf.tidy(() => {
+        const logProb = base.logProb(value);
+        return spread(logProb, broadcastShapes(logProb.shape, batchShape));
+      }),
+    sample: (key, shape = [], first = 0) => base.sample(key, [...shape, ...batchShape], first),
+    mean: () => tf.tidy(() => over(base.mean(), base.eventShape)),
+    variance: () => tf.tidy(() => over(base.variance(), base.eventShape)),
+    expand: (larger) => repeated(base, larger),
+    detach: () => repeated(base.detach(), batchShape),
   });
 }
 

@@ -153,7 +153,13 @@ export function fitTilt<E2 extends ParamEffect = never>(
       networks
         .map((network, k) => {
           const z = rows.draw(fold(fold(key, "target"), k), rowsFor(parts[k] as Part, k));
-          return objective.loss({ energy: evaluate(network, z, params) }, { energy: evaluate(network, base, params) });
+          // One pass of the network over both batches: small networks cost by the call, not by the row.
+          const both = evaluate(network, tf.concat([z, base], 0), params);
+          const [target, negative] = tf.split(both, [z.shape[0] as number, base.shape[0] as number]) as [
+            tf.Tensor,
+            tf.Tensor,
+          ];
+          return objective.loss({ energy: target }, { energy: negative });
         })
         .reduce((a, b) => tf.add(a, b));
     const heldOutLoss = (params: TensorTree) =>
