@@ -1,6 +1,14 @@
 /** Elementwise kernels in which a NaN must stay a NaN, and others that tfjs's wasm backend gets wrong for some elements. */
 import * as tf from "@tensorflow/tfjs-core";
-import { composedKernel, heapKernel, type Values, type WasmBackend, type Wrapper, wrappedKernel } from "./heap.ts";
+import {
+  composedKernel,
+  heapKernel,
+  share,
+  type Values,
+  type WasmBackend,
+  type Wrapper,
+  wrappedKernel,
+} from "./heap.ts";
 
 /** out = f(a, b) with broadcasting. */
 function broadcastInto(
@@ -134,7 +142,11 @@ export const UNARY: readonly Wrapper[] = [
   unary("Sign", () => false, signInto),
 ];
 
+/** tfjs copies the data, for every tensor that a gradient keeps. */
+const identity = heapKernel("Identity", (backend, { x }) => share(backend, x as tf.TensorInfo));
+
 export const ELEMENTWISE_KERNELS: readonly tf.KernelConfig[] = [
+  identity,
   // max(1, NaN) is 1 in tfjs on wasm: a NaN would vanish.
   extreme("Maximum", 1),
   extreme("Minimum", -1),
@@ -145,10 +157,11 @@ export const ELEMENTWISE_KERNELS: readonly tf.KernelConfig[] = [
   }),
 ];
 
-/** The truth of a float: tfjs truncates it first, so that one half is false. */
+/** The truth of a float: tfjs truncates it first, so that one half is false. A cast to the same type takes no copy. */
 export const castToBool = wrappedKernel("Cast", (original, args) => {
   const x = args.inputs.x as tf.Tensor;
   const { dtype } = args.attrs as unknown as { dtype: tf.DataType };
+  if (dtype === x.dtype) return share(args.backend as unknown as WasmBackend, x);
   if (dtype === "bool" && x.dtype === "float32") return tf.notEqual(x, tf.scalar(0));
   return original(args);
 });

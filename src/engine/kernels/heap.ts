@@ -8,6 +8,14 @@ export interface WasmBackend {
   makeOutput(shape: readonly number[], dtype: tf.DataType): tf.TensorInfo;
   typedArrayFromHeap(info: tf.TensorInfo): Values;
   disposeData(id: object): boolean;
+  /** One more tensor has this data. */
+  incRef(id: object): void;
+}
+
+/** A tensor with the data of another: nothing writes to a tensor's data once it is there. */
+export function share(backend: WasmBackend, { dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo {
+  backend.incRef(dataId);
+  return { dataId, shape, dtype };
 }
 
 export type Inputs = { readonly [name: string]: tf.TensorInfo };
