@@ -1,4 +1,4 @@
-/** The same products where our loops cannot reach the engine's memory, as with threads: through tfjs's own routine. */
+/** The same products where our loops cannot reach the engine's memory: through tfjs's own routine. */
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, it } from "vitest";
 import { checkProduct, checkProducts, numbers } from "../../tests/support/products.ts";

@@ -1,9 +1,10 @@
 /**
  * Products of matrices on the wasm engine. tfjs has a fast routine for one plain product only: transposed and batched ones
  * (so every gradient) fall back to a scalar loop some fifteen times slower, and weights that were reshaped meet a cache that
- * forgot their shape. Here they run in loops of our own; where those cannot run (the engine with threads keeps its memory to
- * itself), every product is brought to the fast routine: transposed copies, one slice of a batch at a time.
+ * forgot their shape. Here they run in loops of our own; where those cannot run, or where tfjs's threads are faster, every
+ * product is brought to the fast routine: transposed copies, one slice of a batch at a time.
  */
+import { getThreadsCount } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import { hasFusedProducts } from "../core/wasm/assembler.ts";
 import { type WasmBackend, wrappedKernel } from "./kernels/heap.ts";
@@ -162,7 +163,16 @@ function multiplyByParts(
 }
 
 // Fused or not, rounding is within the bound of a product; the last bits differ between machines with and without.
-const loops = nativeLoops(() => gemmLoops(hasFusedProducts()));
+const fused = hasFusedProducts();
+const loops = nativeLoops(() => gemmLoops(fused));
+
+/** Multiplications from which tfjs's threads are worth their start. */
+const WORTH_THREADS = 2 ** 23;
+/** Threads of tfjs that are slower than one loop of ours. */
+const OUTRUN = fused ? 2 : 1;
+
+const wantsThreads = ({ rows, columns }: Factor, right: Factor): boolean =>
+  getThreadsCount() > OUTRUN && !right.transposed && rows * columns * right.columns >= WORTH_THREADS;
 
 /** BatchMatMul of factors whose batches are alike, or single. */
 export const products = wrappedKernel("BatchMatMul", (original, args) => {
@@ -178,7 +188,7 @@ export const products = wrappedKernel("BatchMatMul", (original, args) => {
     return out;
   }
   const native = loops(backend);
-  if (native === undefined) multiplyByParts(backend, original, left, right, out);
+  if (native === undefined || wantsThreads(left, right)) multiplyByParts(backend, original, left, right, out);
   else multiplyAll(backend, native, left, right, out);
   return out;
 });

@@ -6,6 +6,8 @@ export interface NativeBackend {
   getMemoryOffset(dataId: object): number;
   readonly wasm: {
     readonly asm?: { readonly [name: string]: unknown };
+    /** The memory, where threads share it. */
+    readonly wasmMemory?: unknown;
     _malloc(bytes: number): number;
     _free(address: number): void;
   };
@@ -23,8 +25,7 @@ const ALIGNMENT = 16;
 /**
  * Links functions to the memory of a backend, once for each.
  *
- * @returns a function from backend to loops; undefined where the memory is out of reach (threads share another build) or the
- *   machine has no SIMD.
+ * @returns a function from backend to loops; undefined where the memory is out of reach or the machine has no SIMD.
  */
 export function nativeLoops(functions: () => readonly WasmFunction[]): (backend: NativeBackend) => Native | undefined {
   const linked = new WeakMap<object, Native | null>();
@@ -39,7 +40,7 @@ export function nativeLoops(functions: () => readonly WasmFunction[]): (backend:
 }
 
 function link(wasm: NativeBackend["wasm"], functions: readonly WasmFunction[]): Native | undefined {
-  const memory = wasm.asm?.memory;
+  const memory = wasm.asm?.memory ?? wasm.wasmMemory;
   if (!(memory instanceof WebAssembly.Memory)) return undefined;
   let run: WasmExports;
   try {
