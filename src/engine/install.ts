@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { GRADIENTS } from "./gradients/table.ts";
 import { broadcastBatches } from "./kernels/batches.ts";
 import { CONVOLUTION_KERNELS, PADDED_KERNELS } from "./kernels/convolution.ts";
+import { ELEMENTARY } from "./kernels/elementary.ts";
 import { castToBool, ELEMENTWISE_KERNELS, HIGH_RANK, UNARY } from "./kernels/elementwise.ts";
 import { FUSED_KERNELS } from "./kernels/fused.ts";
 import type { Wrapper } from "./kernels/heap.ts";
@@ -55,7 +56,8 @@ export function installRepairs(): void {
   repairTape();
   for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
   for (const config of KERNELS) if (tf.getKernel(config.kernelName, "wasm") !== config) replaceKernel(config);
-  for (const wrapper of [castToBool, matMul, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY]) installWrapped(wrapper);
+  for (const wrapper of [castToBool, matMul, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY, ...ELEMENTARY])
+    installWrapped(wrapper);
 }
 
 installRepairs();

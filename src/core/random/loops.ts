@@ -5,18 +5,8 @@
  */
 
 import { GROUPS, PARITY, ROTATIONS } from "../key.ts";
-import {
-  type Code,
-  f32x4,
-  i32,
-  i32x4,
-  type Local,
-  repeat,
-  type Type,
-  v128,
-  wasmFunction,
-  when,
-} from "../wasm/assembler.ts";
+import { type Code, f32x4, i32, i32x4, type Local, repeat, v128, wasmFunction, when } from "../wasm/assembler.ts";
+import { type Constants, constants, logarithm, type NewLocal, polynomial, split } from "../wasm/vector-math.ts";
 
 /** Bytes of a vector. */
 const VECTOR = 16;
@@ -24,24 +14,6 @@ const VECTOR = 16;
 const STREAMS = 4;
 /** Words that one turn of the loop of `bits` writes: two for each counter. */
 export const WORDS_PER_TURN = STREAMS * 8;
-
-type NewLocal = (type: Type) => Local;
-
-/** Constants in variables, set before the loop: as literals they would be built anew in every turn. */
-function constants(local: NewLocal) {
-  const set: Code[] = [];
-  const keep = (value: Code): Code => {
-    const variable = local("v128");
-    set.push(variable.set(value));
-    return variable.get;
-  };
-  return {
-    set: set as Code,
-    float: (value: number) => keep(f32x4.const(value)),
-    int: (value: number) => keep(i32x4.const(value)),
-  };
-}
-type Constants = ReturnType<typeof constants>;
 
 /** `bits(key hi, key lo, counter hi, counter lo, address, turns)`. */
 const bits = wasmFunction("bits", ["i32", "i32", "i32", "i32", "i32", "i32"], (params, local) => {
@@ -100,68 +72,6 @@ const inPlace = (name: string, write: (word: Code, use: Constants, local: NewLoc
       ),
     ];
   });
-
-/** Σ cᵢ xⁱ, by Estrin: pairs, pairs of pairs, …, so that few multiplications wait for each other. What to run first, and the value. */
-function polynomial(x: Code, coefficients: readonly number[], use: Constants, local: NewLocal): readonly [Code, Code] {
-  const powers: Code[] = [];
-  let terms: Code[] = coefficients.map((c) => use.float(c));
-  let power = x;
-  while (terms.length > 1) {
-    const here = power;
-    terms = Array.from({ length: Math.ceil(terms.length / 2) }, (_, i) => {
-      const [low, high] = [terms[2 * i] as Code, terms[2 * i + 1]];
-      return high === undefined ? low : f32x4.add(f32x4.mul(high, here), low);
-    });
-    if (terms.length > 1) {
-      const next = local("v128");
-      powers.push(next.set(f32x4.mul(here, here)));
-      power = next.get;
-    }
-  }
-  return [powers, terms[0] as Code];
-}
-
-/** (log(1+f) − f + f²/2)/f³ on √½ ≤ 1+f ≤ √2, interpolated at Chebyshev nodes; relative error of the logarithm 3e-9. */
-const LOG1P = [
-  0.33333331180031756, -0.24999996957953977, 0.20000715748789707, -0.16667802319252786, 0.14249057647485922,
-  -0.12425687336986385, 0.11685419916238712, -0.11479733810679095, 0.0697161144339361,
-];
-/** Bits of √½ as a float32. */
-const HALF_ROOT = 0x3f3504f3;
-/** ln 2 in two parts, the first short enough that its product with an exponent is exact. */
-const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.12194440054690582e-4;
-
-/** Exponent e and f with x = 2ᵉ(1 + f), for positive normal x. */
-function split(x: Code, use: Constants, local: NewLocal) {
-  const exponent = local("v128");
-  const fraction = local("v128");
-  const shifted = i32x4.shrS(i32x4.sub(x, use.int(HALF_ROOT)), 23);
-  return {
-    exponent,
-    fraction,
-    set: [
-      exponent.set(shifted),
-      fraction.set(f32x4.sub(i32x4.sub(x, i32x4.shl(exponent.get, 23)), use.float(1))),
-    ] as Code,
-  };
-}
-
-/** e·ln 2 + log(1 + f). */
-function logarithm(exponent: Code, fraction: Code, use: Constants, local: NewLocal): readonly [Code, Code] {
-  const e = local("v128");
-  const square = local("v128");
-  const [powers, sum] = polynomial(fraction, LOG1P, use, local);
-  const cubic = f32x4.mul(f32x4.mul(square.get, fraction), sum);
-  const series = f32x4.sub(cubic, f32x4.mul(square.get, use.float(0.5)));
-  return [
-    [e.set(f32x4.fromSigned(exponent)), square.set(f32x4.mul(fraction, fraction)), powers],
-    f32x4.add(
-      f32x4.add(f32x4.mul(e.get, use.float(LN2_LOW)), series),
-      f32x4.add(fraction, f32x4.mul(e.get, use.float(LN2_HIGH))),
-    ),
-  ];
-}
 
 /** u = (⌊word / 2⁹⌋ + ½)/2²³: exact, between 2⁻²⁴ and 1 − 2⁻²⁴. */
 const uniform = inPlace("uniform", (word, use) => [

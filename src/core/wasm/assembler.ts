@@ -148,6 +148,7 @@ export const f32x4 = {
   splat: simd(0x13),
   const: (value: number): Code => [0xfd, 0x0c, ...[0, 1, 2, 3].flatMap(() => float32(value))],
   extract: lane(0x1f),
+  eq: simd(0x41),
   lt: simd(0x43),
   gt: simd(0x44),
   abs: simd(0xe0),

@@ -1,0 +1,37 @@
+/** Kernels of elementary functions in loops of ours, where they can run. */
+import type * as tf from "@tensorflow/tfjs-core";
+import { ELEMENTARY_LOOPS } from "../wasm/elementary.ts";
+import { type NativeBackend, nativeLoops } from "../wasm/memory.ts";
+import { type WasmBackend, type Wrapper, wrappedKernel } from "./heap.ts";
+
+const loops = nativeLoops(() => ELEMENTARY_LOOPS);
+
+const LANES = 4;
+const FLOAT = 4;
+
+const elementary = (name: string): Wrapper =>
+  wrappedKernel(name, (original, args) => {
+    const x = args.inputs.x as tf.TensorInfo;
+    const backend = args.backend as unknown as WasmBackend & NativeBackend;
+    const native = x.dtype === "float32" ? loops(backend) : undefined;
+    const run = native?.run[name];
+    if (native === undefined || run === undefined) return original(args);
+    const out = backend.makeOutput(x.shape, "float32");
+    // Room for the elements that fill no vector: an element has the same value wherever it lies.
+    const corner = native.workspace(LANES * FLOAT);
+    const [from, to] = [x, out].map(({ dataId }) => backend.getMemoryOffset(dataId)) as [number, number];
+    const values = backend.typedArrayFromHeap(x);
+    const rest = values.length % LANES;
+    const whole = values.length - rest;
+    if (whole > 0) run(from, to, whole / LANES);
+    if (rest > 0) {
+      const spare = new Float32Array(values.buffer, corner, LANES);
+      spare.fill(0);
+      spare.set(values.subarray(whole));
+      run(corner, corner, 1);
+      backend.typedArrayFromHeap(out).set(spare.subarray(0, rest), whole);
+    }
+    return out;
+  });
+
+export const ELEMENTARY: readonly Wrapper[] = ELEMENTARY_LOOPS.map(({ name }) => elementary(name));
