@@ -40,7 +40,7 @@ export const ENERGY = {
 export const PROPOSALS = 20_000;
 
 /** Langevin dynamics in the latent space, at temperature 1; a jump now and then joins the islands of the digits. */
-export const LANGEVIN = { chains: 500, steps: 500, warmup: 100, jumpEvery: 5 } as const;
+export const LANGEVIN = { chains: 250, steps: 500, warmup: 100, jumpEvery: 5 } as const;
 /** Where the step-size adaptation starts, by latent dimension: the median variance of q(z|x). */
 export const STEP_SIZE = { 2: 0.004, 10: 0.04 } as const;
 
