@@ -23,12 +23,14 @@ import { spreadRows } from "./rows.ts";
 
 const CLASS_NAMES = CLASSES.map(String);
 /** Decoded digits shown of each kind. */
-const SHOWN = 48;
-const PER_ROW = 12;
+const SHOWN = 40;
+const PER_ROW = 8;
+const GRID_WIDTH = 900;
 /** Weighted draws shown over the latent plane. */
 const OVERLAID = 1000;
-/** Chains whose paths are drawn. */
-const PATHS = 6;
+/** Chains whose paths are drawn, and how many of their first steps. */
+const PATHS = 4;
+const PATH_STEPS = 40;
 
 const percent = (share: number) => `${Math.round(100 * share)} %`;
 export const baseTitle = (base: BaseName) => (base === "prior" ? "prior N(0, I)" : "aggregated posterior");
@@ -93,6 +95,7 @@ export function drawFigures(outcome: Outcome, chosen: BaseName): ReadonlyMap<str
           { name: `energy-weighted draws (${baseTitle(chosen)})`, images: decoded(tilted.z) },
         ],
         perRow: PER_ROW,
+        width: GRID_WIDTH,
       }),
     ],
     [
@@ -149,7 +152,11 @@ export function drawFigures(outcome: Outcome, chosen: BaseName): ReadonlyMap<str
       return logDensities(program, { z }, { params: tilted.fit.params }).data as Float32Array;
     });
     const [count, steps, d] = chains.shape as [number, number, number];
-    const path = (chain: number) => (chains.data as Float32Array).subarray(chain * steps * d, (chain + 1) * steps * d);
+    const drawn = Math.min(PATH_STEPS, steps);
+    const path = (chain: number) => {
+      const from = chain * steps * d;
+      return (chains.data as Float32Array).subarray(from, from + drawn * d);
+    };
     return [
       [
         "energy",
@@ -164,7 +171,9 @@ export function drawFigures(outcome: Outcome, chosen: BaseName): ReadonlyMap<str
         "langevin",
         langevinPaths({
           title: "Langevin paths at temperature 1",
-          subtitle: `${PATHS} of ${count} chains, ${steps} steps, acceptance ${percent(langevin.acceptance)}, R-hat ${langevin.rhat.toFixed(2)}`,
+          subtitle: `the first ${drawn} steps of ${PATHS} of ${count} chains; acceptance ${percent(langevin.acceptance)}, R-hat ${langevin.rhat.toFixed(2)}`,
+          caption:
+            "Long straight lines are jumps: fresh draws of the base, taken or left by the energy. Without them no chain would leave its digit.",
           grid,
           paths: Array.from({ length: PATHS }, (_, i) => path(Math.floor((i * count) / PATHS))),
         }),

@@ -23,7 +23,7 @@ export interface Options {
 export const DEFAULTS: Options = {
   latent: 2,
   seed: 1,
-  epochs: 30,
+  epochs: 25,
   out: "out/debias",
   samples: 10_000,
   objective: "logistic",

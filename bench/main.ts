@@ -1,0 +1,20 @@
+/** `npm run bench -- NAME [options]`: runs one benchmark of this folder, or lists them. */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const BENCHMARKS: Readonly<Record<string, string>> = {
+  rng: "bulk draws against tf.randomNormal",
+  "vae-step": "a VAE training step against plain tfjs wasm",
+  snis: "time and memory of ten million particles of a 2-D tilt",
+  debias: "the walkthrough over five seeds",
+};
+
+const [name, ...rest] = process.argv.slice(2);
+if (name === undefined || !(name in BENCHMARKS)) {
+  console.log("npm run bench -- NAME\n");
+  for (const [bench, what] of Object.entries(BENCHMARKS)) console.log(`  ${bench.padEnd(10)} ${what}`);
+  process.exit(name === undefined ? 0 : 1);
+}
+const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+const { status } = spawnSync(process.execPath, ["--import", "tsx", file, ...rest], { stdio: "inherit" });
+process.exit(status ?? 1);
