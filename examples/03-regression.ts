@@ -22,7 +22,7 @@ const line = model(function* () {
 });
 
 const weighted = await infer(line, snis(200_000), { seed: 1 });
-const chains = await infer(line, langevin({ chains: 100, steps: 1000, stepSize: 0.02 }), { seed: 2 });
+const chains = await infer(line, langevin({ chains: 100, steps: 600, stepSize: 0.02 }), { seed: 2 });
 
 // Least squares, for comparison.
 const n = x.length;

@@ -85,7 +85,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
       },
     }).values;
   } catch (error) {
-    return left((error as Error).message.split(". ")[0] as string);
+    return left((error as Error).message.split(/\. |\n/)[0] as string);
   }
   if (values.help === true) return right("help");
   const given = (name: keyof Options): string => String(values[name] ?? DEFAULTS[name]);
