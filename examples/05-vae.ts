@@ -19,6 +19,7 @@ import {
   predictive,
   sample,
   showBound,
+  trace,
 } from "tilted";
 import { loadMnistPackage, selectClasses } from "tilted/data";
 import { bernoulli, normal } from "tilted/dist";
@@ -66,11 +67,13 @@ for (const k of [1, 10, 100]) {
   );
 }
 
-// A digit nobody wrote.
-const dream = predictive(digits, { args: [rows(0, 1)], params: fit.params, draws: 1, seed: 7 });
+// A held-out digit and what is left of it after two numbers: the guide draws z, the model decodes it.
+const one = rows(801, 802);
+const { z } = trace(guide, { args: [one], params: fit.params, seed: 3 }).latents;
+const posterior = { z: ndarray(z.data, [1, 1, LATENT]) };
+const seen = predictive(digits, { args: [one], params: fit.params, posterior, seed: 4 }).picture;
 const shades = " .:-=+*#%@";
 for (let r = 3; r < 26; r += 2) {
-  console.log(
-    Array.from({ length: 28 }, (_, c) => shades[Math.round(9 * (dream.picture.data[r * 28 + c] ?? 0))]).join(""),
-  );
+  const line = (x: NdArray) => Array.from({ length: 28 }, (_, c) => shades[Math.round(9 * (x.data[r * 28 + c] ?? 0))]);
+  console.log(`${line(one).join("")}   ${line(seen).join("")}`);
 }
