@@ -50,7 +50,7 @@ describe("a conjugate normal", () => {
     ["elbo", elbo(gaussian, { particles: 16, optimizer: adam(cosineDecay({ from: 0.1, steps: 200 })), steps: 200 })],
     [
       "iwae, DReG",
-      iwae(gaussian, 4, { estimator: "dreg", optimizer: adam(cosineDecay({ from: 0.1, steps: 400 })), steps: 400 }),
+      iwae(gaussian, 4, { estimator: "dreg", optimizer: adam(cosineDecay({ from: 0.1, steps: 1000 })), steps: 1000 }),
     ],
   ])("%s finds the posterior, where the bound is the evidence", async (_, method) => {
     const before = tf.memory().numTensors;
