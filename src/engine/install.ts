@@ -11,6 +11,7 @@ import type { Wrapper } from "./kernels/heap.ts";
 import { REFUSED_KERNELS } from "./kernels/refused.ts";
 import { SUMS } from "./kernels/sums.ts";
 import { TAKE_KERNELS } from "./kernels/take.ts";
+import { TILE } from "./kernels/tile.ts";
 import { products } from "./matmul.ts";
 import { replaceGradient, replaceKernel } from "./quiet.ts";
 import { repairTape } from "./tape.ts";
@@ -20,6 +21,7 @@ const KERNELS: readonly tf.KernelConfig[] = [
   ...ELEMENTWISE_KERNELS,
   ...TAKE_KERNELS,
   ...CONVOLUTION_KERNELS,
+  TILE,
   ...FUSED_KERNELS,
   ...REFUSED_KERNELS,
 ];
