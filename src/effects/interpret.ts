@@ -53,6 +53,9 @@ export interface InterpretOptions {
 /** Half-width of the box, in unconstrained coordinates, from which sites without a proper prior start (Stan's choice). */
 const START_BOX = 2;
 
+/** Names of factors that no program chose, with or without a prefix: repeats are numbered. A site may be tilted twice. */
+const UNCHOSEN = /(^|\/)(factor$|tilt\()/;
+
 /** What happened at a site. Tensors belong to the caller's scope. */
 export interface SiteRecord {
   readonly kind: "sample" | "observe" | "factor" | "deterministic";
@@ -188,7 +191,7 @@ class Run {
 
   #factor(effect: FactorEffect): undefined {
     let name = effect.name;
-    if (name === "factor") for (let i = 0; this.sites.has(name); i++) name = `factor.${i + 1}`;
+    if (UNCHOSEN.test(name)) for (let i = 1; this.sites.has(name); i++) name = `${effect.name}.${i}`;
     this.#claim(name);
     const { plates = [] } = effect;
     let logWeight = toTensor(effect.logWeight);
