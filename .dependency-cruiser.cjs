@@ -23,7 +23,10 @@ module.exports = {
       severity: "error",
       comment: "The lowest floor knows tfjs-core, fp-ts and seedrandom only.",
       from: { path: "^src/core/", pathNot: "\\.test\\.ts$" },
-      to: { path: "node_modules/", pathNot: "node_modules/(@tensorflow/tfjs-core|fp-ts|seedrandom|@types/seedrandom)/" },
+      to: {
+        path: "node_modules/",
+        pathNot: "node_modules/(@tensorflow/tfjs-core|fp-ts|seedrandom|@types/seedrandom)/",
+      },
     },
     { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
     {
@@ -40,6 +43,10 @@ module.exports = {
     parser: "swc",
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "require", "node", "default", "types"], extensions: [".ts", ".js"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "require", "node", "default", "types"],
+      extensions: [".ts", ".js"],
+    },
   },
 };

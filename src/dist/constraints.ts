@@ -18,8 +18,7 @@ import type { Bijection, Constraint } from "./constraint.ts";
 
 const filled = (value: number) => (shape: Shape) => tf.fill([...shape], value);
 const noNaN = (x: tf.Tensor): tf.Tensor => tf.logicalNot(tf.isNaN(x));
-const isFinite = (x: tf.Tensor): tf.Tensor => tf.isFinite(x);
-const isInteger = (x: tf.Tensor): tf.Tensor => tf.logicalAnd(isFinite(x), tf.equal(x, tf.floor(x)));
+const isInteger = (x: tf.Tensor): tf.Tensor => tf.logicalAnd(tf.isFinite(x), tf.equal(x, tf.floor(x)));
 const all = (...checks: tf.Tensor[]): tf.Tensor => checks.reduce((a, b) => tf.logicalAnd(a, b));
 
 const continuous = (

@@ -58,7 +58,7 @@ export interface Family<P extends string> {
  * @throws `parameter` naming family, parameter, value and constraint; `shape` when parameters do not broadcast.
  */
 export function build<P extends string>(family: Family<P>, given: { readonly [N in P]: ArrayLike }): Distribution {
-  const params = mapTree<ArrayLike, tf.Tensor>(given, (value, name) => {
+  const params = mapTree<ArrayLike, tf.Tensor>(given, (value) => {
     const tensor = toTensor(value);
     return tensor.dtype === "float32" ? tensor : tf.cast(tensor, "float32");
   }) as { [N in P]: tf.Tensor };

@@ -21,8 +21,8 @@ const TWO_TO_LIFT = 18014398509481984;
 const SMALLEST_NORMAL = 2.2250738585072014e-308;
 
 /** ln 2 in two parts; products of the first with an exponent are exact. */
-const LN2_HIGH = 6.9314718036912381649e-1;
-const LN2_LOW = 1.90821492927058770002e-10;
+const LN2_HIGH = 0.6931471803691238;
+const LN2_LOW = 1.9082149292705877e-10;
 
 /** Natural logarithm of a positive number; of zero −∞. Error below two roundings. */
 export function log(x: number): number {
@@ -51,7 +51,7 @@ export function log(x: number): number {
   return e * LN2_HIGH + (2 * s + (2 * s * z * series + e * LN2_LOW));
 }
 
-const LOG2_E = 1.4426950408889634;
+const { LOG2E: LOG2_E } = Math;
 const OVERFLOW = 709.782712893384;
 const UNDERFLOW = -745.1332191019412;
 /** Exponents are split in two, so that neither part leaves the range. */
@@ -63,7 +63,7 @@ const power = (k: number): number => {
 
 /** Exponential. Error below two roundings. */
 export function exp(x: number): number {
-  if (x !== x) return x;
+  if (Number.isNaN(x)) return x;
   if (x > OVERFLOW) return Number.POSITIVE_INFINITY;
   if (x < UNDERFLOW) return 0;
   const k = Math.floor(x * LOG2_E + 0.5);

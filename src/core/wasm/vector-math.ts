@@ -2,7 +2,7 @@
  * Elementary functions of four floats at a time, from + − × ÷ √ of IEEE floats and operations on bits alone: the same bits on
  * every machine.
  */
-import { type Code, f32x4, i32x4, type Local, type Type, v128 } from "./assembler.ts";
+import { type Code, f32x4, i32x4, type Local, type Type } from "./assembler.ts";
 
 /** Makes a variable of the function that is being written. */
 export type NewLocal = (type: Type) => Local;
@@ -57,7 +57,7 @@ const LOG1P = [
 const HALF_ROOT = 0x3f3504f3;
 /** ln 2 in two parts, the first short enough that its product with an exponent is exact. */
 const LN2_HIGH = 0.693359375;
-const LN2_LOW = -2.12194440054690582e-4;
+const LN2_LOW = -2.1219444005469057e-4;
 
 /** Exponent e and f with x = 2ᵉ(1 + f), for positive normal x. */
 export function split(x: Code, use: Constants, local: NewLocal) {
