@@ -42,6 +42,13 @@ const asFloat = (x: tf.Tensor): tf.Tensor => tf.cast(x, "float32");
 
 /** Any number; NaN is none. */
 export const real = continuous("real", noNaN, () => identity, filled(0));
+/** Any number but the infinities. */
+export const finite = continuous(
+  "finite",
+  (x) => tf.isFinite(x),
+  () => identity,
+  filled(0),
+);
 /** x > 0. */
 export const positive = continuous(
   "positive",

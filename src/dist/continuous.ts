@@ -16,11 +16,13 @@ const standardize = (x: tf.Tensor, { loc, scale }: { loc: tf.Tensor; scale: tf.T
 /** −∞ where the value lies outside, with a finite gradient inside. */
 export const within = (inside: tf.Tensor, logProb: tf.Tensor): tf.Tensor =>
   tf.where(inside, logProb, tf.fill(logProb.shape, Number.NEGATIVE_INFINITY));
-/** log(1 + z²) without overflow of the square. */
+/** log(1 + z²) without overflow of the square, and smooth everywhere. */
 const log1pSquare = (z: tf.Tensor): tf.Tensor => {
   const a = tf.abs(z);
-  const small = tf.minimum(a, LARGE);
-  return tf.add(log1p(tf.square(small)), tf.mul(2, tf.log(tf.div(tf.maximum(a, LARGE), LARGE))));
+  const near = tf.less(a, LARGE);
+  const small = tf.where(near, z, tf.fill(z.shape, LARGE));
+  const excess = tf.where(near, tf.ones(z.shape), tf.div(a, LARGE));
+  return tf.add(log1p(tf.square(small)), tf.mul(2, tf.log(excess)));
 };
 /** Beyond this log(1 + z²) is 2 log |z| in float32. */
 const LARGE = 1e5;
@@ -75,10 +77,11 @@ const logNormalFamily: Family<LocScale> = {
 /** e^X for X ~ N(loc, scale²), on x > 0. */
 export const logNormal = (loc: ArrayLike, scale: ArrayLike): Distribution => build(logNormalFamily, { loc, scale });
 
-/** tan(π(u − ½)), a standard Cauchy draw: from the near end, so that the far tail keeps its digits. */
+/** tan(π(u − ½)), a standard Cauchy draw, as ∓cot πv from the near end v = min(u, 1 − u): the far tail keeps its digits. */
 const cauchyNoise = (d: Draw): tf.Tensor => {
   const u = d.noise(uniformDraws);
-  return tf.tan(tf.mul(Math.PI, tf.sub(u, 0.5)));
+  const size = tf.reciprocal(tf.tan(tf.mul(Math.PI, tf.minimum(u, tf.sub(1, u)))));
+  return tf.where(tf.less(u, 0.5), tf.neg(size), size);
 };
 
 const cauchyFamily: Family<LocScale> = {
@@ -113,7 +116,7 @@ const laplaceFamily: Family<LocScale> = {
   family: "laplace",
   params: locScale,
   support: real,
-  logProb: (p, x) => tf.neg(tf.add(tf.abs(standardize(x, p)), tf.log(tf.mul(2, p.scale)))),
+  logProb: (p, x) => tf.neg(tf.add(tf.abs(standardize(x, p)), tf.add(tf.log(p.scale), Math.LN2))),
   draw(p, d) {
     // ±log of a uniform: u below ½ gives log 2u, above it −log 2(1 − u).
     const u = d.noise(uniformDraws);
@@ -135,7 +138,7 @@ const logisticFamily: Family<LocScale> = {
   params: locScale,
   support: real,
   logProb(p, x) {
-    const z = tf.abs(standardize(x, p));
+    const z = standardize(x, p);
     return tf.neg(tf.add(tf.add(z, tf.mul(2, softplus(tf.neg(z)))), tf.log(p.scale)));
   },
   draw(p, d) {

@@ -14,7 +14,7 @@ export {
   stickBreaking,
 } from "./bijections.ts";
 export { binomial } from "./binomial.ts";
-export { exponential, truncatedNormal, uniform } from "./bounded.ts";
+export { exponential, uniform } from "./bounded.ts";
 export { categorical } from "./categorical.ts";
 export type { Bijection, Constraint } from "./constraint.ts";
 export {
@@ -49,3 +49,4 @@ export { delta, improper } from "./point.ts";
 export { poisson } from "./poisson.ts";
 export { studentT } from "./student-t.ts";
 export { transformed } from "./transformed.ts";
+export { truncatedNormal } from "./truncated-normal.ts";
