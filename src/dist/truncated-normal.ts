@@ -16,8 +16,8 @@ import { gaussLegendre } from "./quadrature.ts";
 
 type Truncated = "loc" | "scale" | "low" | "high";
 
-/** Of the density's logarithm below its top, what is left out of integrals: e⁻¹⁸ of the mass. */
-const DEPTH = 18;
+/** Of the density's logarithm below its top, what is left out of integrals: e⁻²⁴ of the mass. */
+const DEPTH = 24;
 /** Standard deviations from the mean to that depth. */
 const REACH = Math.sqrt(2 * DEPTH);
 /** An exponential over the depth, or a bell over ±REACH, is integrated to float32's precision by so many points. */
@@ -40,14 +40,15 @@ function place({ loc, scale, low, high }: Params<Truncated>) {
   const width = tf.div(tf.sub(high, low), scale);
   const from = tf.where(onSide, tf.zerosLike(r), tf.maximum(tf.div(tf.sub(low, loc), scale), -REACH));
   const to = tf.where(onSide, tf.minimum(width, deepest), tf.minimum(tf.div(tf.sub(high, loc), scale), REACH));
-  return { onSide, origin, sign, r, from, to, width };
+  // Where no end was moved, the length does not depend on loc: a difference of ends would hold that as a rounding error.
+  const length = tf.where(onSide, to, tf.where(tf.less(width, REACH), width, tf.sub(to, from)));
+  return { onSide, origin, sign, r, from, to, length };
 }
 
 const exponent = (r: tf.Tensor, t: tf.Tensor): tf.Tensor => tf.neg(tf.mul(t, tf.add(r, tf.mul(0.5, t))));
 
 /** ∫ exp(−r·t − t²/2) dt over the interval, and t at the nodes with their shares of it (last axis). */
-function integrate({ r, from, to }: ReturnType<typeof place>) {
-  const length = tf.sub(to, from);
+function integrate({ r, from, length }: ReturnType<typeof place>) {
   const t = tf.add(tf.expandDims(from, -1), tf.mul(tf.expandDims(length, -1), tf.tensor1d(nodes)));
   const parts = tf.mul(tf.exp(exponent(tf.expandDims(r, -1), t)), tf.tensor1d(weights));
   const mean = tf.sum(parts, -1);
@@ -87,7 +88,7 @@ function descend(r: tf.Tensor, e: tf.Tensor): tf.Tensor {
 
 function draw(p: Params<Truncated>, d: Draw): tf.Tensor {
   const at = place(p);
-  const { onSide, origin, sign, r, from, to } = at;
+  const { onSide, origin, sign, r, from, to, length } = at;
   const u = d.noise(uniformDraws);
   // In a tail: from the end nearest to the mean.
   const mass = tf.mul(integrate(at).integral, inverseMills(tf.neg(r)));
@@ -100,8 +101,8 @@ function draw(p: Params<Truncated>, d: Draw): tf.Tensor {
   const inLeft = tf.less(fromLeft, fromRight);
   const half = ndtri(tf.minimum(tf.where(inLeft, fromLeft, fromRight), 0.5));
   const round = tf.where(inLeft, half, tf.neg(half));
-  const flat = tf.add(from, tf.mul(u, tf.sub(to, from)));
-  const narrow = tf.less(tf.sub(to, from), FLAT);
+  const flat = tf.add(from, tf.mul(u, length));
+  const narrow = tf.less(length, FLAT);
   const t = tf.where(onSide, tail, tf.where(narrow, flat, round));
   const x = tf.add(origin, tf.mul(tf.mul(sign, p.scale), t));
   return tf.minimum(tf.maximum(x, p.low), p.high);

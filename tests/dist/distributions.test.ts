@@ -6,7 +6,6 @@ import { rootKey } from "../../src/core/key.ts";
 import { scope } from "../../src/core/scope.ts";
 import { useEngine } from "../../src/engine/engine.ts";
 import { expectFollows } from "../support/goodness.ts";
-import { expectMean } from "../support/statistics.ts";
 import { LARGEST, realRows } from "./rows-real.ts";
 
 beforeAll(() => useEngine("wasm"));
@@ -23,7 +22,7 @@ const columns = (points: readonly Point[]): tf.Tensor[] =>
   (points[0] as Point).params.map((_, i) => tf.tensor1d(points.map((p) => p.params[i] as number)));
 const values = (points: readonly Point[]): tf.Tensor => tf.tensor1d(points.map((p) => p.x));
 
-describe.each(realRows)("$name", (row) => {
+describe.each(realRows.map((r) => ({ ...r, sampled: r.sampled.map((p) => p.map(Math.fround)) })))("$name", (row) => {
   const scalars = (params: readonly number[]) => params.map((p) => tf.scalar(p));
   const many = (arbitrary: fc.Arbitrary<Point>, maxLength: number) =>
     fc.array(arbitrary, { minLength: 1, maxLength, size: "max" });
@@ -56,6 +55,103 @@ describe.each(realRows)("$name", (row) => {
     });
     expect(inside).toBe(1);
     expectFollows(draws, (x) => row.cdf(x, params), row.name);
-    void expectMean;
+  });
+
+  it("has the mean, variance and entropy of an independent implementation, or says that there is none", () => {
+    for (const params of row.sampled) {
+      const [mean, variance] = [row.mean(params), row.variance(params)];
+      const of = (what: "mean" | "variance" | "entropy") =>
+        scope(() => row.build(scalars(params))[what]().dataSync()[0]) as number;
+      expect(Math.abs(of("entropy") - (row.entropy?.(params) as number))).toBeLessThan(
+        1e-6 * row.size(mean || 1, params),
+      );
+      if (Number.isNaN(mean)) {
+        for (const what of ["mean", "variance"] as const) {
+          expect(() => of(what)).toThrow(new RegExp(`^${row.name}: its ${what} has no closed form`));
+        }
+      } else {
+        expect(Math.abs(of("mean") - mean)).toBeLessThanOrEqual(1e-6 * (Math.abs(mean) + Math.sqrt(variance)));
+        expect(Math.abs(of("variance") / variance - 1)).toBeLessThanOrEqual(2e-6);
+      }
+    }
+  });
+
+  /** Numbers of which float32 and differences of the float64 reference both know the slope. */
+  const tame = row.point.filter(
+    ({ params, x }) =>
+      row.size(x, params) < 1000 &&
+      [x, ...params].every((v) => v === 0 || (Math.abs(v) > 1e-6 && Math.abs(v) < 1e6)) &&
+      // Differences see both sides of a kink.
+      !(row.name === "laplace" && Math.abs(x - (params[0] as number)) < 0.01 * (params[1] as number)),
+  );
+
+  it("has its gradient in value and parameters", () => {
+    fc.assert(
+      fc.property(many(tame, 50), (points) => {
+        const [byValue, ...byParams] = scope(() =>
+          tf
+            .grads((...args: tf.Tensor[]) => tf.sum(row.build(args.slice(1)).logProb(args[0] as tf.Tensor)))([
+              values(points),
+              ...columns(points),
+            ])
+            .map((g) => g.dataSync()),
+        );
+        points.forEach((p, n) => {
+          const unit = row.unit(p.x, p.params);
+          const check = (found: number | undefined, f: (h: number) => number, u: number) =>
+            expectSlope(found, f, u, (ROUNDINGS * ROUNDING * row.size(p.x, p.params)) / u, p);
+          check(byValue?.[n], (h) => row.logProb(p.x + h, p.params), unit.x);
+          for (const i of row.smooth) {
+            check(byParams[i]?.[n], (h) => row.logProb(p.x, moved(p.params, i, h)), unit.params[i] as number);
+          }
+        });
+      }),
+      { numRuns: row.name === "truncatedNormal" ? 4 : 15 },
+    );
+  });
+
+  it("has draws that move with the parameters so that their distribution function stays put", () => {
+    const n = 50;
+    for (const params of row.sampled) {
+      const { draws, slopes } = scope(() => {
+        const filled = params.map((p) => tf.fill([n], p));
+        const f = (...args: tf.Tensor[]) => row.build(args).sample(rootKey(5));
+        return {
+          draws: [...f(...filled).dataSync()],
+          slopes: tf
+            .grads((...args: tf.Tensor[]) => tf.sum(f(...args)))(filled)
+            .map((g) => g.dataSync()),
+        };
+      });
+      for (const i of row.smooth) {
+        draws.forEach((x, j) => {
+          // dx/dθ = −(∂F/∂θ)/p(x).
+          const density = Math.exp(row.logProb(x, params));
+          const unit = row.unit(x, params);
+          const f = (h: number) => -row.cdf(x, moved(params, i, h)) / density;
+          const theta = unit.params[i] as number;
+          expectSlope(slopes[i]?.[j], f, theta, (1e-4 * unit.x) / theta, { x, params });
+        });
+      }
+    }
   });
 });
+
+const moved = (params: readonly number[], i: number, h: number): readonly number[] =>
+  params.map((p, j) => (i === j ? p + h : p));
+
+/** A derivative against five-point differences of a float64 function. */
+function expectSlope(
+  found: number | undefined,
+  f: (h: number) => number,
+  unit: number,
+  tolerance: number,
+  where: Point,
+): void {
+  const h = 1e-3 * unit;
+  const exact = (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h);
+  const wrong = Math.abs((found as number) - exact);
+  expect(wrong, `at ${JSON.stringify(where)}: ${found}, not ${exact}`).toBeLessThanOrEqual(
+    tolerance + 1e-5 * Math.abs(exact),
+  );
+}

@@ -23,11 +23,13 @@ export const LARGEST = 3e38;
 export interface RealRow extends Row {
   /** Sum of the sizes of what any float32 formula adds up: its rounding is a few units of 2⁻²⁴ of this. */
   size(x: number, params: readonly number[]): number;
+  /** Changes of value and of each parameter that change the log-density by about as much as its size. */
+  unit(x: number, params: readonly number[]): { readonly x: number; readonly params: readonly number[] };
   /** Texts of errors for parameters that are refused. */
   readonly refused: readonly { readonly params: readonly number[]; readonly text: RegExp }[];
   /** Values outside the support of the first of `sampled`. */
   readonly outside: readonly number[];
-  /** Distribution of draws: its derivative in parameter i at a draw x. */
+  /** Distribution function. */
   readonly cdf: (x: number, params: readonly number[]) => number;
 }
 
@@ -95,6 +97,7 @@ const locationScale: readonly RealRow[] = [
     entropy: ([m, s]) => stdlib.normal.entropy(m as number, s as number),
     sampled,
     smooth: [0, 1],
+    unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
     refused: refusedScale("normal"),
     outside: [Number.NaN],
   },
@@ -110,6 +113,7 @@ const locationScale: readonly RealRow[] = [
     entropy: ([m, s]) => stdlib.cauchy.entropy(m as number, s as number),
     sampled,
     smooth: [0, 1],
+    unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
     refused: refusedScale("cauchy"),
     outside: [Number.NaN],
   },
@@ -125,6 +129,7 @@ const locationScale: readonly RealRow[] = [
     entropy: ([m, s]) => stdlib.laplace.entropy(m as number, s as number),
     sampled,
     smooth: [0, 1],
+    unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
     refused: refusedScale("laplace"),
     outside: [Number.NaN],
   },
@@ -140,6 +145,7 @@ const locationScale: readonly RealRow[] = [
     entropy: ([m, s]) => stdlib.logistic.entropy(m as number, s as number),
     sampled,
     smooth: [0, 1],
+    unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
     refused: refusedScale("logistic"),
     outside: [Number.NaN],
   },
@@ -169,6 +175,7 @@ const locationScale: readonly RealRow[] = [
       [-3, 0.5],
     ],
     smooth: [0, 1],
+    unit: (x, [, s]) => ({ x: x * Math.min(1, s as number), params: [s as number, s as number] }),
     refused: refusedScale("logNormal"),
     outside: [0, -1, Number.NaN],
   },
@@ -187,6 +194,7 @@ const halves: readonly RealRow[] = [
     entropy: ([s]) => stdlib.normal.entropy(0, s as number) - Math.LN2,
     sampled: [[1], [30]],
     smooth: [0],
+    unit: (_, [s]) => ({ x: s as number, params: [s as number] }),
     refused: refusedHalf("halfNormal"),
     outside: [-1e-3, -5, Number.NaN],
   },
@@ -203,6 +211,7 @@ const halves: readonly RealRow[] = [
     entropy: ([s]) => stdlib.cauchy.entropy(0, s as number) - Math.LN2,
     sampled: [[1], [30]],
     smooth: [0],
+    unit: (_, [s]) => ({ x: s as number, params: [s as number] }),
     refused: refusedHalf("halfCauchy"),
     outside: [-1e-3, -5, Number.NaN],
   },
@@ -224,6 +233,7 @@ const halves: readonly RealRow[] = [
     entropy: ([r]) => stdlib.exponential.entropy(r as number),
     sampled: [[1], [0.01]],
     smooth: [0],
+    unit: (_, [r]) => ({ x: 1 / (r as number), params: [r as number] }),
     refused: [
       { params: [0], text: /^exponential: rate must be positive, got 0/ },
       { params: [-2], text: /^exponential: rate must be positive, got -2/ },
@@ -255,6 +265,7 @@ const bounded: readonly RealRow[] = [
       [-7, -3],
     ],
     smooth: [0, 1],
+    unit: (_, [a, b]) => ({ x: (b as number) - (a as number), params: Array(2).fill((b as number) - (a as number)) }),
     refused: [
       { params: [1, 1], text: /^uniform: low must be less than high, got 1 and 1/ },
       { params: [2, -1], text: /^uniform: low must be less than high, got 2 and -1/ },
@@ -299,6 +310,7 @@ const bounded: readonly RealRow[] = [
       [-2, 0.1, 1, 40],
     ],
     smooth: [0, 1],
+    unit: (_, [, s]) => ({ x: s as number, params: Array(2).fill(s) }),
     refused: [
       { params: [0, 0, 0, 1], text: /^truncatedNormal: scale must be positive, got 0/ },
       { params: [0, 1, 1, 0], text: /^truncatedNormal: low must be less than high, got 1 and 0/ },
