@@ -1,0 +1,239 @@
+/** Gaussian models and tilts, whose evidence and posterior are linear algebra. */
+import * as tf from "@tensorflow/tfjs-core";
+import { pipe } from "fp-ts/function";
+import { multivariateNormal, normal } from "../../src/dist/index.ts";
+import { type Effect, type Model, model, observe, type Program, sample } from "../../src/effects/effects.ts";
+import { tilt } from "../../src/effects/handlers.ts";
+import { plate } from "../../src/effects/plate.ts";
+import * as m from "../support/matrix.ts";
+import { type AnyModel, type Known, type Moment, matrix, vector } from "./known.ts";
+
+/** Entry `i` of a vector site, and product of entries. */
+const entry = (x: tf.Tensor | undefined, ...at: readonly number[]): tf.Tensor => {
+  const value = x as tf.Tensor;
+  const n = value.shape[0] as number;
+  return tf.reshape(tf.slice(value, [0, ...at], [n, ...at.map(() => 1)]), [n]);
+};
+const any = <E extends Effect>(of: Model<readonly never[], E, unknown>): AnyModel => of;
+
+/** x ~ N(0, 1), y | x ~ N(x, 1), y = 1.2. */
+const conjugate = (): Known => {
+  const eta = 0.2;
+  const biased = 0.5 / (1 - eta / (2 * 0.5));
+  const second = (variance: number) => variance + 0.36;
+  return {
+    name: "conjugate normal",
+    model: any(
+      model(function* () {
+        const x = yield* sample("x", normal(0, 1));
+        yield* observe("y", normal(x, 1), 1.2);
+      }),
+    ),
+    logEvidence: m.normalLogDensity([1.2], [0], [[2]]),
+    of: "log p(data)",
+    moments: [
+      { what: "E[x | y]", of: ({ x }) => x as tf.Tensor, truth: 0.6, detects: 0.1 },
+      { what: "E[x² | y]", of: ({ x }) => tf.square(x as tf.Tensor), truth: second(0.5), detects: 0.15 },
+    ],
+    guide: any(
+      model(function* () {
+        yield* sample("x", normal(0.3, 1));
+      }),
+    ),
+    gap: m.normalKl([0.3], [[1]], [0.6], [[0.5]]),
+    posterior: any(
+      model(function* () {
+        yield* sample("x", normal(0.6, Math.SQRT1_2));
+      }),
+    ),
+    continuous: true,
+    ula: { stepSize: eta, truths: [0.6, second(biased)] },
+  };
+};
+
+/** N(m, S) tilted by E = ½xᵀAx − bᵀx + c, with nothing diagonal. */
+const quadraticTilt = (): Known => {
+  const [mean, S] = [
+    [0.5, -1],
+    [
+      [1, 0.4],
+      [0.4, 0.7],
+    ],
+  ] as const;
+  const [A, b, c] = [
+    [
+      [1, -0.3],
+      [-0.3, 0.5],
+    ],
+    [0.6, -0.2],
+    0.7,
+  ] as const;
+  const P = m.inverse(S);
+  const tiltedS = m.inverse(m.plus(P, A));
+  const tiltedMean = m.apply(tiltedS, m.add(m.apply(P, mean), b));
+  const logZ =
+    -c +
+    (m.logDet(tiltedS) - m.logDet(S) + m.quadraticForm(m.inverse(tiltedS), tiltedMean) - m.quadraticForm(P, mean)) / 2;
+  const energy = (x: tf.Tensor) => {
+    const flat = tf.reshape(x, [-1, 2]) as tf.Tensor2D;
+    const Ax = tf.matMul(flat, matrix(A).tensor() as tf.Tensor2D);
+    const e = tf.add(tf.sum(tf.mul(flat, tf.sub(tf.div(Ax, 2), vector(b).tensor())), 1), c);
+    return tf.reshape(e, x.shape.slice(0, -1));
+  };
+  // ULA in each eigendirection of the precision Q: variance 1/(Q(1 − ηQ/2)).
+  const eta = 0.15;
+  const Q = m.inverse(tiltedS);
+  const biasedS = m.inverse(m.plus(Q, m.scaled(-eta / 2, m.times(Q, Q))));
+  const moments = (cov: m.Matrix): readonly Moment[] => [
+    { what: "E[x₀]", of: ({ x }) => entry(x, 0), truth: tiltedMean[0] as number, detects: 0.1 },
+    { what: "E[x₁]", of: ({ x }) => entry(x, 1), truth: tiltedMean[1] as number, detects: 0.1 },
+    {
+      what: "E[x₀x₁]",
+      of: ({ x }) => tf.mul(entry(x, 0), entry(x, 1)),
+      truth: (cov[0]?.[1] as number) + (tiltedMean[0] as number) * (tiltedMean[1] as number),
+      detects: 0.15,
+    },
+    {
+      what: "E[x₀²]",
+      of: ({ x }) => tf.square(entry(x, 0)),
+      truth: (cov[0]?.[0] as number) + (tiltedMean[0] as number) ** 2,
+      detects: 0.15,
+    },
+  ];
+  const [loc, spread] = [[0.3, -0.6], m.identity(2, 0.6)] as const;
+  return {
+    name: "Gaussian × quadratic tilt",
+    model: any(
+      pipe(
+        model(function* () {
+          yield* sample("x", multivariateNormal({ loc: vector(mean), covariance: matrix(S) }));
+        }),
+        tilt("x", energy),
+      ),
+    ),
+    logEvidence: logZ,
+    of: "log Z",
+    moments: moments(tiltedS),
+    guide: any(
+      model(function* () {
+        yield* sample("x", multivariateNormal({ loc: vector(loc), covariance: matrix(spread) }));
+      }),
+    ),
+    gap: m.normalKl(loc, spread, tiltedMean, tiltedS),
+    posterior: any(
+      model(function* () {
+        yield* sample("x", multivariateNormal({ loc: vector(tiltedMean), covariance: matrix(tiltedS) }));
+      }),
+    ),
+    continuous: true,
+    ula: { stepSize: eta, truths: moments(biasedS).map((moment) => moment.truth) },
+  };
+};
+
+/** Probabilistic PCA of two rows and three features, all or some observed, the latent as it is or tilted by ½zᵀAz − aᵀz. */
+const ppca = (name: string, mask: m.Matrix | undefined, latent: { A: m.Matrix; a: m.Vector } | undefined): Known => {
+  const W = [
+    [1, 0.3],
+    [-0.4, 0.8],
+    [0.2, 0.5],
+  ];
+  const [mu, sigma] = [[0.2, -0.4, 1], 0.7];
+  const rows = [
+    [1.1, -0.9, 0.6],
+    [-0.5, 0.7, 1.4],
+  ];
+  const A = latent?.A ?? m.identity(2, 0);
+  const a = latent?.a ?? [0, 0];
+  const tiltedS = m.inverse(m.plus(m.identity(2), A));
+  const tiltedMean = m.apply(tiltedS, a);
+  const logZ = (m.logDet(tiltedS) + m.dot(a, tiltedMean)) / 2;
+  // Missing features: rows of W deleted.
+  const exact = rows.map((x, r) => {
+    const kept = x.map((_, j) => j).filter((j) => (mask?.[r]?.[j] ?? 1) === 1);
+    const pick = <T>(v: readonly T[]) => kept.map((j) => v[j] as T);
+    const [Wo, shift] = [pick(W), m.subtract(pick(x), pick(mu))];
+    const Wt = m.transpose(Wo);
+    const marginal = m.plus(m.times(Wo, m.times(tiltedS, Wt)), m.identity(kept.length, sigma ** 2));
+    const S = m.inverse(m.plus(m.plus(m.identity(2), A), m.scaled(sigma ** -2, m.times(Wt, Wo))));
+    const mean = m.apply(
+      S,
+      m.add(
+        a,
+        m.apply(Wt, shift).map((v) => v / sigma ** 2),
+      ),
+    );
+    return { S, mean, logEvidence: m.normalLogDensity(shift, m.apply(Wo, tiltedMean), marginal) + logZ };
+  });
+  const means = exact.map((row) => row.mean);
+  const loose = 0.75;
+  const values = rows.map((x, r) => x.map((v, j) => ((mask?.[r]?.[j] ?? 1) === 1 ? v : Number.NaN)));
+  const program = (body: () => Program<Effect, unknown>) =>
+    any(
+      model(function* () {
+        yield* plate("rows", rows.length, body);
+      }),
+    );
+  const base = model(function* () {
+    yield* plate("rows", rows.length, function* () {
+      const z = yield* sample("z", normal(tf.zeros([2]), 1).event(1));
+      const flat = tf.matMul(tf.reshape(z, [-1, 2]) as tf.Tensor2D, matrix(m.transpose(W)).tensor() as tf.Tensor2D);
+      const mean = tf.add(tf.reshape(flat, [...z.shape.slice(0, -1), 3]), vector(mu).tensor());
+      yield* observe(
+        "x",
+        normal(mean, sigma).event(1),
+        matrix(values),
+        mask === undefined ? {} : { mask: matrix(mask) },
+      );
+    });
+  });
+  const energy = (z: tf.Tensor) => {
+    const flat = tf.reshape(z, [-1, 2]) as tf.Tensor2D;
+    const Az = tf.matMul(flat, matrix(A).tensor() as tf.Tensor2D);
+    return tf.reshape(tf.sum(tf.mul(flat, tf.sub(tf.div(Az, 2), vector(a).tensor())), 1), z.shape.slice(0, -1));
+  };
+  return {
+    name,
+    model: latent === undefined ? any(base) : any(pipe(base, tilt("z", energy))),
+    logEvidence: exact.reduce((s, row) => s + row.logEvidence, 0),
+    of: latent === undefined ? "log p(data)" : "log p(data) + log Z",
+    moments: exact.flatMap(({ S, mean }, r): Moment[] => [
+      { what: `E[z${r}0]`, of: ({ z }) => entry(z, r, 0), truth: mean[0] as number, detects: 0.12 },
+      {
+        what: `E[z${r}0 z${r}1]`,
+        of: ({ z }) => tf.mul(entry(z, r, 0), entry(z, r, 1)),
+        truth: (S[0]?.[1] as number) + (mean[0] as number) * (mean[1] as number),
+        detects: 0.15,
+      },
+    ]),
+    guide: program(function* () {
+      yield* sample("z", normal(matrix(means), loose).event(1));
+    }),
+    gap: exact.reduce((s, { S, mean }) => s + m.normalKl(mean, m.identity(2, loose ** 2), mean, S), 0),
+    posterior: program(function* () {
+      yield* sample("z", multivariateNormal({ loc: matrix(means), covariance: matrix(exact.map((row) => row.S)) }));
+    }),
+    continuous: true,
+  };
+};
+
+const someMissing = [
+  [1, 0, 1],
+  [0, 1, 0],
+];
+const latentTilt = {
+  A: [
+    [0.8, 0.2],
+    [0.2, 0.3],
+  ],
+  a: [0.5, -0.4],
+};
+
+/** All rows. */
+export const gaussianModels = (): readonly Known[] => [
+  conjugate(),
+  quadraticTilt(),
+  ppca("PPCA", undefined, undefined),
+  ppca("PPCA, features missing", someMissing, undefined),
+  ppca("PPCA, latent tilted", undefined, latentTilt),
+  ppca("PPCA, features missing and latent tilted", someMissing, latentTilt),
+];

@@ -1,0 +1,49 @@
+/** What a model must be to stand in the table of methods: its exact evidence and posterior moments, and guides for it. */
+import type * as tf from "@tensorflow/tfjs-core";
+import { ndarray } from "../../src/core/array.ts";
+import { sizeOf } from "../../src/core/shape.ts";
+import type { TensorTree } from "../../src/core/tree.ts";
+import type { Effect, Model } from "../../src/effects/effects.ts";
+import type { Matrix, Vector } from "../support/matrix.ts";
+
+/** A model without arguments, whatever its sites. */
+export type AnyModel = Model<readonly never[], Effect, unknown>;
+
+/** An expectation under the posterior. */
+export interface Moment {
+  readonly what: string;
+  /** One number for each draw, from sites `[draws, ...]`. */
+  readonly of: (sites: TensorTree) => tf.Tensor;
+  readonly truth: number;
+  /** The error that every method must notice. */
+  readonly detects: number;
+}
+
+/** A model whose answers are known. */
+export interface Known {
+  readonly name: string;
+  readonly model: AnyModel;
+  /** log of the integral of the model's density. */
+  readonly logEvidence: number;
+  /** The label of that evidence. */
+  readonly of: "log p(data)" | "log Z" | "log p(data) + log Z";
+  readonly moments: readonly Moment[];
+  /** A guide that is not the posterior. */
+  readonly guide: AnyModel;
+  /** KL(guide ‖ posterior). */
+  readonly gap: number;
+  /** The posterior as a guide. */
+  readonly posterior?: AnyModel;
+  /** Every latent site is continuous. */
+  readonly continuous: boolean;
+  /** What ULA of this step size settles in instead of the posterior: moments in the order of `moments`. */
+  readonly ula?: { readonly stepSize: number; readonly truths: readonly number[] };
+}
+
+export const vector = (v: Vector | Float32Array) => ndarray(Float32Array.from(v));
+export const matrix = (a: readonly Matrix[] | Matrix) => {
+  const shape: number[] = [];
+  for (let level: unknown = a; Array.isArray(level); level = level[0]) shape.push(level.length);
+  const data = Float32Array.from((a as readonly unknown[]).flat(2) as number[]);
+  return ndarray(data.length === sizeOf(shape) ? data : Float32Array.of(), shape);
+};
