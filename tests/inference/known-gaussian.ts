@@ -2,11 +2,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/function";
 import { multivariateNormal, normal } from "../../src/dist/index.ts";
-import { type Effect, type Model, model, observe, type Program, sample } from "../../src/effects/effects.ts";
+import { type Effect, model, observe, type Program, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import * as m from "../support/matrix.ts";
-import { type AnyModel, type Known, type Moment, matrix, vector } from "./known.ts";
+import { any, type Known, type Moment, matrix, vector } from "./known.ts";
 
 /** Entry `i` of a vector site, and product of entries. */
 const entry = (x: tf.Tensor | undefined, ...at: readonly number[]): tf.Tensor => {
@@ -14,7 +14,6 @@ const entry = (x: tf.Tensor | undefined, ...at: readonly number[]): tf.Tensor =>
   const n = value.shape[0] as number;
   return tf.reshape(tf.slice(value, [0, ...at], [n, ...at.map(() => 1)]), [n]);
 };
-const any = <E extends Effect>(of: Model<readonly never[], E, unknown>): AnyModel => of;
 
 /** x ~ N(0, 1), y | x ~ N(x, 1), y = 1.2. */
 const conjugate = (): Known => {

@@ -1,10 +1,10 @@
 /** What a model must be to stand in the table of methods: its exact evidence and posterior moments, and guides for it. */
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import { ndarray } from "../../src/core/array.ts";
-import { sizeOf } from "../../src/core/shape.ts";
 import type { TensorTree } from "../../src/core/tree.ts";
-import type { Effect, Model } from "../../src/effects/effects.ts";
-import type { Matrix, Vector } from "../support/matrix.ts";
+import type { Distribution } from "../../src/dist/distribution.ts";
+import { type Effect, type Model, model, sample } from "../../src/effects/effects.ts";
+import { type Matrix, normalLogDensity, type Vector } from "../support/matrix.ts";
 
 /** A model without arguments, whatever its sites. */
 export type AnyModel = Model<readonly never[], Effect, unknown>;
@@ -40,10 +40,21 @@ export interface Known {
   readonly ula?: { readonly stepSize: number; readonly truths: readonly number[] };
 }
 
+/** Forgets the names of sites. */
+export const any = <E extends Effect>(of: Model<readonly never[], E, unknown>): AnyModel => of;
+/** A program with one latent site, `x`. */
+export const single = (dist: () => Distribution) =>
+  model(function* () {
+    yield* sample("x", dist());
+  });
+/** A site as float32. */
+export const value = (x: tf.Tensor | undefined) => tf.cast(x as tf.Tensor, "float32");
+export const logNormal = (mean: number, sd: number) => (x: number) => normalLogDensity([x], [mean], [[sd * sd]]);
+
 export const vector = (v: Vector | Float32Array) => ndarray(Float32Array.from(v));
+/** A matrix, or a stack of them. */
 export const matrix = (a: readonly Matrix[] | Matrix) => {
   const shape: number[] = [];
   for (let level: unknown = a; Array.isArray(level); level = level[0]) shape.push(level.length);
-  const data = Float32Array.from((a as readonly unknown[]).flat(2) as number[]);
-  return ndarray(data.length === sizeOf(shape) ? data : Float32Array.of(), shape);
+  return ndarray(Float32Array.from((a as readonly unknown[]).flat(2) as number[]), shape);
 };

@@ -16,13 +16,14 @@ import { logZ } from "../../src/inference/log-z.ts";
 import { snis } from "../../src/inference/snis.ts";
 import { ALPHA, criticalZ, expectEstimate, expectMean } from "../support/statistics.ts";
 import type { AnyModel, Known, Moment } from "./known.ts";
+import { conjugateModels } from "./known-conjugate.ts";
 import { gaussianModels } from "./known-gaussian.ts";
-import { otherModels } from "./known-other.ts";
+import { summedModels } from "./known-summed.ts";
 
 beforeAll(() => useEngine("wasm"));
 
 const SEED = 1;
-const models = [...gaussianModels(), ...otherModels()];
+const models = [...gaussianModels(), ...conjugateModels(), ...summedModels()];
 const Z = criticalZ(ALPHA);
 
 /** A bound with the rounding of float32 beside its Monte Carlo error. */
