@@ -10,11 +10,15 @@ import { build, type Family } from "./family.ts";
 
 /** Refuses bounds that are not in order. */
 export function checkOrder(family: string, low: ArrayLike, high: ArrayLike): void {
-  const ordered = tf.tidy(() => tf.min(tf.cast(tf.less(toTensor(low), toTensor(high)), "int32")).dataSync()[0]);
-  if (ordered === 0) {
-    const show = (x: ArrayLike) => (typeof x === "number" ? x : `[${Array.from(toTensor(x).dataSync()).slice(0, 8)}]`);
-    tf.tidy(() => fail("parameter", `${family}: low must be less than high, got ${show(low)} and ${show(high)}`));
-  }
+  tf.tidy(() => {
+    const [a, b] = [toTensor(low), toTensor(high)];
+    const ordered = tf.less(a, b);
+    const bad = ordered.dataSync().indexOf(0);
+    if (bad < 0) return;
+    const [x, y] = [a, b].map((bound) => tf.broadcastTo(bound, ordered.shape).dataSync()[bad]);
+    const where = ordered.size === 1 ? "" : ` (entry ${bad})`;
+    fail("parameter", `${family}: low must be less than high, got ${x} and ${y}${where}`);
+  });
 }
 
 /** A copy outside the engine: a support may outlive the scope of the parameters it came from. */

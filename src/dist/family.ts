@@ -133,7 +133,8 @@ function distributionOf<P extends string>(family: Family<P>, params: Params<P>, 
   });
 }
 
-function checkExpansion(family: string, from: Shape, to: Shape): Shape {
+/** @throws `shape` unless the batch shape broadcasts to the larger one. */
+export function checkExpansion(family: string, from: Shape, to: Shape): Shape {
   const common = tryBroadcast(from, to);
   if (common === undefined || !sameShape(common, to)) {
     fail("shape", `${family}: batch shape ${showShape(from)} does not expand to ${showShape(to)}`);
@@ -208,38 +209,44 @@ function eventOf(base: Distribution, n: number): Distribution {
 }
 
 /** Counts only entries of the batch where `mask` is 1. */
-function maskOf(base: Distribution, given: ArrayLike): Distribution {
-  const mask = tf.cast(toTensor(given), "bool");
-  if (tryBroadcast(mask.shape, base.batchShape) === undefined) {
-    fail(
+function maskOf(given: Distribution, where: ArrayLike): Distribution {
+  const mask = tf.cast(toTensor(where), "bool");
+  const batchShape = tryBroadcast(mask.shape, given.batchShape);
+  if (batchShape === undefined) {
+    return fail(
       "shape",
-      `${base.family}: a mask of shape ${showShape(mask.shape)} does not fit the batch shape ${showShape(base.batchShape)}`,
+      `${given.family}: a mask of shape ${showShape(mask.shape)} does not fit the batch shape ${showShape(given.batchShape)}`,
     );
   }
+  // A mask larger than the batch asks for independent entries, as `expand` does: for draws too.
+  const base = sameShape(batchShape, given.batchShape) ? given : given.expand(batchShape);
   const rank = base.eventShape.length;
-  const overEvent = tf.reshape(mask, [...mask.shape, ...Array<number>(rank).fill(1)]);
+  const overEvent = rank === 0 ? mask : tf.reshape(mask, [...mask.shape, ...Array<number>(rank).fill(1)]);
   // What is hidden is replaced before the density sees it: a NaN there reaches neither the value nor the gradient.
   const shown = (value: tf.Tensor): tf.Tensor => {
-    const full = broadcastShapes(value.shape, overEvent.shape);
+    const full = broadcastShapes(value.shape, [...batchShape, ...base.eventShape]);
     return tf.where(overEvent, value, tf.cast(base.support.example(full), value.dtype as "float32"));
   };
-  return complete({
-    ...base,
-    // Another family: closed forms of the whole (a KL) are not those of the part that counts.
-    family: `masked(${base.family})`,
-    batchShape: broadcastShapes(base.batchShape, mask.shape),
-    support: { ...base.support, check: (value) => tf.logicalOr(tf.logicalNot(mask), base.support.check(value)) },
-    logProb: (value) =>
-      tf.tidy(() => {
-        const logProb = base.logProb(shown(toTensor(value)));
-        return tf.where(mask, logProb, tf.zerosLike(logProb));
-      }),
-    entropy: () =>
-      tf.tidy(() => {
-        const entropy = base.entropy();
-        return tf.where(mask, entropy, tf.zerosLike(entropy));
-      }),
-    expand: (larger) => maskOf(base.expand(larger), mask),
-    detach: () => maskOf(base.detach(), mask),
-  });
+  return {
+    ...complete({
+      ...base,
+      // Another family: closed forms of the whole (a KL) are not those of the part that counts.
+      family: `masked(${base.family})`,
+      support: { ...base.support, check: (value) => tf.logicalOr(tf.logicalNot(mask), base.support.check(value)) },
+      logProb: (value) =>
+        tf.tidy(() => {
+          const logProb = base.logProb(shown(toTensor(value)));
+          return tf.where(mask, logProb, tf.zerosLike(logProb));
+        }),
+      entropy: () =>
+        tf.tidy(() => {
+          const entropy = base.entropy();
+          return tf.where(mask, entropy, tf.zerosLike(entropy));
+        }),
+      expand: (larger) => maskOf(base.expand(checkExpansion(base.family, batchShape, larger)), mask),
+      detach: () => maskOf(base.detach(), mask),
+    }),
+    // Both masks hold: entries are independent when they are so in the base.
+    maskEntries: (entries) => maskOf(base.maskEntries(entries), mask),
+  };
 }

@@ -3,10 +3,12 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { broadcastShapes, type Shape } from "../core/shape.ts";
+import { sumLast } from "./bijections.ts";
 import type { Constraint } from "./constraint.ts";
 import { real } from "./constraints.ts";
+import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, complete, type Family } from "./family.ts";
+import { build, checkExpansion, complete, type Family } from "./family.ts";
 
 const deltaFamily: Family<"value"> = {
   family: "delta",
@@ -19,7 +21,8 @@ const deltaFamily: Family<"value"> = {
   }),
   logProb({ value }, x) {
     const same = tf.equal(x, value);
-    return tf.where(same, tf.zeros(same.shape), tf.fill(same.shape, Number.NEGATIVE_INFINITY));
+    // Zeros of the value: a gradient in it is 0, not "no such input".
+    return within(same, tf.zerosLike(tf.add(x, value)));
   },
   draw: ({ value }, d) => tf.broadcastTo(value, [...d.shape]),
   mean: ({ value }) => value,
@@ -55,16 +58,18 @@ export function improper(constraint: Constraint = real, shape: Shape = []): Dist
       params: {},
       logProb: (value) =>
         tf.tidy(() => {
-          const inside = tf.cast(constraint.check(toTensor(value)), "bool");
-          const full = broadcastShapes(inside.shape, batchShape);
-          const none = tf.fill(full, Number.NEGATIVE_INFINITY);
-          return tf.where(tf.broadcastTo(inside, full), tf.zeros(full), none);
+          const x = toTensor(value);
+          const inside = tf.cast(constraint.check(x), "bool");
+          // Zeros of the value: a gradient in it is 0, not "no such input".
+          const flat = sumLast(tf.zerosLike(tf.cast(x, "float32")), constraint.eventRank);
+          const full = broadcastShapes(flat.shape, batchShape);
+          return within(tf.broadcastTo(inside, full), tf.broadcastTo(flat, full));
         }),
       sample: no("draws; give initial values"),
       mean: no("mean"),
       variance: no("variance"),
       entropy: no("entropy"),
-      expand: ofBatch,
+      expand: (larger) => ofBatch(checkExpansion("improper", batchShape, larger)),
       detach: () => ofBatch(batchShape),
     });
   return ofBatch(shape.slice(0, cut));
