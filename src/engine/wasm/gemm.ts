@@ -188,28 +188,21 @@ const multiply = (fused: boolean) =>
 
       const plus = (total: Code, x: Code, y: Code): Code =>
         fused ? f32x4.relaxedMadd(x, y, total) : f32x4.add(total, f32x4.mul(x, y));
-      const grow = (step: number): Code => [
-        parts.map((part, v) => part.set(v128.load(b.get, (step * VECTORS + v) * VECTOR))),
+      // One step a turn: compilers load for all steps of a longer turn at once, and run out of registers.
+      const grow: Code = [
+        parts.map((part, v) => part.set(v128.load(b.get, v * VECTOR))),
         Array.from({ length: TILE_ROWS }, (_, r) => [
-          factor.set(v128.load32Splat(a.get, (step * TILE_ROWS + r) * FLOAT)),
+          factor.set(v128.load32Splat(a.get, r * FLOAT)),
           parts.map((part, v) => sum(r, v).set(plus(sum(r, v).get, factor.get, part.get))),
         ]),
+        advance(a, int(TILE_ROWS * FLOAT)),
+        advance(b, int(TILE_COLUMNS * FLOAT)),
       ];
-      const steps = (n: number): Code => [
-        Array.from({ length: n }, (_, step) => grow(step)),
-        advance(a, int(n * TILE_ROWS * FLOAT)),
-        advance(b, int(n * TILE_COLUMNS * FLOAT)),
-      ];
-      const UNROLLED = 4;
       const tile: Code = [
         b.set(right.get),
         k.set(depth.get),
         every((r, v) => sum(r, v).set(f32x4.const(0))),
-        when(
-          i32.geU(k.get, int(UNROLLED)),
-          repeat([steps(UNROLLED), k.set(sub(k.get, int(UNROLLED)))], i32.geU(k.get, int(UNROLLED))),
-        ),
-        when(k.get, repeat(steps(1), down(k))),
+        repeat(grow, down(k)),
       ];
       const rowStart = (r: number) => (r === 0 ? target.get : add(target.get, mul(apart.get, int(r))));
       const pointer = number();
