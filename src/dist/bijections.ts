@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import { type Shape, showShape, sizeOf } from "../core/shape.ts";
-import { softplus } from "../engine/ops.ts";
+import { softplus, stopGradient } from "../engine/ops.ts";
 import { expm1, log1p } from "../engine/special.ts";
 import type { Bijection } from "./constraint.ts";
 
@@ -44,13 +44,20 @@ export const sigmoidBijection: Bijection = elementwise(
 );
 
 /** y = loc + scale·x. The scale may be negative, but not zero. */
-export const affine = (loc: tf.Tensor | number, scale: tf.Tensor | number): Bijection =>
-  elementwise(
+export const affine = (loc: tf.Tensor | number, scale: tf.Tensor | number): Bijection => ({
+  ...elementwise(
     "affine",
     (x) => tf.add(loc, tf.mul(scale, x)),
     (y) => tf.div(tf.sub(y, loc), scale),
     (x) => tf.add(tf.zerosLike(x), tf.log(tf.abs(scale))),
-  );
+  ),
+  detach: () => affine(constant(loc), constant(scale)),
+});
+
+const constant = (x: tf.Tensor | number): tf.Tensor | number => (typeof x === "number" ? x : stopGradient(x));
+
+/** The same map with gradients stopped at its parameters. */
+export const detachBijection = (bijection: Bijection): Bijection => bijection.detach?.() ?? bijection;
 
 /**
  * R^{k−1} onto the simplex of k entries by stick breaking: y_i = v_i Π_{j<i}(1 − v_j), v_i = σ(x_i − log(k − i)), so that x = 0 is
@@ -161,6 +168,7 @@ export function compose(outer: Bijection, inner: Bijection): Bijection {
       return tf.add(reduce(inner.logAbsDet(x, middle), inner), reduce(outer.logAbsDet(middle, y), outer));
     },
     unconstrainedShape: (shape) => inner.unconstrainedShape(outer.unconstrainedShape(shape)),
+    detach: () => compose(detachBijection(outer), detachBijection(inner)),
   };
 }
 
@@ -182,6 +190,7 @@ export function invert(bijection: Bijection): Bijection {
       if (sizeOf(back) !== sizeOf(shape)) fail("unsupported", `${name} changes the shape ${showShape(shape)}`);
       return shape;
     },
+    detach: () => invert(detachBijection(bijection)),
   };
 }
 
@@ -193,6 +202,7 @@ export const overAxes = (bijection: Bijection, n: number): Bijection =>
         ...bijection,
         eventRank: bijection.eventRank + n,
         logAbsDet: (x, y) => sumLast(bijection.logAbsDet(x, y), n),
+        detach: () => overAxes(detachBijection(bijection), n),
       };
 
 /** Sums the last `n` axes. */

@@ -28,6 +28,8 @@ export interface Bijection {
   logAbsDet(x: tf.Tensor, y: tf.Tensor): tf.Tensor;
   /** Shape of x for a y of the given full shape (a simplex of k has k − 1 free coordinates). */
   unconstrainedShape(shape: Shape): Shape;
-  /** Axes on the right of x and of y that belong to one event. */
+  /** Axes on the right of x that belong to one event. */
   readonly eventRank: number;
+  /** The same map with gradients stopped at its own parameters; without it there are none. */
+  detach?(): Bijection;
 }

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
+import { stopGradient } from "../engine/ops.ts";
 import {
   affine,
   compose,
@@ -87,15 +88,47 @@ export const closedUnitInterval = continuous(
 
 const show = (x: ArrayLike): string => (typeof x === "number" ? String(x) : "…");
 
-/** low ≤ x ≤ high. */
+/** Which side of an interval is bounded, for all of its entries alike. */
+function sidesOf(low: tf.Tensor, high: tf.Tensor): "both" | "low" | "high" | "none" {
+  const [a, b] = [low, high].map((x) => [...tf.isFinite(x).dataSync()].map(Boolean)) as [boolean[], boolean[]];
+  if ([a, b].some((finite) => finite.some((f) => f !== finite[0]))) {
+    return fail("unsupported", "interval: entries with and without infinite bounds need sites of their own");
+  }
+  return a[0] ? (b[0] ? "both" : "low") : b[0] ? "high" : "none";
+}
+
+/** Rounding may lead beyond a bound by a unit in the last place. */
+const kept = (bijection: Bijection, low: tf.Tensor, high: tf.Tensor): Bijection => ({
+  ...bijection,
+  forward(x) {
+    const y = bijection.forward(x);
+    return tf.add(y, stopGradient(tf.sub(tf.minimum(tf.maximum(y, low), high), y)));
+  },
+});
+
+/** low ≤ x ≤ high; a bound may be infinite. */
 export function interval(low: ArrayLike, high: ArrayLike): Constraint {
   // Made when asked: a constraint may outlive the scope it was written in.
   const [a, b] = [() => toTensor(low), () => toTensor(high)];
   return continuous(
     `in [${show(low)}, ${show(high)}]`,
     (x) => all(tf.greaterEqual(x, a()), tf.lessEqual(x, b())),
-    () => compose(affine(a(), tf.sub(b(), a())), sigmoidBijection),
-    (shape) => tf.broadcastTo(tf.div(tf.add(a(), b()), 2), [...shape]),
+    () =>
+      ({
+        both: () => kept(compose(affine(a(), tf.sub(b(), a())), sigmoidBijection), a(), b()),
+        low: () => greaterThan(low).bijection(),
+        high: () => lessThan(high).bijection(),
+        none: () => identity,
+      })[sidesOf(a(), b())](),
+    (shape) => {
+      const [from, to] = [a(), b()];
+      const middle = tf.add(tf.mul(from, 0.5), tf.mul(to, 0.5));
+      // Inside of a half-line, or of all numbers: a step from the bound that float32 notices.
+      const above = tf.add(from, tf.maximum(1, tf.mul(tf.abs(from), 1e-3)));
+      const below = tf.sub(to, tf.maximum(1, tf.mul(tf.abs(to), 1e-3)));
+      const oneSided = tf.where(tf.isFinite(from), above, tf.where(tf.isFinite(to), below, tf.zerosLike(middle)));
+      return tf.broadcastTo(tf.where(tf.isFinite(middle), middle, oneSided), [...shape]);
+    },
   );
 }
 

@@ -163,19 +163,25 @@ function drawing(key: Key, shape: Shape, first: number): Draw {
   };
 }
 
-/** Adds what can be said of any distribution: `event`, `mask`, `maskEntries`. */
-export function complete(core: Omit<Distribution, "event" | "mask" | "maskEntries">): Distribution {
+/**
+ * Adds what can be said of any distribution: `event`, `mask`, `maskEntries`.
+ *
+ * @param maskEntries - By default entries can be masked where an event is one number.
+ */
+export function complete(
+  core: Omit<Distribution, "event" | "mask" | "maskEntries">,
+  maskEntries?: (mask: ArrayLike) => Distribution,
+): Distribution {
+  const dependent = () =>
+    fail(
+      "unsupported",
+      `${core.family}: entries of one event depend on each other and cannot be masked one by one; declare independent entries with event(n)`,
+    );
   const whole: Distribution = {
     ...core,
     event: (n) => eventOf(whole, n),
     mask: (mask) => maskOf(whole, mask),
-    maskEntries: (mask) =>
-      whole.eventShape.length === 0
-        ? maskOf(whole, mask)
-        : fail(
-            "unsupported",
-            `${whole.family}: entries of one event depend on each other and cannot be masked one by one; declare independent entries with event(n)`,
-          ),
+    maskEntries: maskEntries ?? ((mask) => (core.eventShape.length === 0 ? maskOf(whole, mask) : dependent())),
   };
   return whole;
 }
@@ -191,21 +197,20 @@ function eventOf(base: Distribution, n: number): Distribution {
   if (n === 0) return base;
   const cut = base.batchShape.length - n;
   const moved = base.batchShape.slice(cut);
-  const whole = complete({
-    ...base,
-    batchShape: base.batchShape.slice(0, cut),
-    eventShape: [...moved, ...base.eventShape],
-    support: independent(base.support, n),
-    logProb: (value) => tf.tidy(() => sumLast(base.logProb(value), n)),
-    entropy: () => tf.tidy(() => sumLast(base.entropy(), n)),
-    expand: (larger) => eventOf(base.expand([...larger, ...moved]), n),
-    detach: () => eventOf(base.detach(), n),
-  });
-  return {
-    ...whole,
-    event: (more) => eventOf(base, n + more),
-    maskEntries: (mask) => eventOf(base.maskEntries(mask), n),
-  };
+  const whole = complete(
+    {
+      ...base,
+      batchShape: base.batchShape.slice(0, cut),
+      eventShape: [...moved, ...base.eventShape],
+      support: independent(base.support, n),
+      logProb: (value) => tf.tidy(() => sumLast(base.logProb(value), n)),
+      entropy: () => tf.tidy(() => sumLast(base.entropy(), n)),
+      expand: (larger) => eventOf(base.expand([...larger, ...moved]), n),
+      detach: () => eventOf(base.detach(), n),
+    },
+    (mask) => eventOf(base.maskEntries(mask), n),
+  );
+  return { ...whole, event: (more) => eventOf(base, n + more) };
 }
 
 /** Counts only entries of the batch where `mask` is 1. */
@@ -227,8 +232,8 @@ function maskOf(given: Distribution, where: ArrayLike): Distribution {
     const full = broadcastShapes(value.shape, [...batchShape, ...base.eventShape]);
     return tf.where(overEvent, value, tf.cast(base.support.example(full), value.dtype as "float32"));
   };
-  return {
-    ...complete({
+  return complete(
+    {
       ...base,
       // Another family: closed forms of the whole (a KL) are not those of the part that counts.
       family: `masked(${base.family})`,
@@ -245,8 +250,8 @@ function maskOf(given: Distribution, where: ArrayLike): Distribution {
         }),
       expand: (larger) => maskOf(base.expand(checkExpansion(base.family, batchShape, larger)), mask),
       detach: () => maskOf(base.detach(), mask),
-    }),
+    },
     // Both masks hold: entries are independent when they are so in the base.
-    maskEntries: (entries) => maskOf(base.maskEntries(entries), mask),
-  };
+    (entries) => maskOf(base.maskEntries(entries), mask),
+  );
 }

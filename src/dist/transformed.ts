@@ -2,50 +2,27 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { sumLast } from "./bijections.ts";
+import { scope } from "../core/scope.ts";
+import { broadcastShapes } from "../core/shape.ts";
+import { compose, detachBijection, sumLast } from "./bijections.ts";
 import type { Bijection, Constraint } from "./constraint.ts";
+import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
 import { complete } from "./family.ts";
 
-/** The image of the base's support. */
-const imageOf = (base: Constraint, bijection: Bijection): Constraint => ({
+/** The image of the base's support: values `y` of so many event axes whose inverse lies inside. */
+const imageOf = (base: Constraint, bijection: Bijection, eventRank: number): Constraint => ({
   name: `${bijection.name} of ${base.name}`,
-  eventRank: Math.max(base.eventRank, bijection.eventRank),
+  eventRank,
   discrete: false,
   check(y) {
-    // A value outside the range has no inverse, or one that is not finite.
+    // A value outside the range has no inverse, or one that is not finite: NaN lies in no base.
     const x = bijection.inverse(y);
-    const inside = tf.logicalAnd(tf.cast(base.check(x), "bool"), tf.logicalNot(tf.isNaN(lastAxes(x, base.eventRank))));
-    const extra = inside.rank - (y.rank - Math.max(base.eventRank, bijection.eventRank));
-    return extra <= 0
-      ? inside
-      : tf.all(
-          inside,
-          Array.from({ length: extra }, (_, i) => inside.rank - extra + i),
-        );
+    return tf.cast(base.check(tf.where(tf.isFinite(x), x, tf.fill(x.shape, Number.NaN))), "bool");
   },
   example: (shape) => bijection.forward(base.example(bijection.unconstrainedShape(shape))),
-  bijection: () => ({
-    ...bijection,
-    eventRank: Math.max(base.eventRank, bijection.eventRank),
-    name: `${bijection.name} ∘ ${base.bijection().name}`,
-    forward: (u) => bijection.forward(base.bijection().forward(u)),
-    inverse: (y) => base.bijection().inverse(bijection.inverse(y)),
-    logAbsDet(u, y) {
-      const inner = base.bijection();
-      const x = inner.forward(u);
-      const rank = Math.max(inner.eventRank, bijection.eventRank);
-      return tf.add(
-        sumLast(inner.logAbsDet(u, x), rank - inner.eventRank),
-        sumLast(bijection.logAbsDet(x, y), rank - bijection.eventRank),
-      );
-    },
-    unconstrainedShape: (shape) => base.bijection().unconstrainedShape(bijection.unconstrainedShape(shape)),
-  }),
+  bijection: () => compose(bijection, base.bijection()),
 });
-
-/** Sums the event axes away, so that a NaN anywhere in a value is seen. */
-const lastAxes = (x: tf.Tensor, n: number): tf.Tensor => sumLast(x, n);
 
 /**
  * The distribution of f(x) for x ~ base: log p(y) = log p_base(f⁻¹(y)) − log |det ∂f/∂x|.
@@ -63,25 +40,32 @@ export function transformed(base: Distribution, bijection: Bijection): Distribut
   }
   const no = (what: string) => () => fail("unsupported", `transformed: its ${what} has no closed form`);
   const rank = base.eventShape.length;
+  const eventShape = scope(() => [...bijection.forward(base.support.example(base.eventShape)).shape]);
+  const support = imageOf(base.support, bijection, eventShape.length);
   return complete({
     family: `transformed(${base.family})`,
     batchShape: base.batchShape,
-    eventShape: tf.tidy(() => bijection.forward(base.support.example(base.eventShape)).shape),
-    support: imageOf(base.support, bijection),
+    eventShape,
+    support,
     discrete: false,
     reparameterized: base.reparameterized,
     params: base.params,
     logProb: (value) =>
       tf.tidy(() => {
         const y = toTensor(value);
-        const x = bijection.inverse(y);
-        return tf.sub(base.logProb(x), sumLast(bijection.logAbsDet(x, y), rank - bijection.eventRank));
+        const full = broadcastShapes(y.shape, [...base.batchShape, ...eventShape]);
+        const inside = support.check(y);
+        const overEvent = tf.reshape(inside, [...inside.shape, ...eventShape.map(() => 1)]);
+        const safe = tf.where(overEvent, y, support.example(full));
+        const x = bijection.inverse(safe);
+        const logProb = tf.sub(base.logProb(x), sumLast(bijection.logAbsDet(x, safe), rank - bijection.eventRank));
+        return within(tf.broadcastTo(inside, logProb.shape), logProb);
       }),
     sample: (key, shape, first) => tf.tidy(() => bijection.forward(base.sample(key, shape, first))),
     mean: no("mean"),
     variance: no("variance"),
     entropy: no("entropy"),
     expand: (larger) => transformed(base.expand(larger), bijection),
-    detach: () => transformed(base.detach(), bijection),
+    detach: () => transformed(base.detach(), detachBijection(bijection)),
   });
 }
