@@ -93,6 +93,7 @@ export {
   type Rate,
   type Schedule,
 } from "./inference/schedules.ts";
-export { type Estimate, type SiteEstimate, type SnisOptions, type SnisResult, snis } from "./inference/snis.ts";
+export { type SnisOptions, snis } from "./inference/snis.ts";
+export type { Estimate, SiteEstimate, SnisResult } from "./inference/snis-result.ts";
 export { type Trained, type TrainOptions, train } from "./inference/train.ts";
 export type { VariationalFit, VariationalOptions } from "./inference/variational.ts";

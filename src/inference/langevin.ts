@@ -27,7 +27,8 @@ import {
   stepLangevin,
 } from "./langevin-kernel.ts";
 import { resampleRows } from "./resample.ts";
-import { drawWeighted, takeRows } from "./snis.ts";
+import { takeRows } from "./site-draws.ts";
+import { drawWeighted } from "./snis.ts";
 import { probe, type SiteInfo, type Structure } from "./structure.ts";
 import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
 

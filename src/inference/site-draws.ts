@@ -1,0 +1,82 @@
+/** Draws of a site as one array `[n, ...]`: read off a run, picked by row, put through a function in chunks. */
+import * as tf from "@tensorflow/tfjs-core";
+import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { scope } from "../core/scope.ts";
+import { sizeOf } from "../core/shape.ts";
+import type { TensorTree, Tree } from "../core/tree.ts";
+import type { Execution, SiteRecord } from "../effects/interpret.ts";
+import { exportSite } from "../effects/predictive.ts";
+
+/** Sites of a run whose draws are of use: latent and deterministic ones. */
+export const drawnSites = (run: Execution): SiteRecord[] =>
+  [...run.sites.values()].filter(
+    (site) => (site.kind === "sample" || site.kind === "deterministic") && site.value !== undefined,
+  );
+
+/** A site's draws, one row a particle also when all particles share one value. */
+export function drawsOf(run: Execution, site: SiteRecord, particles: number): NdArray {
+  const array = exportSite(run, site);
+  if (array.shape[0] === particles && array.shape.length > site.plates.length + site.eventRank) return array;
+  const value = site.value as tf.Tensor;
+  return fromTensor(tf.broadcastTo(tf.expandDims(value, 0), [particles, ...value.shape]));
+}
+
+/** An array of the same type as another, of zeros. */
+export const zerosLike = (data: Float32Array | Int32Array, length: number): Float32Array | Int32Array =>
+  data instanceof Int32Array ? new Int32Array(length) : new Float32Array(length);
+
+/** Rows of the first axis. */
+export function takeRows({ data, shape }: NdArray, rows: Int32Array): NdArray {
+  const size = sizeOf(shape.slice(1));
+  const out = zerosLike(data, rows.length * size);
+  rows.forEach((row, i) => {
+    out.set(data.subarray(row * size, (row + 1) * size), i * size);
+  });
+  return ndarray(out, [rows.length, ...shape.slice(1)]);
+}
+
+/** The site of that name. @throws `missing-site` when there is none. */
+export const siteOf = (sites: Tree<NdArray>, name: string): NdArray =>
+  sites[name] ??
+  fail(
+    "missing-site",
+    `snis: there is no site "${name}"; there are ${Object.keys(sites)
+      .map((s) => `"${s}"`)
+      .join(", ")}`,
+  );
+
+/** Draws that a function of the sites is given at once. */
+const EVALUATED_DRAWS = 1 << 16;
+
+/** `size` numbers for each of `n` draws, in chunks: `[n, size]`. */
+export function evaluate(
+  sites: Tree<NdArray>,
+  of: (sites: TensorTree) => tf.Tensor,
+  n: number,
+  size = 1,
+): Float64Array {
+  const out = new Float64Array(n * size);
+  const atOnce = Math.max(1, Math.floor(EVALUATED_DRAWS / size));
+  for (let first = 0; first < n; first += atOnce) {
+    const draws = Math.min(atOnce, n - first);
+    const h = scope(() => {
+      const part = Object.fromEntries(
+        Object.entries(sites).map(([name, { data, shape }]) => {
+          const each = sizeOf(shape.slice(1));
+          return [
+            name,
+            ndarray(data.subarray(first * each, (first + draws) * each), [draws, ...shape.slice(1)]).tensor(),
+          ];
+        }),
+      );
+      return of(part).dataSync();
+    });
+    if (h.length !== draws * size) {
+      const wanted = size === 1 ? `${draws} draws` : `${draws} draws of ${size} rows`;
+      fail("shape", `expectation: the function gave ${h.length} numbers for ${wanted}`);
+    }
+    out.set(h, first * size);
+  }
+  return out;
+}
