@@ -6,6 +6,8 @@ import { CLASSES } from "./recipe.ts";
 import type { Summary } from "./summary.ts";
 
 const share = (x: number) => x.toFixed(3);
+/** Small differences of log Z, with a true minus sign. */
+const nats = (x: number) => x.toFixed(4).replace("-", "−");
 
 /** The report, from the numbers and the figures. */
 export function drawReport(summary: Summary, drawn: ReadonlyMap<string, Figure>, options: Options): string {
@@ -26,8 +28,8 @@ export function drawReport(summary: Summary, drawn: ReadonlyMap<string, Figure>,
       share(untilted.tv),
       share(weighted.tv),
       share(weighted.essRatio),
-      weighted.khat.toFixed(2),
-      `${logZ.lower.toFixed(3)} to ${logZ.upper.toFixed(3)}`,
+      weighted.khat.toFixed(2).replace("-", "−"),
+      `${nats(logZ.lower)} to ${nats(logZ.upper)}`,
     ];
   };
   const trusted = snis.khat < 0.7 && snis.essRatio > 0.1;
@@ -86,7 +88,7 @@ export function drawReport(summary: Summary, drawn: ReadonlyMap<string, Figure>,
         title: "3. Sampling it",
         blocks: [
           list(
-            `**Importance sampling** draws from the ${baseTitle(options.base)} and weights by *exp(−E)*; ESS/n is ${share(snis.essRatio)}, Pareto k is ${snis.khat.toFixed(2)} (below 0.7 is reliable).`,
+            `**Importance sampling** draws from the ${baseTitle(options.base)} and weights by *exp(−E)*; ESS/n is ${share(snis.essRatio)}, Pareto k is ${snis.khat.toFixed(2).replace("-", "−")} (below 0.7 is reliable).`,
             `**Langevin dynamics** (MALA, temperature 1) walks in the tilted density; acceptance ${share(langevin.acceptance)}, largest R-hat ${langevin.rhat.toFixed(3)}.`,
           ),
           ...figure("weights"),

@@ -75,15 +75,19 @@ function chart(
       Plot.gridY({ ticks: 6, stroke: INK.grid, strokeOpacity: 1 }),
       ...drawn.flatMap((d) => marksOf(d.points, d.colour, d.s)),
       Plot.ruleX(rules, { x: "x", stroke: REFERENCE, strokeDasharray: "2 3" }),
-      Plot.text(rules, {
-        x: "x",
-        text: "label",
-        frameAnchor: "top",
-        lineAnchor: "bottom",
-        dy: -5,
-        fontSize: 11,
-        fill: INK.soft,
-      }),
+      ...rules.map((rule) =>
+        Plot.text([rule], {
+          x: "x",
+          text: "label",
+          frameAnchor: "top",
+          lineAnchor: "bottom",
+          // Words grow away from the nearer edge.
+          textAnchor: anchorOf(rule.x, drawn),
+          dy: -5,
+          fontSize: 11,
+          fill: INK.soft,
+        }),
+      ),
     ],
   });
   const legend =
@@ -91,6 +95,21 @@ function chart(
       ? []
       : drawn.map((d): LegendEntry => ({ label: d.s.name, colour: d.colour, shape: keyOf(d.s) }));
   return frame(data, [panel], { legend });
+}
+
+/** Outer parts of the axis, as shares, in which a label would leave the figure if it were centred. */
+const EDGE = 0.2;
+
+/** Which end of a label sits at `x`. */
+function anchorOf(
+  x: number,
+  drawn: readonly { readonly points: readonly { readonly x: number }[] }[],
+): "start" | "middle" | "end" {
+  const [low, high] = drawn
+    .flatMap(({ points }) => points)
+    .reduce(([a, b], p) => [Math.min(a, p.x), Math.max(b, p.x)], [x, x] as [number, number]);
+  const place = high > low ? (x - low) / (high - low) : 0.5;
+  return place < EDGE ? "start" : place > 1 - EDGE ? "end" : "middle";
 }
 
 /**

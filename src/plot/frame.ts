@@ -145,12 +145,15 @@ function legendRows(entries: readonly LegendEntry[], left: number, top: number, 
 
 const RAMP_WIDTH = 180;
 
-/** A ramp's colours with its two ends in numbers. */
+/** A ramp's colours with its two ends in numbers, to two digits of what lies between them. */
 function rampRow(ramp: RampLegend, left: number, top: number): Piece {
   const label = TEXT.legend;
   const start = left + textWidth(ramp.label, label) + 12;
   const step = RAMP_WIDTH / ramp.steps;
-  const low = showNumber(ramp.low);
+  const unit = 10 ** (Math.floor(Math.log10(ramp.high - ramp.low)) - 1);
+  const show = (x: number) =>
+    showNumber(ramp.high > ramp.low ? Number((Math.round(x / unit) * unit).toPrecision(12)) + 0 : x);
+  const low = show(ramp.low);
   const barStart = start + textWidth(low, TEXT.axis) + 6;
   let svg = `<text x="${left}" y="${top + 13}" font-size="${label}" fill="${INK.text}">${escapeXml(ramp.label)}</text>`;
   svg += `<text x="${start.toFixed(1)}" y="${top + 13}" font-size="${TEXT.axis}" fill="${INK.soft}">${low}</text>`;
@@ -159,7 +162,7 @@ function rampRow(ramp: RampLegend, left: number, top: number): Piece {
     svg += `<rect x="${(barStart + i * step).toFixed(2)}" y="${top + 3}" width="${(step + 0.3).toFixed(2)}" height="12" fill="${colour}"/>`;
   }
   svg += `<rect x="${barStart.toFixed(2)}" y="${top + 3}" width="${RAMP_WIDTH}" height="12" fill="none" stroke="${INK.axis}" stroke-width=".6"/>`;
-  svg += `<text x="${(barStart + RAMP_WIDTH + 6).toFixed(1)}" y="${top + 13}" font-size="${TEXT.axis}" fill="${INK.soft}">${showNumber(ramp.high)}</text>`;
+  svg += `<text x="${(barStart + RAMP_WIDTH + 6).toFixed(1)}" y="${top + 13}" font-size="${TEXT.axis}" fill="${INK.soft}">${show(ramp.high)}</text>`;
   return { svg, height: 25 };
 }
 

@@ -87,7 +87,7 @@ const cases: Case[] = [
   {
     name: "energySurface",
     draw: () => energySurface({ ...words, grid, over: { points, labels, classes } }),
-    says: ["−E(z) + log p(z), nats", "two", showNumber(Math.max(...grid.values))],
+    says: ["−E(z) + log p(z), nats", "two"],
   },
   {
     name: "langevinPaths",
@@ -252,6 +252,22 @@ describe("wrong input", () => {
     expect(codeOf(() => lines({ ...words, series: [{ name: "a", y: [Number.NaN] }] }))).toBe("non-finite");
     expect(codeOf(() => weightHistogram({ ...words, weights: [0, 0] }))).toBe("argument");
     expect(codeOf(() => table(["a", "b"], [[1]]))).toBe("shape");
+  });
+
+  it("states the ends of a ramp to two digits of their distance", () => {
+    const low = Math.min(...grid.values);
+    const span = Math.max(...grid.values) - low;
+    const stretched = { ...grid, values: grid.values.map((v) => -6.93 + ((v - low) / span) * 7.033) };
+    const texts = textsOf(energySurface({ ...words, grid: stretched }).svg);
+    for (const end of ["−6.9", "0.1"]) expect(texts).toContain(end);
+  });
+
+  it("keeps the label of a rule inside of the figure", () => {
+    const anchor = (best: number) =>
+      /text-anchor="(\w+)"[^>]*><text[^>]*>kept: epoch/.exec(
+        trainingCurves({ ...words, best, curves: [{ name: "train", values: [5, 4, 3, 2, 1] }] }).svg,
+      )?.[1];
+    expect([anchor(1), anchor(5)]).toEqual(["start", "end"]);
   });
 
   it("draws around values that are not finite", () => {
