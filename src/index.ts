@@ -93,7 +93,8 @@ export {
   type Rate,
   type Schedule,
 } from "./inference/schedules.ts";
-export { type SnisOptions, snis } from "./inference/snis.ts";
+export { type SnisOptions, type SnisRowsOptions, snis } from "./inference/snis.ts";
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/snis-result.ts";
+export type { RowSummary, SnisRowsResult } from "./inference/snis-rows-result.ts";
 export { type Trained, type TrainOptions, train } from "./inference/train.ts";
 export type { VariationalFit, VariationalOptions } from "./inference/variational.ts";

@@ -37,7 +37,7 @@ export function takeRows({ data, shape }: NdArray, rows: Int32Array): NdArray {
 }
 
 /** The site of that name. @throws `missing-site` when there is none. */
-export const siteOf = (sites: Tree<NdArray>, name: string): NdArray =>
+export const siteOf = <T>(sites: { readonly [name: string]: T }, name: string): T =>
   sites[name] ??
   fail(
     "missing-site",

@@ -7,10 +7,28 @@ import type { Effect, Model } from "../effects/effects.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { type Proposal, plan, weighOnce } from "./proposal.ts";
 import { drawnSites, drawsOf, zerosLike } from "./site-draws.ts";
-import { type SnisResult, snisResult } from "./snis-result.ts";
+import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
+import { snisRows } from "./snis-rows.ts";
+import type { SnisRowsResult } from "./snis-rows-result.ts";
 
 interface SnisKind extends ResultKind {
   readonly result: SnisResult<this["effects"]>;
+}
+
+/** Which draws a result keeps: those of these sites, of none, or (`undefined`) of all. */
+export type Keep = readonly string[] | false | undefined;
+
+/** Names of the sites whose draws are kept. */
+export type KeptBy<E extends Effect, K extends Keep> = K extends false
+  ? never
+  : K extends readonly (infer N extends string)[]
+    ? string extends Kept<E>
+      ? N
+      : Extract<Kept<E>, N>
+    : Kept<E>;
+
+interface SnisRowsKind<K extends Keep> extends ResultKind {
+  readonly result: SnisRowsResult<this["effects"], KeptBy<this["effects"], K>>;
 }
 
 /** Options of {@link snis}. */
@@ -20,8 +38,29 @@ export interface SnisOptions<Args extends readonly unknown[] = readonly unknown[
    * Latent sites it lacks are drawn from the prior. Default: the prior.
    */
   readonly proposal?: Model<Args, G, unknown>;
-  /** Particles per run of the model: bounds memory. Default 65,536 divided by the size of the largest site. */
+  /** Particles per run of the model: bounds memory. Default 262,144 divided by the size of the largest site, at least 64. */
   readonly chunk?: number;
+  /** `together` (default): one weight a draw, for all rows at once. See {@link SnisRowsOptions} for `each`. */
+  readonly rows?: "together";
+}
+
+/** Options of {@link snis} for models whose rows are independent. */
+export interface SnisRowsOptions<
+  Args extends readonly unknown[] = readonly unknown[],
+  G extends Effect = Effect,
+  K extends Keep = Keep,
+> extends Omit<SnisOptions<Args, G>, "rows"> {
+  /**
+   * `each`: every row of the outermost plate, which must enclose every site, has weights of its own. With one weight for all rows
+   * the effective sample size falls exponentially in their number; with one for each it does not fall at all.
+   *
+   * @remarks A plate that the model subsamples is gone through in blocks of that many rows.
+   */
+  readonly rows: "each";
+  /** Sites whose draws are kept in the result; `false` for none. Means, variances and `resamples` never need them. Default: all. */
+  readonly keep?: K;
+  /** Even draws of each row's posterior to be taken as the run goes, of all sites, independent given the draws. Default 0. */
+  readonly resamples?: number;
 }
 
 /**
@@ -35,18 +74,40 @@ export interface SnisOptions<Args extends readonly unknown[] = readonly unknown[
  * const posterior = await infer(coin, snis(1000), { args: [7], seed: 1 });
  * @throws `argument` unless n is a positive integer; `extra-site` when the proposal has a latent site that the model lacks.
  */
+export function snis<
+  Args extends readonly unknown[] = readonly never[],
+  G extends Effect = never,
+  const K extends Keep = undefined,
+>(n: number, options: SnisRowsOptions<Args, G, K>): Method<SnisRowsKind<K>, undefined>;
 export function snis<Args extends readonly unknown[] = readonly never[], G extends Effect = never>(
   n: number,
-  options: SnisOptions<Args, G> = {},
-): Method<SnisKind, undefined> {
-  if (!Number.isInteger(n) || n < 1) fail("argument", `snis: n must be a positive integer, got ${n}`);
-  const { chunk, proposal } = options;
-  if (chunk !== undefined && (!Number.isInteger(chunk) || chunk < 1)) {
-    fail("argument", `snis: chunk must be a positive integer, got ${chunk}`);
+  options?: SnisOptions<Args, G>,
+): Method<SnisKind, undefined>;
+export function snis<Args extends readonly unknown[], G extends Effect>(
+  n: number,
+  options: SnisOptions<Args, G> | SnisRowsOptions<Args, G> = {},
+): Method<ResultKind, undefined> {
+  const { chunk, rows = "together" } = options;
+  const { keep, resamples = 0 } = options as Partial<SnisRowsOptions>;
+  const proposal = options.proposal as Proposal;
+  const positive = (what: string, value: number) => {
+    if (!Number.isInteger(value) || value < 1)
+      fail("argument", `snis: ${what} must be a positive integer, got ${value}`);
+  };
+  positive("n", n);
+  if (chunk !== undefined) positive("chunk", chunk);
+  if (rows === "together") {
+    if (keep !== undefined || resamples !== 0)
+      fail("argument", 'snis: keep and resamples are options of rows: "each"; without it all draws are kept');
+    return { name: "snis", run: (problem) => run(problem, n, { proposal, chunk }) };
   }
+  if (rows !== "each") fail("argument", `snis: rows must be "each" or "together", got ${JSON.stringify(rows)}`);
+  if (!Number.isInteger(resamples) || resamples < 0)
+    fail("argument", `snis: resamples must be a whole number of at least 0, got ${resamples}`);
+  const names = keep === false ? [] : keep;
   return {
     name: "snis",
-    run: (problem) => run(problem, n, { proposal: proposal as Problem["model"] | undefined, chunk }),
+    run: (problem) => snisRows(problem, { n, proposal, chunk, keep: names, resamples }),
   };
 }
 

@@ -40,6 +40,8 @@ export interface Structure {
   /** Unconstrained values of parameters after initialisation. */
   readonly params: Tree<NdArray>;
   readonly plates: ReadonlyMap<string, Frame>;
+  /** Plates of which this run saw some rows and another run may see others. */
+  readonly subsampled: ReadonlySet<string>;
   /** Number of scalar unknowns over all latent sites. */
   readonly dimension: number;
 }
@@ -47,8 +49,14 @@ export interface Structure {
 /** Runs the model once and describes it. `which` runs another program in its place, for instance a guide. */
 export function probe(problem: Problem, which: Problem["model"] = problem.model): Structure {
   return scope(() => {
+    const key = fold(problem.key, "probe");
+    const subsampled = new Set<string>();
     const run = interpret(which(...problem.args), {
-      key: fold(problem.key, "probe"),
+      key,
+      subsample(name, _, rows) {
+        subsampled.add(name);
+        return Int32Array.from({ length: rows }, (__, i) => i);
+      },
       startImproper: true,
       params: toTensors(problem.params),
     });
@@ -75,6 +83,7 @@ export function probe(problem: Problem, which: Problem["model"] = problem.model)
       normalized: !sites.some((site) => site.kind === "factor"),
       params: Object.fromEntries([...run.params].map(([name, p]) => [name, fromTensor(p.unconstrained)])),
       plates: run.plates,
+      subsampled,
       dimension: latents.reduce((n, site) => n + sizeOf(site.shape), 0),
     };
   });
