@@ -11,6 +11,7 @@ import type { Wrapper } from "./kernels/heap.ts";
 import { REFUSED_KERNELS } from "./kernels/refused.ts";
 import { SUMS } from "./kernels/sums.ts";
 import { TAKE_KERNELS } from "./kernels/take.ts";
+import { TENSORFLOW_KERNELS, TENSORFLOW_WRAPPERS } from "./kernels/tensorflow.ts";
 import { TILE } from "./kernels/tile.ts";
 import { products } from "./matmul.ts";
 import { replaceGradient, replaceKernel } from "./quiet.ts";
@@ -29,23 +30,31 @@ const KERNELS: readonly tf.KernelConfig[] = [
 /** Batches are made to agree first, then each product is brought to tfjs's fast routine. */
 const matMul: Wrapper = { ...broadcastBatches, wrap: (original) => broadcastBatches.wrap(products.wrap(original)) };
 
-/** Kernels of ours that call tfjs's own; made once, so that no wrapper wraps a wrapper. */
-const wrappers = new Map<string, tf.KernelConfig>();
+/** Kernels of ours that call tfjs's own; known, so that no wrapper wraps a wrapper. */
+const wrappers = new WeakSet<tf.KernelConfig>();
 
-function installWrapped({ kernelName, wrap }: Wrapper): void {
-  const current = tf.getKernel(kernelName, "wasm");
-  let ours = wrappers.get(kernelName);
-  if (ours === undefined) {
-    ours = wrap(current);
-    wrappers.set(kernelName, ours);
-  }
-  if (current !== ours) replaceKernel(ours);
+function installWrapped({ kernelName, wrap }: Wrapper, backend: string): void {
+  const current = tf.getKernel(kernelName, backend);
+  if (current === undefined || wrappers.has(current)) return;
+  const ours = wrap(current);
+  wrappers.add(ours);
+  replaceKernel(ours);
 }
+
+function installKernels(kernels: readonly tf.KernelConfig[]): void {
+  for (const config of kernels)
+    if (tf.getKernel(config.kernelName, config.backendName) !== config) replaceKernel(config);
+}
+
+/** The kernels of the optional peer are there. */
+const hasTensorflow = (): boolean => tf.getKernel("Add", "tensorflow") !== undefined;
+const isEinsum = ({ kernelName }: tf.KernelConfig): boolean => kernelName === "Einsum";
 
 /** Whatever overwrites one of our entries overwrites them all (an import of @tensorflow/tfjs, a second wasm backend). */
 const inPlace = (): boolean =>
   tf.getGradient("Exp") === GRADIENTS.find(({ kernelName }) => kernelName === "Exp") &&
-  tf.getKernel("Sum", "wasm") === KERNELS.find(({ kernelName }) => kernelName === "Sum");
+  tf.getKernel("Sum", "wasm") === KERNELS.find(({ kernelName }) => kernelName === "Sum") &&
+  (!hasTensorflow() || tf.getKernel("Einsum", "tensorflow") === TENSORFLOW_KERNELS.find(isEinsum));
 
 /**
  * Repairs tfjs's kernels, gradients and tape. Idempotent: a repair that is in place stays, one that something else has
@@ -57,9 +66,13 @@ export function installRepairs(): void {
   if (inPlace()) return;
   repairTape();
   for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
-  for (const config of KERNELS) if (tf.getKernel(config.kernelName, "wasm") !== config) replaceKernel(config);
-  for (const wrapper of [castToBool, matMul, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY, ...ELEMENTARY])
-    installWrapped(wrapper);
+  installKernels(KERNELS);
+  for (const wrapper of [castToBool, matMul, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY, ...ELEMENTARY]) {
+    installWrapped(wrapper, "wasm");
+  }
+  if (!hasTensorflow()) return;
+  installKernels(TENSORFLOW_KERNELS);
+  for (const wrapper of TENSORFLOW_WRAPPERS) installWrapped(wrapper, "tensorflow");
 }
 
 installRepairs();

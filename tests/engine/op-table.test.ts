@@ -5,8 +5,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import { beforeAll, describe, expect, it } from "vitest";
-import { useEngine } from "../../src/engine/engine.ts";
 import { quietly } from "../../src/engine/quiet.ts";
+import { startTestedEngine } from "../support/engine.ts";
 import { OP_TABLE } from "./op-table.ts";
 import type { OpCase } from "./table/case.ts";
 
@@ -91,7 +91,7 @@ beforeAll(async () => {
       );
     }
   });
-  await useEngine("wasm");
+  await startTestedEngine();
 });
 
 describe("ops", () => {

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type NdArray, ndarray } from "../../src/core/array.ts";
 import { scope } from "../../src/core/scope.ts";
 import type { Tree } from "../../src/core/tree.ts";
-import { useEngine } from "../../src/engine/engine.ts";
+import { startTestedEngine } from "../support/engine.ts";
 import type { Bound } from "../../src/inference/bound.ts";
 import { elbo } from "../../src/inference/elbo.ts";
 import { infer } from "../../src/inference/infer.ts";
@@ -20,7 +20,7 @@ import { conjugateModels } from "./known-conjugate.ts";
 import { gaussianModels } from "./known-gaussian.ts";
 import { summedModels } from "./known-summed.ts";
 
-beforeAll(() => useEngine("wasm"));
+beforeAll(() => startTestedEngine());
 
 const SEED = 1;
 const models = [...gaussianModels(), ...conjugateModels(), ...summedModels()];

@@ -1,9 +1,8 @@
 /** Gradients of convolutions and pools. A convolution is bilinear, so its two derivatives and itself close a circle. */
 import * as tf from "@tensorflow/tfjs-core";
 import { gradient, kernel, refuseGradient } from "./define.ts";
-import { dilate, poolWindows } from "./windows.ts";
+import { dilate, type Pad, poolWindows } from "./windows.ts";
 
-type Pad = "valid" | "same" | number | [number, number][];
 interface ConvAttrs {
   strides: number | [number, number];
   pad: Pad;

@@ -16,10 +16,23 @@ export function dilate(x: tf.Tensor, axis: number, gap: number): tf.Tensor {
   return tf.slice(long, begin, [...before, (size - 1) * gap + 1, ...after]);
 }
 
+export type Pad = "valid" | "same" | number | [number, number][];
+
+/** A numeric pad spelt out: tfjs computes the width of the output from the *height* of the filter when it is a number. */
+export const evenPad = (pad: Pad): Pad =>
+  typeof pad === "number"
+    ? [
+        [0, 0],
+        [pad, pad],
+        [pad, pad],
+        [0, 0],
+      ]
+    : pad;
+
 interface PoolAttrs {
   filterSize: number | [number, number];
   strides: number | [number, number];
-  pad: "valid" | "same" | number | [number, number][];
+  pad: Pad;
   dimRoundingMode?: "floor" | "round" | "ceil";
 }
 
@@ -30,7 +43,7 @@ export function poolWindows(x: tf.Tensor, outside: number, attrs: PoolAttrs): tf
     attrs.filterSize,
     attrs.strides,
     1,
-    attrs.pad as "same",
+    evenPad(attrs.pad) as "same",
     attrs.dimRoundingMode,
   );
   const { top, bottom, left, right } = info.padInfo;

@@ -1,10 +1,9 @@
 /** Convolution kernels that tfjs's wasm backend lacks, composed of those it has. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
-import { dilate } from "../gradients/windows.ts";
+import { dilate, evenPad, type Pad } from "../gradients/windows.ts";
 import { composedKernel, wrappedKernel } from "./heap.ts";
 
-type Pad = "valid" | "same" | number | [number, number][];
 type Four = [number, number, number, number];
 interface ConvAttrs {
   readonly strides: number | [number, number];
@@ -28,17 +27,6 @@ function conv2DInfo(xShape: readonly number[], filterShape: readonly number[], a
     depthwise,
   );
 }
-
-/** A numeric pad spelt out: tfjs computes the width of the output from the *height* of the filter when it is a number. */
-const evenPad = (pad: Pad): Pad =>
-  typeof pad === "number"
-    ? [
-        [0, 0],
-        [pad, pad],
-        [pad, pad],
-        [0, 0],
-      ]
-    : pad;
 
 type Info = ReturnType<typeof conv2DInfo>;
 

@@ -16,6 +16,8 @@ const ROWS: readonly Structural[] = [
   ["prod over two axes", [[2, 3, 2]], (x) => tf.prod(x, [0, 2])],
   ["cumsum", [X], (x) => tf.cumsum(x, 1)],
   ["cumsum over the first axis", [X], (x) => tf.cumsum(x, 0, true, true)],
+  ["cumsum of many", [[2, 150]], (x) => tf.cumsum(tf.mul(x, 0.1), 1)],
+  ["cumsum of many, reversed, exclusive", [[150, 2]], (x) => tf.cumsum(tf.mul(x, 0.1), 0, true, true)],
   ["cumsum over a negative axis", [[2, 3, 2]], (x) => tf.cumsum(x, -2), ANY, (x) => tf.cumsum(x, 1)],
   ["cumprod", [X], (x) => tf.cumprod(x, 1)],
   ["cumprod, exclusive and reverse", [X], (x) => tf.cumprod(x, 0, true, true)],

@@ -38,13 +38,15 @@ export const REFUSALS: readonly Refusal[] = [
     run: () => tf.dilation2d(tf.fill([1, 2, 2, 1], -1) as T4, tf.zeros([1, 1, 1]), 1, "valid"),
     code: "unsupported",
     says: /maximum over shifted/,
+    engine: "wasm",
   },
-  { name: "complex numbers", run: () => tf.complex(at(1), at(2)), code: "unsupported", says: COMPLEX },
+  { name: "complex numbers", run: () => tf.complex(at(1), at(2)), code: "unsupported", says: COMPLEX, engine: "wasm" },
   {
     name: "matMul of whole numbers",
     run: () => tf.matMul(tf.cast(count(2, 2), "int32"), tf.cast(count(2, 2), "int32")),
     code: "unsupported",
     says: /cast both to float32/,
+    engine: "wasm",
   },
   {
     name: "einsum of three",

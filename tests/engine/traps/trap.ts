@@ -1,5 +1,6 @@
 /** What a trap is, and small pieces to write one. */
 import * as tf from "@tensorflow/tfjs-core";
+import type { EngineName } from "../../../src/engine/info.ts";
 
 export interface Trap {
   readonly name: string;
@@ -7,6 +8,8 @@ export interface Trap {
   readonly truth: readonly number[];
   /** What plain tfjs does. `"corrupts"` writes outside its memory, and so is not run. */
   readonly plain: "wrong" | "throws" | "corrupts";
+  /** The only engine of which this holds; all if absent. */
+  readonly engine?: EngineName;
 }
 
 export interface Refusal {
@@ -15,6 +18,8 @@ export interface Refusal {
   readonly code: "unsupported" | "not-differentiable";
   /** What the message recommends. */
   readonly says: RegExp;
+  /** The only engine that refuses; all if absent. */
+  readonly engine?: EngineName;
 }
 
 export type F = (x: tf.Tensor) => tf.Tensor;
