@@ -58,13 +58,8 @@ export { type ElboOptions, elbo } from "./inference/elbo.ts";
 export { type DrawableRows, type FitTiltOptions, fitTilt, type TiltFit } from "./inference/fit-tilt.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/infer.ts";
 export { type IwaeOptions, iwae } from "./inference/iwae.ts";
-export {
-  type ChainDiagnostics,
-  type LangevinCheckpoint,
-  type LangevinOptions,
-  type LangevinResult,
-  langevin,
-} from "./inference/langevin.ts";
+export { type LangevinOptions, langevin } from "./inference/langevin.ts";
+export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/langevin-result.ts";
 export { logZ } from "./inference/log-z.ts";
 export {
   contrastive,

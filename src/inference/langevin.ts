@@ -1,21 +1,11 @@
 /** Langevin dynamics over chosen sites of a model, latent or data, all chains in one batch. */
-import type * as tf from "@tensorflow/tfjs-core";
-import { add, sum } from "@tensorflow/tfjs-core";
-import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { normal, uniform } from "../core/random/draws.ts";
-import { scope } from "../core/scope.ts";
-import { type Shape, showShape, sizeOf } from "../core/shape.ts";
-import { type TensorTree, type Tree, toTensors } from "../core/tree.ts";
-import { logJoint } from "../effects/density.ts";
-import { handler } from "../effects/handle.ts";
-import { replay } from "../effects/handlers.ts";
-import { interpret } from "../effects/interpret.ts";
-import { exportSite } from "../effects/predictive.ts";
+import { sizeOf } from "../core/shape.ts";
+import type { Tree } from "../core/tree.ts";
 import type { LatentsOf, ObservedOf } from "../effects/sites.ts";
-import type { EngineInfo } from "../engine/engine.ts";
-import { bulkEss, MIXED_RHAT, meanMcse, rhat, tailEss } from "./chains.ts";
 import { adaptStepSize, type StepSizeState, startStepSize } from "./dual-averaging.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import {
@@ -23,14 +13,10 @@ import {
   jumpLangevin,
   type LangevinKernel,
   type LangevinNoise,
-  type LangevinState,
   stepLangevin,
 } from "./langevin-kernel.ts";
-import { resampleRows } from "./resample.ts";
-import { takeRows } from "./site-draws.ts";
-import { drawWeighted } from "./snis.ts";
-import { probe, type SiteInfo, type Structure } from "./structure.ts";
-import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
+import { type LangevinCheckpoint, type LangevinResult, langevinResult } from "./langevin-result.ts";
+import { densityOf, freed, type Moving, movingSites } from "./langevin-target.ts";
 
 /** Options of {@link langevin}. */
 export interface LangevinOptions<S extends string = string> {
@@ -67,57 +53,11 @@ export interface LangevinOptions<S extends string = string> {
   readonly from?: LangevinCheckpoint;
 }
 
-/** Everything a run needs to go on. Plain data. */
-export interface LangevinCheckpoint {
-  readonly state: LangevinState;
-  /** Steps done so far, warm-up included. */
-  readonly step: number;
-  readonly stepSize: number;
-}
-
-/** Diagnostics of every entry of a site, each of its shape. */
-export interface ChainDiagnostics {
-  readonly rhat: NdArray;
-  readonly bulkEss: NdArray;
-  readonly tailEss: NdArray;
-  /** Monte Carlo standard error of the mean. */
-  readonly mcse: NdArray;
-  readonly mean: NdArray;
-}
-
-/** Chains of a model's sites. */
-export interface LangevinResult<S extends string = string> {
-  /** Draws `[chains, kept steps, ...plates, ...event]`. */
-  readonly sites: { readonly [N in S]: NdArray };
-  readonly diagnostics: { readonly [N in S]: ChainDiagnostics };
-  /** Largest rank-normalised split R-hat over all entries of all sites. */
-  readonly rhat: number;
-  /** Least bulk and tail effective sample sizes over all entries of all sites. */
-  readonly bulkEss: number;
-  readonly tailEss: number;
-  /** Mean acceptance probability after warm-up; 1 for ULA. */
-  readonly acceptance: number;
-  /** Mean acceptance probability of jumps after warm-up; `undefined` without jumps. */
-  readonly jumpAcceptance: number | undefined;
-  /** Step size after adaptation. */
-  readonly stepSize: number;
-  readonly temperature: number;
-  /** Proposals after warm-up with a density or gradient that was not finite. */
-  readonly nonFinite: number;
-  readonly trusted: boolean;
-  readonly warnings: readonly string[];
-  readonly checkpoint: LangevinCheckpoint;
-  readonly engine: EngineInfo;
-}
-
 interface LangevinKind<S extends string> extends ResultKind {
   readonly result: LangevinResult<
     string extends S ? LatentsOf<this["effects"]> : Extract<LatentsOf<this["effects"]> | ObservedOf<this["effects"]>, S>
   >;
 }
-
-/** Least effective draws, per site entry, in a result to be trusted. */
-const FEWEST_EFFECTIVE = 400;
 
 /**
  * Langevin dynamics x' = x + η∇log p(x) + √(2ηT) ξ over chosen sites, unadjusted or Metropolis-adjusted.
@@ -169,28 +109,6 @@ interface Settings {
   readonly from: LangevinCheckpoint | undefined;
 }
 
-/** A site that moves: its shape for all chains, and the way to unconstrained coordinates. */
-interface Moving {
-  readonly name: string;
-  /** `[chains, ...plates, ...event]`. */
-  readonly shape: Shape;
-  /** The same in unconstrained coordinates. */
-  readonly free: Shape;
-  /** Bijections may hold tensors of the run that made them, so they are taken afresh in every run. */
-  readonly info: SiteInfo;
-}
-
-/** The model with chosen observed sites latent again. */
-const freeing = (sites: ReadonlySet<string>) =>
-  handler(
-    () =>
-      function* (effect) {
-        if (effect.kind !== "observe" || !sites.has(effect.name)) return yield effect;
-        const { kind: _, value: __, observed: ___, ...site } = effect;
-        return yield { ...site, kind: "sample" };
-      },
-  );
-
 async function run(
   problem: Problem,
   settings: Settings,
@@ -199,17 +117,7 @@ async function run(
 ): Promise<LangevinResult> {
   const { chains, temperature, adjusted, warmup, steps, thin, jumpEvery, from } = settings;
   const { structure, model } = freed(problem, chosen);
-  const moving = structure.latents.map((info): Moving => {
-    if (info.discrete || info.support === undefined) {
-      fail("not-differentiable", `langevin: "${info.name}" is discrete; sum it out, condition on it, or use snis`, {
-        site: info.name,
-      });
-    }
-    const shape = [chains, ...info.shape];
-    return { name: info.name, shape, free: info.support.bijection().unconstrainedShape(shape), info };
-  });
-  if (moving.length === 0) fail("missing-site", "langevin: the model has no latent site to move");
-
+  const moving = movingSites(structure, chains);
   const place = densityOf(problem, model, structure, moving, chains);
   const kernel: LangevinKernel = {
     logDensity: place.logDensity,
@@ -263,172 +171,17 @@ async function run(
   const sites = Object.fromEntries(
     moving.map(({ name, shape }, s) => [name, ndarray(draws[s] as Float32Array, [chains, kept, ...shape.slice(1)])]),
   );
-  const diagnostics = Object.fromEntries(moving.map(({ name }) => [name, diagnoseSite(sites[name] as NdArray)]));
-  const over = (pick: (d: ChainDiagnostics) => NdArray, best: (...xs: number[]) => number) =>
-    Object.values(diagnostics).reduce((a, d) => Array.from(pick(d).data).reduce((b, x) => best(b, x), a), best());
-  const summary = {
-    rhat: over((d) => d.rhat, Math.max),
-    bulkEss: over((d) => d.bulkEss, Math.min),
-    tailEss: over((d) => d.tailEss, Math.min),
+  return langevinResult(sites, {
     acceptance: accepted / steps,
     jumpAcceptance: jumps === 0 ? undefined : jumped / jumps,
     stepSize: eta,
     nonFinite,
-  };
-  const warnings = warningsOf(summary, adjusted, steps * chains);
-  return {
-    sites,
-    diagnostics,
-    ...summary,
     temperature,
-    trusted: warnings.length === 0,
-    warnings,
     checkpoint: { state, step: first + warmup + steps, stepSize: eta },
     engine: problem.engine,
-  };
-}
-
-/** The model as it is to be sampled, and its structure: chosen observed sites forget their data, and nothing else may be latent. */
-function freed(problem: Problem, chosen: readonly string[] | undefined) {
-  const before = probe(problem);
-  const known = new Map(before.sites.map((site) => [site.name, site]));
-  const wanted = new Set(chosen ?? before.latents.map((site) => site.name));
-  for (const name of wanted) {
-    const kind = known.get(name)?.kind;
-    if (kind !== "sample" && kind !== "observe") {
-      const names = before.sites.map((s) => `"${s.name}"`).join(", ");
-      fail("missing-site", `langevin: the model has no site "${name}" that could move; its sites are ${names}`, {
-        site: name,
-      });
-    }
-  }
-  for (const { name } of before.latents) {
-    if (!wanted.has(name)) {
-      fail(
-        "missing-site",
-        `langevin: "${name}" is latent but not among the sites that move; add it, or fix it with condition({ ${name}: ... })`,
-        { site: name },
-      );
-    }
-  }
-  const model = freeing(wanted)(problem.model);
-  const structure = probe(problem, model);
-  return { structure, model };
-}
-
-/** The density in unconstrained coordinates, and the maps to and from them. */
-function densityOf(
-  problem: Problem,
-  model: Problem["model"],
-  structure: Structure,
-  moving: readonly Moving[],
-  chains: number,
-) {
-  const common = () => ({
-    particles: chains,
-    depth: structure.depth,
-    params: toTensors(problem.params),
-    plates: structure.plates,
+    adjusted,
+    proposals: steps * chains,
   });
-  const bijection = ({ info }: Moving) => {
-    if (info.support === undefined) return fail("unsupported", `"${info.name}" has no support`);
-    return info.support.bijection();
-  };
-  const constrained = (positions: readonly tf.Tensor[]): TensorTree =>
-    Object.fromEntries(moving.map((m, s) => [m.name, bijection(m).forward(positions[s] as tf.Tensor)]));
-  return {
-    logDensity(positions: readonly tf.Tensor[]): tf.Tensor {
-      const latents = constrained(positions);
-      const run = interpret(replay({ latents })(model)(...problem.args), common());
-      return withLogDets(logJoint(run), positions, latents);
-    },
-    constrain: (positions: readonly Float32Array[]): Float32Array[] =>
-      scope(() => {
-        const tensors = positions.map((x, s) => ndarray(x, (moving[s] as Moving).free).tensor());
-        const latents = constrained(tensors);
-        return moving.map(({ name }) => fromTensor(latents[name] as tf.Tensor).data as Float32Array);
-      }),
-    /** log of the density of the moving sites under their own distributions, in unconstrained coordinates. */
-    logPrior: (positions: readonly Float32Array[]): Float32Array =>
-      scope(() => {
-        const free = positions.map((x, s) => ndarray(x, (moving[s] as Moving).free).tensor());
-        const latents = constrained(free);
-        const run = interpret(replay({ latents })(model)(...problem.args), {
-          ...common(),
-          density: ({ kind }) => kind === "sample",
-        });
-        return withLogDets(logJoint(run), free, latents).dataSync().slice() as Float32Array;
-      }),
-    /** Fresh draws of the prior, one for each chain. */
-    draw: (key: Key): Float32Array[] => scope(() => positionsOf({}, key)),
-    async start(init: Tree<NdArray | undefined>): Promise<Float32Array[]> {
-      const given: Tree<NdArray> = Object.fromEntries(
-        Object.entries(init).flatMap(([name, value]) =>
-          value === undefined ? [] : [[name, checkInit(name, value, moving)]],
-        ),
-      );
-      const complete = moving.every(({ name }) => given[name] !== undefined);
-      const drawn = complete ? {} : await temperedStart({ ...problem, model }, chains);
-      return scope(() => positionsOf(toTensors({ ...drawn, ...given }), fold(problem.key, "start")));
-    },
-  };
-
-  /** Unconstrained positions of a run in which some sites have given values and the others are drawn. */
-  function positionsOf(latents: TensorTree, key: Key): Float32Array[] {
-    const run = interpret(replay({ latents })(model)(...problem.args), {
-      ...common(),
-      key,
-      density: false,
-      startImproper: true,
-    });
-    return moving.map((m) => {
-      const site = run.sites.get(m.name);
-      if (site === undefined)
-        return fail("missing-site", `langevin: "${m.name}" vanished between runs`, { site: m.name });
-      return bijection(m).inverse(exportSite(run, site).tensor()).dataSync().slice() as Float32Array;
-    });
-  }
-
-  function withLogDets(total: tf.Tensor, positions: readonly tf.Tensor[], latents: TensorTree): tf.Tensor {
-    return moving.reduce((sumSoFar, m, s) => {
-      const logDet = bijection(m).logAbsDet(positions[s] as tf.Tensor, latents[m.name] as tf.Tensor);
-      const axes = Array.from({ length: logDet.rank - 1 }, (_, i) => i + 1);
-      return add(sumSoFar, axes.length === 0 ? logDet : sum(logDet, axes));
-    }, total);
-  }
-}
-
-/** Prior draws looked at for each chain that starts. */
-const CANDIDATES = 16;
-
-/** Draws of the prior, resampled by weights tempered until half as many as there are chains stay effective. */
-async function temperedStart(problem: Problem, chains: number): Promise<Tree<NdArray>> {
-  const tick = async () => {};
-  const candidates = await drawWeighted({ ...problem, key: fold(problem.key, "start"), tick }, CANDIDATES * chains);
-  const { data } = candidates.logWeights;
-  const tempered = (power: number) => data.map((l) => (l === Number.NEGATIVE_INFINITY ? l : power * l));
-  let power = 1;
-  while (power > LEAST_POWER && diagnose(sumWeights(tempered(power))).ess < chains / 2) power /= 2;
-  const weights = normalizeWeights(tempered(power));
-  const rows = resampleRows(weights, chains, "systematic", fold(problem.key, "start rows"));
-  return Object.fromEntries(Object.entries(candidates.sites).map(([name, array]) => [name, takeRows(array, rows)]));
-}
-
-/** Below this power the weights count for nothing. */
-const LEAST_POWER = 1e-6;
-
-function checkInit(name: string, value: NdArray, moving: readonly Moving[]): NdArray {
-  const site = moving.find((m) => m.name === name);
-  if (site === undefined)
-    return fail("extra-site", `langevin: init names "${name}", which does not move`, { site: name });
-  if (`${value.shape}` !== `${site.shape}`) {
-    fail(
-      "shape",
-      `langevin: init of "${name}" has shape ${showShape(value.shape)}, expected ${showShape(site.shape)}`,
-      { site: name },
-    );
-  }
-  return value;
 }
 
 /** Noise of one step: every site has its own key. */
@@ -441,56 +194,4 @@ const noiseOf = (key: Key, moving: readonly Moving[]): LangevinNoise => ({
 function store(draws: Float32Array, values: Float32Array, chains: number, kept: number, at: number): void {
   const size = values.length / chains;
   for (let c = 0; c < chains; c++) draws.set(values.subarray(c * size, (c + 1) * size), (c * kept + at) * size);
-}
-
-function diagnoseSite({ data, shape }: NdArray): ChainDiagnostics {
-  const [chains, kept, ...event] = shape as [number, number, ...number[]];
-  const size = sizeOf(event);
-  const entry = (j: number) =>
-    Array.from({ length: chains }, (_, c) =>
-      Float64Array.from({ length: kept }, (_, t) => data[(c * kept + t) * size + j] as number),
-    );
-  const columns = {
-    rhat: new Float32Array(size),
-    bulkEss: new Float32Array(size),
-    tailEss: new Float32Array(size),
-    mcse: new Float32Array(size),
-    mean: new Float32Array(size),
-  };
-  for (let j = 0; j < size; j++) {
-    const draws = entry(j);
-    columns.rhat[j] = rhat(draws);
-    columns.bulkEss[j] = bulkEss(draws);
-    columns.tailEss[j] = tailEss(draws);
-    columns.mcse[j] = meanMcse(draws);
-    columns.mean[j] = draws.reduce((s, chain) => s + chain.reduce((a, b) => a + b, 0), 0) / (chains * kept);
-  }
-  const of = (column: Float32Array) => ndarray(column, event);
-  return {
-    rhat: of(columns.rhat),
-    bulkEss: of(columns.bulkEss),
-    tailEss: of(columns.tailEss),
-    mcse: of(columns.mcse),
-    mean: of(columns.mean),
-  };
-}
-
-function warningsOf(
-  { rhat, bulkEss, tailEss, nonFinite }: Pick<LangevinResult, "rhat" | "bulkEss" | "tailEss" | "nonFinite">,
-  adjusted: boolean,
-  proposals: number,
-): string[] {
-  const warnings: string[] = [];
-  if (!(rhat < MIXED_RHAT))
-    warnings.push(`R-hat is ${rhat.toFixed(3)}, not below ${MIXED_RHAT}: the chains have not mixed; run longer`);
-  const least = Math.min(bulkEss, tailEss);
-  if (!(least >= FEWEST_EFFECTIVE))
-    warnings.push(`the draws are worth only ${Math.round(least)} independent ones (bulk or tail)`);
-  if (nonFinite > 0)
-    warnings.push(`${nonFinite} of ${proposals} proposals had no finite density or gradient; lower the step size`);
-  if (!adjusted)
-    warnings.push(
-      "unadjusted: the stationary distribution differs from the target by a bias of the order of the step size",
-    );
-  return warnings;
 }

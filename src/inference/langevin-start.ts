@@ -1,0 +1,28 @@
+/** Where chains start: draws of the prior that the data do not rule out, yet far apart. */
+import type { NdArray } from "../core/array.ts";
+import { fold } from "../core/key.ts";
+import type { Tree } from "../core/tree.ts";
+import type { Problem } from "./infer.ts";
+import { resampleRows } from "./resample.ts";
+import { takeRows } from "./site-draws.ts";
+import { drawWeighted } from "./snis.ts";
+import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
+
+/** Prior draws looked at for each chain that starts. */
+const CANDIDATES = 16;
+
+/** Draws of the prior, resampled by weights tempered until half as many as there are chains stay effective. */
+export async function temperedStart(problem: Problem, chains: number): Promise<Tree<NdArray>> {
+  const tick = async () => {};
+  const candidates = await drawWeighted({ ...problem, key: fold(problem.key, "start"), tick }, CANDIDATES * chains);
+  const { data } = candidates.logWeights;
+  const tempered = (power: number) => data.map((l) => (l === Number.NEGATIVE_INFINITY ? l : power * l));
+  let power = 1;
+  while (power > LEAST_POWER && diagnose(sumWeights(tempered(power))).ess < chains / 2) power /= 2;
+  const weights = normalizeWeights(tempered(power));
+  const rows = resampleRows(weights, chains, "systematic", fold(problem.key, "start rows"));
+  return Object.fromEntries(Object.entries(candidates.sites).map(([name, array]) => [name, takeRows(array, rows)]));
+}
+
+/** Below this power the weights count for nothing. */
+const LEAST_POWER = 1e-6;
