@@ -11,6 +11,29 @@ export interface Key {
   readonly lo: number;
 }
 
+/**
+ * The key of a step that is being recorded. It stands for another value in every run of the record, so its words can be read
+ * only while the inputs of a run are made; what is folded from it follows it.
+ */
+class LiveKey implements Key {
+  readonly #value: () => Key;
+
+  constructor(value: () => Key) {
+    this.#value = value;
+  }
+
+  get hi(): number {
+    return this.#value().hi;
+  }
+
+  get lo(): number {
+    return this.#value().lo;
+  }
+}
+
+/** A key whose value is asked for whenever its words are; `value` may refuse. */
+export const liveKey = (value: () => Key): Key => new LiveKey(value);
+
 /** A user's seed. */
 export type Seed = number | string;
 
@@ -77,8 +100,12 @@ export function fold(key: Key, data: string | number): Key {
       fail("argument", `fold: expected a name or a non-negative integer, got ${data}`);
     words = threefry2x32(NUMBER_DOMAIN, Math.floor(data / 0x100000000), data >>> 0);
   }
-  const [hi, lo] = threefry2x32(key, words[0], words[1]);
-  return { hi, lo };
+  const [first, second] = words;
+  const folded = (): Key => {
+    const [hi, lo] = threefry2x32(key, first, second);
+    return { hi, lo };
+  };
+  return key instanceof LiveKey ? liveKey(folded) : folded();
 }
 
 /** `n` unrelated keys; the first m of them are `split(key, m)`. */

@@ -1,0 +1,63 @@
+/**
+ * Tracing, seen from below. A compiled step is recorded once and run often: what the host computes for a step (noise, the rows of
+ * a minibatch) must then be an input of the record, computed anew for every run, and not a number that was true once.
+ *
+ * Code that makes such values does it through {@link hostTensor} or {@link hostArray}. Without a trace these are a plain call.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import type { Shape } from "./shape.ts";
+
+/** Values made on the host. */
+export type HostValues = Float32Array | Int32Array;
+
+/** What is recording; there while a trace runs, which is always synchronous. */
+export interface Recorder {
+  /** The site that was answered last, for messages. */
+  site: string | undefined;
+  /** Whether the value of a tensor depends on the inputs of the record, so that it cannot be read. */
+  isSymbolic(tensor: tf.Tensor): boolean;
+  /** An input whose values are `make()`, computed before every run. */
+  host(make: () => HostValues, shape: Shape): tf.Tensor;
+  /** `make()` now; wherever this very array becomes a tensor, that tensor is an input, made anew before every run. */
+  array<A extends HostValues>(make: () => A): A;
+  /** A condition, elementwise, under which a run counts. Where it fails, the step is done again without the record. */
+  guard(ok: tf.Tensor): void;
+  /** More tensors with the value of `tensor`, also after its scope has ended. */
+  again(tensor: tf.Tensor): () => tf.Tensor;
+  /** A further output, read by the host after every run: `read` is given its values. */
+  report(tensor: tf.Tensor, read: (values: HostValues) => void): void;
+}
+
+let active: Recorder | undefined;
+
+/** The trace under way, if there is one. */
+export const recorder = (): Recorder | undefined => active;
+
+/** Runs `body` with another recorder, or with none. */
+export function recording<T>(next: Recorder | undefined, body: () => T): T {
+  const before = active;
+  active = next;
+  try {
+    return body();
+  } finally {
+    active = before;
+  }
+}
+
+/** A tensor of values that the host makes for every step: noise, rows, numbers of a schedule. */
+export const hostTensor = (make: () => HostValues, shape: Shape): tf.Tensor =>
+  active === undefined ? tf.tensor(make(), [...shape]) : active.host(make, shape);
+
+/** As {@link hostTensor}, for values that become tensors elsewhere. */
+export const hostArray = <A extends HostValues>(make: () => A): A =>
+  active === undefined ? make() : active.array(make);
+
+/** What {@link hostArray} gave, as it is in this step: for `make` functions that use the values of another. */
+export const currentArray = <A extends HostValues>(array: A): A =>
+  liveArrays.get(array) === undefined ? array : (liveArrays.get(array) as () => A)();
+
+/** Arrays of a trace, with how they are made anew. */
+export const liveArrays = new WeakMap<HostValues, () => HostValues>();
+
+/** Whether a tensor's value is known now; always so without a trace. */
+export const isKnown = (tensor: tf.Tensor): boolean => active === undefined || !active.isSymbolic(tensor);

@@ -1,0 +1,382 @@
+/**
+ * Tracing: a tfjs backend whose kernels write down what they are asked to do. Forward pass and gradients of any order are recorded
+ * as tfjs dispatches them, so that every repair of `src/engine` holds for compiled programs too.
+ *
+ * A kernel whose inputs are all known is run at once by the engine underneath: its result is known too, and may be read. What
+ * depends on an input of the record is symbolic: reading it is an error that says what to write instead.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../../core/errors.ts";
+import { type HostValues, liveArrays, type Recorder, recorder, recording } from "../../core/live.ts";
+import { scope } from "../../core/scope.ts";
+import type { Shape } from "../../core/shape.ts";
+import { FUSED_KERNELS } from "../kernels/fused.ts";
+import { type Builder, createBuilder, type Rewrite } from "./graph.ts";
+import type { TraceKernel } from "./kernel.ts";
+import { KERNELS } from "./kernels.ts";
+import type { DType, Graph, Node, NumericArray } from "./node.ts";
+
+export const TRACE_BACKEND = "tilted-trace";
+
+/** A tensor that a record starts from. */
+export interface TraceInput {
+  readonly shape: Shape;
+  readonly dtype: DType;
+}
+
+/** An input that the host makes before every run. */
+export interface HostInput {
+  readonly name: string;
+  make(): HostValues;
+}
+
+/** What a trace gives. */
+export interface Traced {
+  readonly graph: Graph;
+  readonly host: readonly HostInput[];
+  /** Large values that were there before the trace: inputs of every run, so that no copy of them is stored. */
+  readonly fixed: { readonly [name: string]: NumericArray };
+  readonly reports: readonly { readonly name: string; read(values: HostValues): void }[];
+  /** Whether there is an output {@link GUARD}, a bool scalar: where it is 0 the run does not count. */
+  readonly guarded: boolean;
+  /** Where constants that came from a written array were made, for messages: by their values. */
+  readonly origins: ReadonlyMap<NumericArray, string>;
+}
+
+/** Name of the output that all guards have in common. */
+export const GUARD = "guard";
+
+/** How to trace. */
+export interface TraceOptions {
+  readonly rewrite?: Rewrite;
+  /** Records also what is known already, so that a program in double precision computes it so. */
+  readonly exact?: boolean;
+  /** What it is that is being recorded, for messages. */
+  readonly what?: string;
+}
+
+/** Elements from which a constant is an input instead. */
+const LARGE = 16384;
+
+interface Backend {
+  write(values: unknown, shape: number[], dtype: tf.DataType): object;
+  readSync(id: object): HostValues | Uint8Array;
+  disposeData(id: object): boolean;
+  incRef(id: object): void;
+  refCount(id: object): number;
+  memory(): object;
+  epsilon(): number;
+  floatPrecision(): number;
+}
+
+interface Engine {
+  backendName: string;
+  backendInstance: Backend;
+  readonly state: { readonly tensorInfo: { get(id: object): { readonly backend: Backend } | undefined } };
+}
+
+const engine = (): Engine => tf.engine() as unknown as Engine;
+
+/** Runs `body` on another backend, without the set-up that tfjs does for a lasting change. */
+function on<T>(name: string, backend: Backend, body: () => T): T {
+  const at = engine();
+  const before = [at.backendName, at.backendInstance] as const;
+  at.backendName = name;
+  at.backendInstance = backend;
+  try {
+    return body();
+  } finally {
+    [at.backendName, at.backendInstance] = before;
+  }
+}
+
+const DTYPES: readonly string[] = ["float32", "int32", "bool"];
+
+/** The symbolic tensors of one trace, and the builder that they belong to. */
+class Trace implements Recorder {
+  site: string | undefined;
+  readonly builder: Builder;
+  readonly host_: HostInput[] = [];
+  readonly fixed: Record<string, NumericArray> = {};
+  readonly reports: { name: string; node: Node; read(values: HostValues): void }[] = [];
+  readonly guards: Node[] = [];
+  readonly origins = new Map<NumericArray, string>();
+  readonly #what: string;
+  readonly #exact: boolean;
+  readonly #nodes = new WeakMap<object, Node>();
+  /** Known data as nodes, by data and then by shape. */
+  readonly #constants = new WeakMap<object, Map<string, Node>>();
+  readonly #arrays = new Map<HostValues, string>();
+  /** The engine underneath. */
+  readonly #name: string;
+  readonly #under: Backend;
+
+  constructor({ rewrite, exact = false, what = "this step" }: TraceOptions) {
+    this.builder = createBuilder(rewrite === undefined ? {} : { rewrite });
+    this.#what = what;
+    this.#exact = exact;
+    [this.#name, this.#under] = [engine().backendName, engine().backendInstance];
+  }
+
+  /** The backend that tfjs sees. */
+  readonly backend: Backend & { numDataIds(): number; read(id: object): Promise<never> } = {
+    write: (values, shape, dtype) => this.#write(values as HostValues, shape, dtype),
+    readSync: (id) => (this.#nodes.has(id) ? this.#refuseRead() : this.#owner(id).readSync(id)),
+    read: (id) => Promise.resolve(this.backend.readSync(id) as never),
+    disposeData: (id) => this.#nodes.has(id) || this.#under.disposeData(id),
+    incRef: (id) => {
+      if (!this.#nodes.has(id)) this.#under.incRef(id);
+    },
+    refCount: (id) => (this.#nodes.has(id) ? 1 : this.#under.refCount(id)),
+    numDataIds: () => 0,
+    memory: () => ({ unreliable: true }),
+    epsilon: () => this.#under.epsilon(),
+    floatPrecision: () => this.#under.floatPrecision(),
+  };
+
+  /** The backend that holds known data. */
+  #owner(id: object): Backend {
+    const { backend } = engine().state.tensorInfo.get(id) ?? {};
+    return backend === undefined || backend === this.backend ? this.#under : backend;
+  }
+
+  #where(): string {
+    return this.site === undefined ? this.#what : `${this.#what}, at or after site "${this.site}"`;
+  }
+
+  #refuseRead(): never {
+    return fail(
+      "trace",
+      `${this.#where()}: the value of a tensor is read (dataSync, data or arraySync) while the step is recorded for compilation, but it has none yet. ` +
+        'Write the decision in ops (tf.where, tf.maximum), move the reading out of the step, or run with { engine: "wasm" }',
+      this.site === undefined ? {} : { site: this.site },
+    );
+  }
+
+  refuseDraw(name: string): never {
+    return fail(
+      "trace",
+      `${this.#where()}: ${name} draws random numbers of its own, which would be the same in every run of the compiled step. Draw with sample(), or from a distribution and the key of the step`,
+    );
+  }
+
+  refuseKernel(name: string): never {
+    return fail(
+      "trace",
+      `${this.#where()}: the op ${name} cannot be compiled; write it in other ops, or run with { engine: "wasm" }`,
+    );
+  }
+
+  /** A tensor that comes into being: known, unless its values are made anew for every run. */
+  #write(values: HostValues, shape: number[], dtype: tf.DataType): object {
+    const make = liveArrays.get(values);
+    if (make === undefined) {
+      const id = this.#under.write(values, shape, dtype);
+      if (this.#exact || values.length <= LARGE) this.#remember(id, this.#constant(values, shape, dtype as DType));
+      return id;
+    }
+    const name = this.#arrays.get(values) ?? this.#add(make);
+    this.#arrays.set(values, name);
+    const flat = this.builder.input(name, [values.length], values instanceof Int32Array ? "int32" : "float32");
+    const id = {};
+    this.#nodes.set(id, this.builder.cast(this.builder.reshape(flat, shape), dtype as DType));
+    return id;
+  }
+
+  #add(make: () => HostValues): string {
+    const name = `host${this.host_.length}`;
+    this.host_.push({ name, make });
+    return name;
+  }
+
+  #constant(values: HostValues | Uint8Array, shape: Shape, dtype: DType): Node {
+    const [first] = values;
+    if (values.length > 0 && values.every((v) => Object.is(v, first)))
+      return this.builder.constant(Number(first), shape, dtype);
+    const node = this.builder.constant(values, shape, dtype);
+    this.origins.set(values, this.#where());
+    return node;
+  }
+
+  #remember(id: object, node: Node): void {
+    const known = this.#constants.get(id) ?? new Map<string, Node>();
+    known.set(node.shape.join(), node);
+    this.#constants.set(id, known);
+  }
+
+  /** The node of a tensor, of whichever kind. */
+  node(tensor: tf.TensorInfo): Node {
+    const symbolic = this.#nodes.get(tensor.dataId);
+    if (symbolic !== undefined) return symbolic;
+    const shape = tensor.shape.join();
+    const known = this.#constants.get(tensor.dataId)?.get(shape);
+    if (known !== undefined) return known;
+    if (!DTYPES.includes(tensor.dtype))
+      fail("trace", `${this.#where()}: a tensor of ${tensor.dtype} cannot be compiled; use float32, int32 or bool`);
+    const values = this.#owner(tensor.dataId).readSync(tensor.dataId);
+    const dtype = tensor.dtype as DType;
+    let node = this.#constant(values, tensor.shape, dtype);
+    if (values.length > LARGE && typeof node.attrs.value !== "number") {
+      const name = `fixed${Object.keys(this.fixed).length}`;
+      this.fixed[name] = values;
+      node = this.builder.input(name, tensor.shape, dtype);
+    }
+    this.#remember(tensor.dataId, node);
+    return node;
+  }
+
+  /** A new symbolic tensor. */
+  tensor(node: Node): tf.TensorInfo {
+    const dataId = {};
+    this.#nodes.set(dataId, node);
+    return { dataId, shape: [...node.shape], dtype: node.dtype };
+  }
+
+  /** A new symbolic tensor that tfjs tracks. */
+  tracked(node: Node): tf.Tensor {
+    const make = tf.engine() as unknown as {
+      makeTensorFromTensorInfo(info: tf.TensorInfo, backend: object): tf.Tensor;
+    };
+    return make.makeTensorFromTensorInfo(this.tensor(node), this.backend);
+  }
+
+  /** Runs on the engine underneath, with nothing recording. */
+  outside<T>(body: () => T): T {
+    return recording(undefined, () => on(this.#name, this.#under, body));
+  }
+
+  /** One kernel. */
+  run(name: string, kernel: TraceKernel, inputs: tf.NamedTensorInfoMap, attrs: tf.NamedAttrMap) {
+    const given = Object.entries(inputs).filter(([, x]) => x !== undefined && x !== null) as [string, tf.TensorInfo][];
+    if (given.every(([, x]) => !this.#nodes.has(x.dataId))) {
+      const known = on(this.#name, this.#under, () =>
+        tf.engine().runKernel(name, inputs as unknown as tf.NamedTensorMap, attrs),
+      ) as tf.Tensor | tf.Tensor[];
+      if (this.#exact && given.length > 0) this.#shadow(known, this.#apply(kernel, given, attrs));
+      return known;
+    }
+    const made = this.#apply(kernel, given, attrs);
+    return Array.isArray(made) ? made.map((node) => this.tensor(node)) : this.tensor(made as Node);
+  }
+
+  #apply(
+    kernel: TraceKernel,
+    given: readonly [string, tf.TensorInfo][],
+    attrs: tf.NamedAttrMap,
+  ): Node | readonly Node[] {
+    const nodes = Object.fromEntries(given.map(([key, x]) => [key, this.node(x)]));
+    return kernel(this.builder, nodes, attrs as never);
+  }
+
+  #shadow(known: tf.Tensor | tf.Tensor[], nodes: Node | readonly Node[]): void {
+    const tensors = Array.isArray(known) ? known : [known];
+    (Array.isArray(nodes) ? nodes : [nodes]).forEach((node: Node, i) => {
+      this.#remember((tensors[i] as tf.Tensor).dataId, node);
+    });
+  }
+
+  isSymbolic = (tensor: tf.Tensor): boolean => this.#nodes.has(tensor.dataId);
+
+  host(make: () => HostValues, shape: Shape): tf.Tensor {
+    const values = this.outside(make);
+    const dtype = values instanceof Int32Array ? "int32" : "float32";
+    return this.tracked(this.builder.input(this.#add(make), shape, dtype));
+  }
+
+  array<A extends HostValues>(make: () => A): A {
+    const values = this.outside(make).slice() as A;
+    liveArrays.set(values, make);
+    return values;
+  }
+
+  guard(ok: tf.Tensor): void {
+    this.guards.push(this.builder.reduce("all", this.builder.cast(this.node(ok), "bool")));
+  }
+
+  again(tensor: tf.Tensor): () => tf.Tensor {
+    const node = this.node(tensor);
+    return () => this.tracked(node);
+  }
+
+  report(tensor: tf.Tensor, read: (values: HostValues) => void): void {
+    this.reports.push({ name: `report${this.reports.length}`, node: this.node(tensor), read });
+  }
+
+  /** Closes the record. */
+  finish(outputs: { readonly [name: string]: Node }): Traced {
+    const named = Object.entries(outputs).map(([name, node]) => ({ name, node }));
+    const guards = [...new Set(this.guards)];
+    const guard = guards.length > 0 ? guards.reduce((a, b) => this.builder.binary("and", a, b)) : undefined;
+    const graph = this.builder.finish([
+      ...named,
+      ...this.reports.map(({ name, node }) => ({ name, node })),
+      ...(guard ? [{ name: GUARD, node: guard }] : []),
+    ]);
+    const { host_: host, fixed, reports, origins } = this;
+    return { graph, host, fixed, reports, origins, guarded: guard !== undefined };
+  }
+}
+
+/** Kernels that are compositions of ops, which record themselves. */
+const COMPOSED = FUSED_KERNELS;
+
+/** Kernels whose result is another at every call, whatever goes into them. */
+const RANDOM = new Set(["Multinomial"]);
+
+let installed = false;
+
+/** Registers the kernels of the tracing backend; what they record into is the trace under way. */
+function install(): void {
+  if (installed) return;
+  installed = true;
+  const register = (kernelName: string, kernelFunc: tf.KernelFunc) =>
+    tf.registerKernel({ kernelName, backendName: TRACE_BACKEND, kernelFunc });
+  for (const [name, kernel] of Object.entries(KERNELS)) {
+    register(name, ({ inputs, attrs }) => current().run(name, kernel, inputs, attrs ?? {}) as tf.TensorInfo);
+  }
+  for (const { kernelName, kernelFunc } of COMPOSED) register(kernelName, kernelFunc);
+  const others = (tf.getKernelsForBackend("wasm") ?? []).map(({ kernelName }) => kernelName);
+  for (const name of others.filter((other) => tf.getKernel(other, TRACE_BACKEND) === undefined)) {
+    register(name, ({ inputs, attrs }) => {
+      if (RANDOM.has(name)) return current().refuseDraw(name);
+      return current().run(name, () => current().refuseKernel(name), inputs, attrs ?? {}) as tf.TensorInfo;
+    });
+  }
+}
+
+const current = (): Trace => recorder() as Trace;
+
+/**
+ * Records what `body` does with tensors of the given shapes.
+ *
+ * @remarks The engine that was active is active again afterwards, also when `body` throws, and no tensor of the trace is left.
+ * @throws `trace` when `body` reads a value that depends on its inputs; `unsupported` when it uses an op that cannot be compiled.
+ */
+export function trace(
+  inputs: { readonly [name: string]: TraceInput },
+  body: (
+    inputs: { readonly [name: string]: tf.Tensor },
+    recorder: Recorder & { outside<T>(body: () => T): T },
+  ) => { readonly [name: string]: tf.Tensor },
+  options: TraceOptions = {},
+): Traced {
+  if (recorder() !== undefined)
+    fail("trace", "a step that is being compiled cannot compile another: call it as a function");
+  install();
+  const run = new Trace(options);
+  return recording(run, () =>
+    on(TRACE_BACKEND, run.backend, () => {
+      let outputs: Record<string, Node> = {};
+      scope(() => {
+        const tensors = Object.fromEntries(
+          Object.entries(inputs).map(([name, { shape, dtype }]) => [
+            name,
+            run.tracked(run.builder.input(name, shape, dtype)),
+          ]),
+        );
+        outputs = Object.fromEntries(Object.entries(body(tensors, run)).map(([name, x]) => [name, run.node(x)]));
+      });
+      return run.finish(outputs);
+    }),
+  );
+}
