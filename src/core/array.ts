@@ -37,8 +37,24 @@ export function fromTensor(tensor: tf.Tensor): NdArray {
 /** What a public function accepts where it wants numbers: a number, a tensor, or an {@link NdArray}. */
 export type ArrayLike = number | tf.Tensor | NdArray;
 
-/** A tensor of the given value in the current scope; a tensor passes through. */
+/**
+ * A tensor of the given value in the current scope; a tensor passes through.
+ *
+ * @throws `argument` for anything else, plain and typed arrays too: they do not say which shape and type is meant.
+ */
 export function toTensor(value: ArrayLike): tf.Tensor {
   if (typeof value === "number") return tf.scalar(value);
-  return value instanceof tf.Tensor ? value : value.tensor();
+  if (value instanceof tf.Tensor) return value;
+  if (typeof value?.tensor === "function") return value.tensor();
+  return fail(
+    "argument",
+    `expected a number, a tensor, or an array with a shape, got ${describe(value)}; write ndarray(Float32Array.of(1, 2)), ndarray(data, shape), or tf.tensor(...)`,
+  );
+}
+
+/** What a value is, in a few words. */
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return `a plain array of length ${value.length}`;
+  if (ArrayBuffer.isView(value)) return `a bare ${value.constructor.name}`;
+  return value === null || typeof value !== "object" ? String(value) : "an object";
 }

@@ -1,6 +1,6 @@
 /** What Langevin chains give: draws by site, and whether to trust them. */
 import { type NdArray, ndarray } from "../core/array.ts";
-import { sizeOf } from "../core/shape.ts";
+import { type Shape, sizeOf } from "../core/shape.ts";
 import type { Tree } from "../core/tree.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import { bulkEss, MIXED_RHAT, meanMcse, rhat, tailEss } from "./chains.ts";
@@ -8,6 +8,8 @@ import type { LangevinState } from "./langevin-kernel.ts";
 
 /** Everything a run needs to go on. Plain data. */
 export interface LangevinCheckpoint {
+  /** Sites that move, and the shape of their unconstrained positions, `[chains, ...]`. */
+  readonly sites: readonly { readonly name: string; readonly shape: Shape }[];
   readonly state: LangevinState;
   /** Steps done so far, warm-up included. */
   readonly step: number;

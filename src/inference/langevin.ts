@@ -3,7 +3,7 @@ import { type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { normal, uniform } from "../core/random/draws.ts";
-import { sizeOf } from "../core/shape.ts";
+import { showShape, sizeOf } from "../core/shape.ts";
 import type { Tree } from "../core/tree.ts";
 import type { LatentsOf, ObservedOf } from "../effects/sites.ts";
 import { adaptStepSize, type StepSizeState, startStepSize } from "./dual-averaging.ts";
@@ -49,7 +49,7 @@ export interface LangevinOptions<S extends string = string> {
    * that keep half of them apart: overdispersed, but not where the data make every step fail.
    */
   readonly init?: { readonly [N in S]?: NdArray };
-  /** Goes on where an earlier run ended: no warm-up, and the same draws as one long run. */
+  /** Goes on where an earlier run ended, at its step size: no warm-up, and the same draws as one long run. */
   readonly from?: LangevinCheckpoint;
 }
 
@@ -92,6 +92,10 @@ export function langevin<const S extends string = string>(
   for (const [name, value] of Object.entries({ stepSize, temperature, targetAcceptance })) {
     if (!(value > 0 && Number.isFinite(value))) fail("argument", `langevin: ${name} must be positive, got ${value}`);
   }
+  if (targetAcceptance >= 1)
+    fail("argument", `langevin: targetAcceptance must lie between 0 and 1, got ${targetAcceptance}`);
+  if (from !== undefined && options.init !== undefined)
+    fail("argument", "langevin: give init or from, not both: a checkpoint says where its chains are");
   const settings = { chains, steps, stepSize, temperature, thin, adjusted, warmup, targetAcceptance, jumpEvery, from };
   return { name: "langevin", run: (problem) => run(problem, settings, options.sites, options.init ?? {}) };
 }
@@ -118,6 +122,7 @@ async function run(
   const { chains, temperature, adjusted, warmup, steps, thin, jumpEvery, from } = settings;
   const { structure, model } = freed(problem, chosen);
   const moving = movingSites(structure, chains);
+  if (from !== undefined) checkCheckpoint(from, moving);
   const place = densityOf(problem, model, structure, moving, chains);
   const kernel: LangevinKernel = {
     logDensity: place.logDensity,
@@ -177,11 +182,37 @@ async function run(
     stepSize: eta,
     nonFinite,
     temperature,
-    checkpoint: { state, step: first + warmup + steps, stepSize: eta },
+    checkpoint: { sites: placesOf(moving), state, step: first + warmup + steps, stepSize: eta },
     engine: problem.engine,
     adjusted,
     proposals: steps * chains,
   });
+}
+
+/** Where chains of these sites are, by name and unconstrained shape. */
+const placesOf = (moving: readonly Moving[]): LangevinCheckpoint["sites"] =>
+  moving.map(({ name, free }) => ({ name, shape: [...free] }));
+
+/** @throws `argument` when a checkpoint is of another number of chains or of other sites, or no checkpoint at all. */
+function checkCheckpoint({ sites, state, step, stepSize }: LangevinCheckpoint, moving: readonly Moving[]): void {
+  const show = (places: LangevinCheckpoint["sites"]) =>
+    places.map(({ name, shape }) => `"${name}" ${showShape(shape)}`).join(", ");
+  const here = placesOf(moving);
+  const [theirs, chains] = [sites?.[0]?.shape[0], here[0]?.shape[0]];
+  if (theirs !== undefined && theirs !== chains)
+    fail("argument", `langevin: the checkpoint has ${theirs} chains, this run ${chains}; give chains: ${theirs}`);
+  if (sites === undefined || show(sites) !== show(here)) {
+    fail(
+      "argument",
+      `langevin: the checkpoint is of another model: it holds ${sites ? show(sites) : "no sites"}, here move ${show(here)} (chains first, unconstrained)`,
+    );
+  }
+  const sizes = here.map(({ shape }) => sizeOf(shape));
+  const whole =
+    [state?.positions, state?.gradients].every((arrays) => sizes.every((n, s) => arrays?.[s]?.length === n)) &&
+    state.logDensity?.length === chains;
+  if (!whole || !Number.isInteger(step) || step < 0 || !(stepSize > 0))
+    fail("argument", "langevin: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length");
 }
 
 /** Noise of one step: every site has its own key. */

@@ -5,8 +5,14 @@ import { permutation } from "../core/random/discrete.ts";
 import { uniform } from "../core/random/draws.ts";
 
 /**
- * `multinomial`: independent draws. `stratified`: one in each of m equal strata. `systematic`: one offset for all strata, the least
- * noisy in practice. `residual`: ⌊m·wᵢ⌋ copies for certain, the rest multinomially.
+ * - `multinomial`: independent draws.
+ * - `stratified`: one in each of m equal strata of the cumulative weight: never noisier than multinomial.
+ * - `systematic`: one offset for all strata, so that draw i comes ⌊m·wᵢ⌋ or ⌈m·wᵢ⌉ times. Its noise hangs on the order of the
+ *   draws: for draws in random order it is about that of `stratified`; for draws that are sorted, and a smooth function of them, its
+ *   variance falls as m⁻² where that of `stratified` falls as m⁻³, and an order in step with m can make it noisier than multinomial.
+ * - `residual`: ⌊m·wᵢ⌋ copies for certain, the rest multinomially: never noisier than multinomial.
+ *
+ * Douc, Cappé & Moulines 2005.
  */
 export type ResamplingScheme = "multinomial" | "systematic" | "stratified" | "residual";
 

@@ -12,6 +12,7 @@ import { plate } from "../../src/effects/plate.ts";
 import { useEngine } from "../../src/engine/engine.ts";
 import { infer } from "../../src/inference/infer.ts";
 import { type LangevinOptions, langevin } from "../../src/inference/langevin.ts";
+import type { LangevinCheckpoint } from "../../src/inference/langevin-result.ts";
 import { expectDiffers, expectEstimate, expectMean, meanOf } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));
@@ -304,7 +305,13 @@ describe("what cannot be run", () => {
     [{ stepSize: Number.NaN }, /stepSize must be positive, got NaN/],
     [{ temperature: -1 }, /temperature must be positive, got -1/],
     [{ jumpEvery: 0 }, /jumpEvery must be a whole number of at least 1, got 0/],
+    [{ temperature: 0 }, /temperature must be positive, got 0/],
+    [{ steps: -3 }, /steps must be a whole number of at least 1, got -3/],
+    [{ warmup: 0.5 }, /warmup must be a whole number of at least 0, got 0.5/],
     [{ targetAcceptance: 0 }, /targetAcceptance must be positive, got 0/],
+    [{ targetAcceptance: 1 }, /targetAcceptance must lie between 0 and 1, got 1/],
+    [{ targetAcceptance: 1.2 }, /targetAcceptance must lie between 0 and 1, got 1.2/],
+    [{ init: {}, from: {} }, /give init or from, not both/],
   ])("option %o", (options, message) => {
     expect(() => langevin(options as LangevinOptions)).toThrow(message);
   });
@@ -326,6 +333,43 @@ describe("what cannot be run", () => {
       code: "non-finite",
     });
     expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it("checkpoints that do not fit", async () => {
+    const { checkpoint } = await infer(gaussian(0, 1), langevin({ chains: 4, steps: 5 }), { seed: 1 });
+    const resume = (from: LangevinCheckpoint, chains = 4, of: typeof gaussian = gaussian) =>
+      infer(of(0, 1), langevin({ chains, steps: 5, from }), { seed: 1 });
+    const before = tf.memory().numTensors;
+    await expect(resume(checkpoint, 5)).rejects.toMatchObject({
+      code: "argument",
+      message: expect.stringMatching(/the checkpoint has 4 chains, this run 5; give chains: 4/),
+    });
+    const other = (name: string, event: number) => () =>
+      model(function* () {
+        return yield* sample(name as "x", normal(tf.zeros([event]), 1).event(1));
+      });
+    for (const of of [other("y", 1), other("x", 3)]) {
+      await expect(resume(checkpoint, 4, of)).rejects.toMatchObject({
+        code: "argument",
+        message: expect.stringMatching(/it holds "x" \[4\], here move "[xy]" \[4, [13]\]/),
+      });
+    }
+    const { state } = checkpoint;
+    const damaged = [
+      { state: { ...state, positions: [] } },
+      { state: { ...state, logDensity: new Float32Array(3) } },
+      { stepSize: 0 },
+      { step: -1 },
+    ];
+    for (const part of damaged)
+      await expect(resume({ ...checkpoint, ...part })).rejects.toMatchObject({
+        code: "argument",
+        message: expect.stringContaining("damaged"),
+      });
+    await expect(resume({} as LangevinCheckpoint)).rejects.toMatchObject({ code: "argument" });
+    expect(tf.memory().numTensors).toBe(before);
+    // Plain data: through JSON-like copies it still fits.
+    expect((await resume(structuredClone(checkpoint))).sites.x.data).toEqual((await resume(checkpoint)).sites.x.data);
   });
 
   it("a model with nothing that moves", async () => {
