@@ -20,6 +20,8 @@ export interface Recorder {
   host(make: () => HostValues, shape: Shape): tf.Tensor;
   /** `make()` now; wherever this very array becomes a tensor, that tensor is an input, made anew before every run. */
   array<A extends HostValues>(make: () => A): A;
+  /** Runs `body` as if nothing were recorded: on the engine underneath, with keys as they are now. */
+  outside<T>(body: () => T): T;
   /** A condition, elementwise, under which a run counts. Where it fails, the step is done again without the record. */
   guard(ok: tf.Tensor): void;
   /** More tensors with the value of `tensor`, also after its scope has ended. */
@@ -61,3 +63,28 @@ export const liveArrays = new WeakMap<HostValues, () => HostValues>();
 
 /** Whether a tensor's value is known now; always so without a trace. */
 export const isKnown = (tensor: tf.Tensor): boolean => active === undefined || !active.isSymbolic(tensor);
+
+/**
+ * A tensor that is worked out on the host or the engine for every step, apart from the record: `make` may read values, but only such
+ * as are known.
+ */
+export function hostResult(make: () => tf.Tensor): tf.Tensor {
+  if (active === undefined) return make();
+  const { shape, dtype } = active.outside(() => tf.tidy(() => ({ ...pick(make()) })));
+  const made = active.host(() => tf.tidy(() => make().dataSync() as HostValues), shape);
+  return made.dtype === dtype ? made : tf.cast(made, dtype);
+}
+
+const pick = ({ shape, dtype }: tf.Tensor) => ({ shape, dtype });
+
+/**
+ * Whether a condition holds everywhere. While a step is recorded, a condition that depends on its inputs is checked in every run
+ * instead, and taken to hold here.
+ */
+export function holds(ok: tf.Tensor): boolean {
+  if (active?.isSymbolic(ok)) {
+    active.guard(ok);
+    return true;
+  }
+  return !(ok.dataSync() as ArrayLike<number> as Uint8Array).includes(0);
+}

@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, fromTensor, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
+import { holds } from "../core/live.ts";
 import { exponential as exponentialDraws, uniform as uniformDraws } from "../core/random/draws.ts";
 import { finite, interval, nonNegative, positive } from "./constraints.ts";
 import { within } from "./continuous.ts";
@@ -13,8 +14,8 @@ export function checkOrder(family: string, low: ArrayLike, high: ArrayLike): voi
   tf.tidy(() => {
     const [a, b] = [toTensor(low), toTensor(high)];
     const ordered = tf.less(a, b);
+    if (holds(ordered)) return;
     const bad = ordered.dataSync().indexOf(0);
-    if (bad < 0) return;
     const [x, y] = [a, b].map((bound) => tf.broadcastTo(bound, ordered.shape).dataSync()[bad]);
     const where = ordered.size === 1 ? "" : ` (entry ${bad})`;
     fail("parameter", `${family}: low must be less than high, got ${x} and ${y}${where}`);

@@ -3,6 +3,7 @@
  * a slice at a time, in the value and in the gradient, which is written out instead of kept.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { isKnown } from "../core/live.ts";
 import { logSumExp } from "../engine/ops.ts";
 
 const LOG_2PI = Math.log(2 * Math.PI);
@@ -37,7 +38,8 @@ function termsOf(logWeights: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor): Terms
   const centred = tf.sub(loc, centre);
   const close = tf.tidy(() => {
     const reach = tf.mul(tf.max(tf.sum(tf.square(centred), 1)), tf.max(precision));
-    return (reach.dataSync()[0] as number) < PRODUCT_LIMIT;
+    // A record cannot choose by the value: what is right everywhere is taken.
+    return isKnown(reach) && (reach.dataSync()[0] as number) < PRODUCT_LIMIT;
   });
   return {
     centre,

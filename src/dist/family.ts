@@ -4,10 +4,11 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
-import { fail } from "../core/errors.ts";
+import { fail, TiltedError } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
+import { holds, hostResult, hostTensor, isKnown, recorder } from "../core/live.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
-import { mapTree, type TensorTree } from "../core/tree.ts";
+import { mapTree, type TensorTree, toArrays, toTensors } from "../core/tree.ts";
 import { stopGradient } from "../engine/ops.ts";
 import { sumLast } from "./bijections.ts";
 import type { Constraint } from "./constraint.ts";
@@ -82,9 +83,9 @@ function validate(family: string, name: string, param: tf.Tensor, constraint: Co
       `${family}: ${name} has shape ${showShape(param.shape)}, but needs ${constraint.eventRank} axes or more`,
     );
   }
+  if (tf.tidy(() => holds(constraint.check(param)))) return;
   const inside = tf.tidy(() => tf.cast(constraint.check(param), "int32").dataSync());
   const bad = inside.indexOf(0);
-  if (bad < 0) return;
   const event = param.shape.slice(param.rank - constraint.eventRank);
   const size = sizeOf(event);
   const values = param.dataSync().slice(bad * size, (bad + 1) * size);
@@ -124,7 +125,7 @@ function distributionOf<P extends string>(family: Family<P>, params: Params<P>, 
         return sameShape(full, logProb.shape) ? logProb : tf.broadcastTo(logProb, full);
       }),
     sample: (key, shape = [], first = 0) =>
-      tf.tidy(() => family.draw(params, drawing(key, [...shape, ...batchShape], first))),
+      tf.tidy(() => drawn(params, (p) => family.draw(p, drawing(key, [...shape, ...batchShape], first)))),
     mean: () => closed("mean", eventShape),
     variance: () => closed("variance", eventShape),
     entropy: () => closed("entropy", []),
@@ -142,6 +143,24 @@ export function checkExpansion(family: string, from: Shape, to: Shape): Shape {
   return to;
 }
 
+/**
+ * Draws from parameters. A sampler that must see them (rejection, a choice among classes) cannot be recorded; where they are known,
+ * its draws are made anew for every run.
+ *
+ * @throws `trace` when they are not known.
+ */
+export function drawn<P extends string>(params: Params<P>, draw: (params: Params<P>) => tf.Tensor): tf.Tensor {
+  if (recorder() === undefined) return draw(params);
+  try {
+    return draw(params);
+  } catch (error) {
+    const unseen = error instanceof TiltedError && error.code === "trace";
+    if (!unseen || !Object.values<tf.Tensor>(params).every(isKnown)) throw error;
+    const kept = toArrays(params as TensorTree);
+    return hostResult(() => draw(toTensors(kept) as Params<P>));
+  }
+}
+
 /** The sampler's view of one call. */
 function drawing(key: Key, shape: Shape, first: number): Draw {
   const offset = first * sizeOf(shape.slice(1));
@@ -151,8 +170,7 @@ function drawing(key: Key, shape: Shape, first: number): Draw {
     offset,
     noise(draw, own = key, extra = []) {
       const size = sizeOf(extra);
-      const data = draw(own, sizeOf(shape) * size, offset * size);
-      return tf.tensor(data, [...shape, ...extra]);
+      return hostTensor(() => draw(own, sizeOf(shape) * size, offset * size), [...shape, ...extra]);
     },
     values(param, extra = []) {
       const full = [...shape, ...extra];

@@ -30,7 +30,7 @@ export const prefixed = (params: { readonly [name: string]: tf.Tensor }, prefix:
 export const logWeightsOf = (mixing: Distribution, batch: Shape, k: number): tf.Tensor =>
   spread(logClassProbs(mixing.params), [...batch, k]);
 
-/** Component of every draw, `[...shape, ...batch]`. */
+/** Draws the component of every draw, `[...shape, ...batch]`; the weights are read now. */
 export function choices(
   mixing: Distribution,
   key: Key,
@@ -38,9 +38,9 @@ export function choices(
   batch: Shape,
   k: number,
   first: number,
-): Int32Array {
+): () => Int32Array {
   const rows = tf.tidy(() => tf.broadcastTo(classProbs(mixing.params), [...batch, k]).dataSync());
-  return drawIndices(fold(key, "component"), rows, k, sizeOf(full), first * sizeOf(full.slice(1)));
+  return () => drawIndices(fold(key, "component"), rows, k, sizeOf(full), first * sizeOf(full.slice(1)));
 }
 
 /** Means and variances of the mixture from those of the components, which lie on `axis`. */

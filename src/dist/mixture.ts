@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
+import { hostArray, hostTensor } from "../core/live.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../core/shape.ts";
 import { logSumExp } from "../engine/ops.ts";
@@ -105,20 +106,22 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
       }),
     sample(key, shape = [], first = 0) {
       const full = [...shape, ...batchShape];
-      const chosen = choices(mixing, key, full, batchShape, k as number, first);
+      const choose = choices(mixing, key, full, batchShape, k as number, first);
       return tf.tidy(() => {
         const normals = batchShape.length === 0 ? diagonalNormals(components) : undefined;
-        if (normals !== undefined) {
-          const d = normals.loc.shape[1] as number;
+        if (normals === undefined)
+          return select(components, fold(key, "value"), shape, first, choose(), k as number, batchShape);
+        const d = normals.loc.shape[1] as number;
+        const [loc, scale] = [normals.loc.dataSync(), normals.scale.dataSync()];
+        const draw = () => {
+          const chosen = choose();
           const noise = normalDraws(fold(key, "value"), chosen.length * d, first * sizeOf(full.slice(1)) * d);
-          const [loc, scale] = [normals.loc.dataSync(), normals.scale.dataSync()];
-          const out = noise.map((z, i) => {
+          return noise.map((z, i) => {
             const at = (chosen[Math.floor(i / d)] as number) * d + (i % d);
             return (loc[at] as number) + (scale[at] as number) * z;
           });
-          return tf.tensor(out, [...full, ...eventShape]);
-        }
-        return select(components, fold(key, "value"), shape, first, chosen, k as number, batchShape);
+        };
+        return hostTensor(draw, [...full, ...eventShape]);
       });
     },
     mean: () => tf.tidy(() => moments(weightsOverEvent(), components.mean(), axis).mean),
@@ -268,7 +271,7 @@ function several(mixing: Distribution, components: readonly Distribution[]): Dis
       }),
     sample(key, shape = [], first = 0) {
       const full = [...shape, ...batchShape];
-      const chosen = choices(mixing, key, full, batchShape, k, first);
+      const chosen = hostArray(choices(mixing, key, full, batchShape, k, first));
       return tf.tidy(() => {
         const rank = eventShape.length;
         const which = tf.tensor(chosen, [...full, ...Array<number>(rank).fill(1)], "int32");

@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
+import { holds, hostArray, hostTensor, isKnown, recorder } from "../core/live.ts";
 import { permutation } from "../core/random/discrete.ts";
 import { uniform } from "../core/random/draws.ts";
 import { type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
@@ -134,6 +135,8 @@ class Run {
   }
 
   answer(effect: Effect): unknown {
+    const trace = recorder();
+    if (trace !== undefined) trace.site = effect.name;
     switch (effect.kind) {
       case "sample":
         return this.#sample(effect);
@@ -222,7 +225,7 @@ class Run {
     if (unconstrained === undefined) {
       const init = typeof effect.init === "function" ? effect.init(this.#key(name, effect)) : effect.init;
       const value = toTensor(init);
-      if (constraint !== undefined && tf.min(tf.cast(constraint.check(value), "int32")).dataSync()[0] === 0) {
+      if (constraint !== undefined && !holds(constraint.check(value))) {
         fail("parameter", `param("${name}"): the initial value is not ${constraint.name}`, { site: name });
       }
       unconstrained = bijection === undefined ? value : bijection.inverse(value);
@@ -248,9 +251,11 @@ class Run {
     }
     let indices = effect.indices;
     if (indices === undefined && effect.subsample !== undefined && effect.subsample < size) {
-      indices =
-        this.#options.subsample?.(name, size, effect.subsample) ??
-        permutation(this.#key(name, effect), size).slice(0, effect.subsample);
+      const rows = effect.subsample;
+      const key = this.#options.subsample === undefined ? this.#key(name, effect) : undefined;
+      indices = hostArray(
+        () => this.#options.subsample?.(name, size, rows) ?? permutation(key as Key, size).slice(0, rows),
+      );
     }
     const frame: Frame = { name, size, length: indices?.length ?? size, indices };
     this.plates.set(name, frame);
@@ -329,8 +334,8 @@ class Run {
     if (dist.family === "improper" && this.#options.startImproper) {
       const bijection = dist.support.bijection();
       const shape = bijection.unconstrainedShape([...dist.batchShape, ...dist.eventShape]);
-      const start = uniform(key, sizeOf(shape)).map((u) => (2 * u - 1) * START_BOX);
-      return bijection.forward(tf.tensor(start, [...shape]));
+      const start = () => uniform(key, sizeOf(shape)).map((u) => (2 * u - 1) * START_BOX);
+      return bijection.forward(hostTensor(start, shape));
     }
     return dist.sample(key, [], this.particles === undefined ? 0 : (this.#options.first ?? 0));
   }
@@ -371,8 +376,7 @@ class Run {
   }
 
   #checkSupport(name: string, dist: Distribution, value: tf.Tensor): void {
-    const inside = tf.tidy(() => tf.min(tf.cast(dist.support.check(value), "int32")).dataSync()[0]);
-    if (inside === 0) {
+    if (!tf.tidy(() => holds(dist.support.check(value)))) {
       fail("support", `observed value of "${name}" lies outside the support of ${dist.family}: ${dist.support.name}`, {
         site: name,
       });
@@ -423,6 +427,10 @@ class Run {
   }
 
   #checkFinite(name: string, logProb: tf.Tensor): void {
+    if (!isKnown(logProb)) {
+      holds(tf.less(logProb, Number.POSITIVE_INFINITY));
+      return;
+    }
     // One pass over the entries: NaN and +∞ are faults; −∞ is a statement (probability zero).
     for (const x of logProb.dataSync()) {
       if (Number.isNaN(x) || x === Number.POSITIVE_INFINITY) {

@@ -1,7 +1,8 @@
 /** Plates: declared independence. A plate is a handler over its body: every site inside gets one more batch axis. */
 import * as tf from "@tensorflow/tfjs-core";
-import { type ArrayLike, ndarray, toTensor } from "../core/array.ts";
+import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
+import { currentArray, hostTensor } from "../core/live.ts";
 import { sizeOf } from "../core/shape.ts";
 import { gather } from "../engine/ops.ts";
 import type { Effect, Frame, PlateEffect, Program } from "./effects.ts";
@@ -77,14 +78,19 @@ function gatherRows(frame: Frame, data: ArrayLike, axis: number): tf.Tensor {
   if (frame.indices === undefined) return toTensor(data);
   if (data instanceof tf.Tensor) return gather(data, frame.indices, axis);
   // Host data: copy only the rows of the minibatch into the engine.
+  const { indices } = frame;
   const outer = sizeOf(data.shape.slice(0, axis));
   const inner = sizeOf(data.shape.slice(axis + 1));
-  const out = data.data.slice(0, outer * frame.length * inner);
-  for (let o = 0; o < outer; o++) {
-    frame.indices.forEach((row, i) => {
-      const from = (o * rows + row) * inner;
-      out.set(data.data.subarray(from, from + inner), (o * frame.length + i) * inner);
-    });
-  }
-  return ndarray(out, [...data.shape.slice(0, axis), frame.length, ...data.shape.slice(axis + 1)]).tensor();
+  const copied = () => {
+    const out = data.data.slice(0, outer * frame.length * inner);
+    const chosen = currentArray(indices);
+    for (let o = 0; o < outer; o++) {
+      chosen.forEach((row, i) => {
+        const from = (o * rows + row) * inner;
+        out.set(data.data.subarray(from, from + inner), (o * frame.length + i) * inner);
+      });
+    }
+    return out;
+  };
+  return hostTensor(copied, [...data.shape.slice(0, axis), frame.length, ...data.shape.slice(axis + 1)]);
 }
