@@ -80,6 +80,8 @@ export interface Attrs {
   readonly exclusive?: boolean;
   readonly reverse?: boolean;
   readonly k?: number;
+  /** Computed in single width even in a float64 program: a first guess that its user refines. */
+  readonly single?: boolean;
 }
 
 /** One value of the graph. Nodes of one builder are equal exactly when they are the same object. */

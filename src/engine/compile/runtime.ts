@@ -1,0 +1,182 @@
+/** ONNX Runtime found and loaded: native in Node when the optional peer is there, else WebAssembly. */
+import { fail } from "../../core/errors.ts";
+
+export type RuntimeName = "node" | "web";
+
+export interface SessionSettings {
+  readonly threads: number;
+  /** Writes a profile of every run to a file whose name starts so. */
+  readonly profile?: string;
+}
+
+/** What is used of a tensor of ONNX Runtime. */
+export interface Tensor {
+  readonly data: unknown;
+}
+
+type Values = Readonly<Record<string, Tensor>>;
+
+/** A loaded model. `runNow` is there when the runtime can answer before it returns. */
+export interface LoadedModel {
+  readonly runNow?: (feeds: Values, wanted: readonly string[]) => Values;
+  readonly run: (feeds: Values, wanted: readonly string[]) => Promise<Values>;
+  /** Ends profiling; the profile is then complete on disk. */
+  readonly endProfiling: () => void;
+  readonly release: () => void;
+}
+
+export interface Runtime {
+  readonly name: RuntimeName;
+  readonly makeTensor: (
+    type: "float32" | "float64" | "int32" | "bool",
+    data: unknown,
+    shape: readonly number[],
+  ) => Tensor;
+  readonly load: (model: Uint8Array, settings: SessionSettings) => Promise<LoadedModel>;
+}
+
+interface PublicSession {
+  run(feeds: Values, wanted: readonly string[]): Promise<Values>;
+  endProfiling(): void;
+  release(): Promise<void>;
+}
+
+/** The parts of the two packages that are used; they are alike. */
+interface OrtModule {
+  readonly InferenceSession: { create(model: Uint8Array, options: object): Promise<PublicSession> };
+  readonly Tensor: new (type: string, data: unknown, shape: readonly number[]) => Tensor;
+  readonly env?: { readonly wasm?: { numThreads?: number } };
+}
+
+/** The synchronous session inside onnxruntime-node; not part of its public face, so looked at before use. */
+interface NativeSession {
+  loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
+  run(feeds: Values, fetches: Record<string, null>, options: object): Values;
+  endProfiling(): void;
+  dispose(): void;
+}
+interface NativeBinding {
+  readonly binding: { readonly InferenceSession: new () => NativeSession };
+  readonly initOrt: () => void;
+}
+
+// Held in variables so that bundlers leave the optional peers alone.
+const packages = { node: "onnxruntime-node", native: "onnxruntime-node/dist/binding.js", web: "onnxruntime-web" };
+
+const inNode = () => typeof process !== "undefined" && process.versions?.node !== undefined;
+
+const sessionOptions = ({ threads, profile }: SessionSettings) => ({
+  intraOpNumThreads: threads,
+  interOpNumThreads: 1,
+  executionMode: "sequential" as const,
+  graphOptimizationLevel: "all" as const,
+  ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
+  // Threads that wait sleep instead of burning the processor.
+  extra: { session: { intra_op: { allow_spinning: "0" } } },
+});
+
+const makeTensorOf =
+  (ort: OrtModule): Runtime["makeTensor"] =>
+  (type, data, shape) =>
+    new ort.Tensor(type, data, shape);
+
+const wantedFetches = (names: readonly string[]) => Object.fromEntries(names.map((n) => [n, null]));
+
+/** Through the public session: every run answers later. */
+async function loadLater(ort: OrtModule, model: Uint8Array, settings: SessionSettings): Promise<LoadedModel> {
+  const session = await ort.InferenceSession.create(model, sessionOptions(settings));
+  return {
+    run: (feeds, wanted) => session.run(feeds, wanted),
+    endProfiling: () => session.endProfiling(),
+    release: () => void session.release(),
+  };
+}
+
+function loadNow({ binding, initOrt }: NativeBinding, model: Uint8Array, settings: SessionSettings): LoadedModel {
+  initOrt();
+  const session = new binding.InferenceSession();
+  session.loadModel(model.buffer, model.byteOffset, model.byteLength, sessionOptions(settings));
+  const runNow = (feeds: Values, wanted: readonly string[]) => session.run(feeds, wantedFetches(wanted), {});
+  return {
+    runNow,
+    run: async (feeds, wanted) => runNow(feeds, wanted),
+    endProfiling: () => session.endProfiling(),
+    release: () => session.dispose(),
+  };
+}
+
+async function nativeBinding(): Promise<NativeBinding | undefined> {
+  try {
+    const found = (await import(/* @vite-ignore */ packages.native)) as {
+      default?: NativeBinding;
+    } & Partial<NativeBinding>;
+    const native = found.default ?? found;
+    const usable = typeof native.binding?.InferenceSession === "function" && typeof native.initOrt === "function";
+    return usable ? (native as NativeBinding) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function nodeRuntime(): Promise<Runtime> {
+  const loaded = (await import(/* @vite-ignore */ packages.node)) as OrtModule & { default?: OrtModule };
+  const ort = loaded.default ?? loaded;
+  const native = await nativeBinding();
+  return {
+    name: "node",
+    makeTensor: makeTensorOf(ort),
+    load: async (model, settings) => (native ? loadNow(native, model, settings) : loadLater(ort, model, settings)),
+  };
+}
+
+async function webRuntime(): Promise<Runtime> {
+  const ort = (await import(/* @vite-ignore */ packages.web)) as OrtModule;
+  return {
+    name: "web",
+    makeTensor: makeTensorOf(ort),
+    load: (model, settings) => {
+      // The number of threads belongs to the one WebAssembly module of the process: the first program decides.
+      if (ort.env?.wasm && ort.env.wasm.numThreads === undefined) ort.env.wasm.numThreads = settings.threads;
+      return loadLater(ort, model, settings);
+    },
+  };
+}
+
+const loaders: Record<RuntimeName, () => Promise<Runtime>> = { node: nodeRuntime, web: webRuntime };
+const loading = new Map<RuntimeName, Promise<Runtime>>();
+
+function load(name: RuntimeName): Promise<Runtime> {
+  let runtime = loading.get(name);
+  if (!runtime) {
+    runtime = loaders[name]();
+    loading.set(name, runtime);
+    // A failed attempt is not remembered: the package may be installed later.
+    runtime.catch(() => loading.delete(name));
+  }
+  return runtime;
+}
+
+const advice =
+  "Install one of its optional peers: `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node` (native; the variable keeps " +
+  "its install script from downloading GPU libraries) or `npm install onnxruntime-web` (WebAssembly, anywhere), or use the wasm engine.";
+
+/**
+ * The runtime to use: the one asked for, or native in Node when it is installed, else WebAssembly.
+ *
+ * @throws code `engine` when none can be loaded; the message says what to install.
+ */
+export async function findRuntime(wanted?: RuntimeName): Promise<Runtime> {
+  const order: readonly RuntimeName[] = wanted ? [wanted] : inNode() ? ["node", "web"] : ["web"];
+  const failures: string[] = [];
+  for (const name of order) {
+    try {
+      return await load(name);
+    } catch (cause) {
+      failures.push(`${packages[name]}: ${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)}`);
+    }
+  }
+  return fail(
+    "engine",
+    `The compiled engine needs ONNX Runtime, and none could be loaded (${failures.join("; ")}). ${advice}`,
+  );
+}

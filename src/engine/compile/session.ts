@@ -1,0 +1,133 @@
+/** A compiled program: a graph lowered, loaded into ONNX Runtime, and run on typed arrays. */
+import { fail } from "../../core/errors.ts";
+import type { Precision } from "./emit.ts";
+import { type Lowered, lower, type Port, type ScanOptions } from "./lower.ts";
+import { type Graph, type NumericArray, sizeOf, textOf } from "./node.ts";
+import { encodeModel } from "./onnx.ts";
+import { findRuntime, type LoadedModel, type Runtime, type RuntimeName } from "./runtime.ts";
+
+export interface ProgramOptions {
+  /** float32 by default; float64 computes everything in doubles (the oracle, at about half the speed). */
+  readonly dtype?: Precision;
+  /** Threads inside one operation; 1 by default, which is best below about a millisecond a run. */
+  readonly threads?: number;
+  /** The runtime to use; native when it is installed, else WebAssembly. */
+  readonly runtime?: RuntimeName;
+  /** Repeats the graph as a step; see {@link ScanOptions}. */
+  readonly scan?: ScanOptions;
+  /** Prefix of a file to which the time of every operation is written, complete after `endProfiling`. */
+  readonly profile?: string;
+}
+
+/** Arrays by name, row-major. Real numbers are Float32Array or Float64Array, int32 is Int32Array, bool is Uint8Array. */
+export type Arrays = Readonly<Record<string, NumericArray>>;
+
+export interface Program extends Disposable {
+  /** Whether `run` may be used: the native runtime answers at once, WebAssembly does not. */
+  readonly synchronous: boolean;
+  readonly runtime: RuntimeName;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Size of the model in bytes and of its main graph in operations. */
+  readonly size: { readonly bytes: number; readonly operations: number };
+  /**
+   * Runs the program and gives its outputs in arrays of its precision.
+   *
+   * @throws code `argument` for a missing input, `shape` for one of the wrong length, `engine` when the runtime is not synchronous or fails.
+   */
+  run(inputs: Arrays): Arrays;
+  /** The same on every runtime. */
+  runAsync(inputs: Arrays): Promise<Arrays>;
+  endProfiling(): void;
+  /** Frees the session; the program cannot run again. A second call does nothing. */
+  dispose(): void;
+}
+
+function converted(port: Port, data: NumericArray | undefined, precision: Precision): NumericArray {
+  if (!data) return fail("argument", `Program input ${port.name} is missing; give ${port.dtype}${textOf(port.shape)}.`);
+  if (data.length !== sizeOf(port.shape))
+    fail(
+      "shape",
+      `Program input ${port.name}: found ${data.length} elements; expected ${sizeOf(port.shape)} for ${port.dtype}${textOf(port.shape)}.`,
+    );
+  const kind =
+    port.dtype === "int32"
+      ? Int32Array
+      : port.dtype === "bool"
+        ? Uint8Array
+        : precision === "float64"
+          ? Float64Array
+          : Float32Array;
+  return data instanceof kind ? data : new kind(data);
+}
+
+const typeOf = (port: Port, precision: Precision) => (port.dtype === "float32" ? precision : port.dtype);
+
+function engineFailure(doing: string, cause: unknown): never {
+  return fail("engine", `ONNX Runtime failed to ${doing}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+  });
+}
+
+function programOf(
+  runtime: Runtime,
+  model: LoadedModel,
+  lowered: Lowered,
+  precision: Precision,
+  bytes: number,
+): Program {
+  const wanted = lowered.outputs.map((o) => o.key);
+  let live = true;
+  const feedsOf = (inputs: Arrays) => {
+    if (!live) fail("engine", "This program was disposed; compile it again.");
+    return Object.fromEntries(
+      lowered.inputs.map((port) => {
+        const data = converted(port, inputs[port.name], precision);
+        return [port.key, runtime.makeTensor(typeOf(port, precision), data, port.shape)];
+      }),
+    );
+  };
+  type Results = Awaited<ReturnType<LoadedModel["run"]>>;
+  const arraysOf = (results: Results): Arrays =>
+    Object.fromEntries(lowered.outputs.map((port) => [port.name, results[port.key]!.data as NumericArray]));
+  const dispose = () => {
+    if (live) model.release();
+    live = false;
+  };
+  const { runNow } = model;
+  return {
+    synchronous: runNow !== undefined,
+    runtime: runtime.name,
+    inputs: lowered.inputs,
+    outputs: lowered.outputs,
+    size: { bytes, operations: lowered.model.nodes.length },
+    run(inputs) {
+      if (!runNow)
+        return fail("engine", "onnxruntime-web cannot answer at once; use runAsync, or install onnxruntime-node.");
+      const feeds = feedsOf(inputs);
+      try {
+        return arraysOf(runNow(feeds, wanted));
+      } catch (cause) {
+        return engineFailure("run a program", cause);
+      }
+    },
+    async runAsync(inputs) {
+      const feeds = feedsOf(inputs);
+      return arraysOf(await model.run(feeds, wanted).catch((cause) => engineFailure("run a program", cause)));
+    },
+    endProfiling: () => model.endProfiling(),
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
+}
+
+/** Lowers and loads `graph`. The graph is taken as it is; simplify it first. */
+export async function createProgram(graph: Graph, options: ProgramOptions = {}): Promise<Program> {
+  const { dtype: precision = "float32", threads = 1, scan, profile } = options;
+  const runtime = await findRuntime(options.runtime);
+  const lowered = lower(graph, { precision, ...(scan ? { scan } : {}) });
+  const bytes = encodeModel(lowered.model);
+  const settings = { threads, ...(profile === undefined ? {} : { profile }) };
+  const model = await runtime.load(bytes, settings).catch((cause) => engineFailure("load a program", cause));
+  return programOf(runtime, model, lowered, precision, bytes.length);
+}
