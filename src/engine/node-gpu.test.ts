@@ -126,7 +126,7 @@ describe('useEngine("node-gpu")', () => {
   it("says in a note that no GPU is used", async () => {
     const { result } = await quietly(() => useEngine("node-gpu", { load: standIn({ gpu: false }) }));
     expect(result.gpu).toBe(false);
-    expect(result.note).toMatch(/no GPU and runs on the CPU; it needs CUDA 11\.2/);
+    expect(result.note).toMatch(/the GPU is not used: .* runs on the CPU; it needs CUDA 11\.2/);
   });
 
   it("restores what Node took away before it loads", async () => {

@@ -60,12 +60,10 @@ function explain(error: unknown): TiltedError {
   );
 }
 
-/** `util.isNullOrUndefined`, gone since Node 23, on which every op of tfjs-node calls. */
+/** `util.isNullOrUndefined`, on which every op of tfjs-node calls: gone since Node 23, and in 22 with a printed warning. */
 function restoreUtil(node: NodeProcess): void {
   const util = node.getBuiltinModule?.("util");
-  if (util !== undefined && util.isNullOrUndefined === undefined) {
-    util.isNullOrUndefined = (value: unknown) => value === null || value === undefined;
-  }
+  if (util !== undefined) util.isNullOrUndefined = (value: unknown) => value === null || value === undefined;
 }
 
 /** Runs `body` while TensorFlow's C++ side, which reads the environment when it is loaded, keeps its information to itself. */
@@ -93,7 +91,7 @@ async function load(node: NodeProcess, options: NodeGpuOptions): Promise<EngineI
   // Some faults, such as a missing util function, show only when an op runs.
   await quietly(async () => tf.tidy(() => tf.add(1, 1).dataSync()));
   const gpu = (tf.backend() as unknown as { isUsingGpuDevice?: boolean }).isUsingGpuDevice === true;
-  const note = `TensorFlow found no GPU and runs on the CPU; it needs ${NEEDS}`;
+  const note = `node-gpu: the GPU is not used: TensorFlow found none and runs on the CPU; it needs ${NEEDS}`;
   return { name: "node-gpu", threads: 1, simd: true, gpu, ...(gpu ? {} : { note }) };
 }
 
