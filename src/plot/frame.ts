@@ -1,6 +1,7 @@
 /**
  * The frame of every figure: title, subtitle, legend, one or more panels side by side, caption, in one self-contained SVG.
- * Panels are drawn by Observable Plot into a document of linkedom, so the same code runs in Node and in a browser.
+ * Panels are drawn by Observable Plot into a document of linkedom, so the same code runs in Node and in a browser
+ * (where Plot moves lines by half a pixel on a screen of one pixel per point).
  */
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";

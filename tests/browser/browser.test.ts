@@ -1,0 +1,91 @@
+/** The built package in a bundle, and the bundle in Chromium: the same bits as in Node where bits are promised. */
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type App, type Bundle, createApp } from "./app.ts";
+import { chromiumPath, type PageOptions, visit } from "./chromium.ts";
+import { type Findings, findings } from "./page/checks.ts";
+
+/** A build on a busy machine. */
+const BUILD_LIMIT_MS = 120_000;
+
+let app: App;
+let bundles: Readonly<Record<string, Bundle>>;
+const bundle = (name: string): Bundle => {
+  const found = bundles[name];
+  if (found === undefined) throw new Error(`no bundle ${name}`);
+  return found;
+};
+
+beforeAll(async () => {
+  app = await createApp();
+  bundles = await app.bundle("page", "minimal", "bare");
+}, BUILD_LIMIT_MS);
+afterAll(() => app?.remove());
+
+/** Packed bytes of what draws one normal and weighs it, without the engine's .wasm file. */
+const MOST_PACKED = 150_000;
+
+describe("a bundle for browsers", () => {
+  it("needs nothing of Node and gives no warning", () => {
+    expect(bundle("page").warnings).toEqual([]);
+  });
+
+  it("keeps the repairs of tfjs where the package is imported for them alone", () => {
+    expect(bundle("bare").files).toContain("engine/install.js");
+  });
+
+  it("of importance sampling and one family is small", () => {
+    const { code, files } = bundle("minimal");
+    expect(gzipSync(code, { level: 9 }).length).toBeLessThan(MOST_PACKED);
+    expect(files.filter((file) => /^(plot|data|models|nn)\/|langevin|variational/.test(file))).toEqual([]);
+  });
+});
+
+const browser = chromiumPath();
+if (browser === undefined)
+  console.warn("No Chromium here, so the package is not tried in a browser: install it or set CHROMIUM_PATH.");
+
+const PAGES: readonly PageOptions[] = [
+  { isolated: false, threads: 1 },
+  { isolated: false, threads: 2 },
+  { isolated: true, threads: 2 },
+];
+const NEEDS_NODE = /needs Node|in Node/;
+/** Rounding differs with the number of threads, and sums of it grow over steps. */
+const CLOSE = 4;
+
+describe.skipIf(browser === undefined)("Chromium (skipped without one: set CHROMIUM_PATH)", () => {
+  let node: Findings;
+  beforeAll(async () => {
+    node = await findings({});
+  });
+
+  it.each(PAGES)("isolated: $isolated, threads: $threads", async (options) => {
+    const { outcome, isolated, console } = await visit(browser ?? "", bundle("page").code, options);
+    const { found, error } = JSON.parse(outcome) as { found?: Findings; error?: string };
+    expect(error).toBeUndefined();
+    if (found === undefined) throw new Error("the page found nothing");
+    expect(isolated).toBe(options.isolated);
+    expect(console).toEqual([]);
+    const threads = options.isolated ? options.threads : 1;
+    expect(found.engine).toMatchObject({ name: "wasm", simd: true, threads });
+    if (threads !== options.threads) expect(found.engine.note).toMatch(/threads are not available/);
+    expect(found.draws).toEqual(node.draws);
+    expect(found.svg).toBe(node.svg);
+    expect(Object.keys(found.close)).toEqual(Object.keys(node.close));
+    for (const [name, values] of Object.entries(node.close))
+      values.forEach((value, i) => {
+        expect(found.close[name]?.[i], `${name}[${i}]`).toBeCloseTo(value, CLOSE);
+      });
+    for (const said of Object.values(found.refusals)) expect(said).toMatch(NEEDS_NODE);
+  });
+
+  it("and Node agree on what the page says in truth", () => {
+    // p = N(0, 1) tilted by −(x²/2 − x) is N(1/2, 1/2), with log Z = 1/4 − log(2)/2.
+    const [mean = Number.NaN, logZ = Number.NaN] = node.close.snis ?? [];
+    expect(mean).toBeCloseTo(0.5, 1);
+    expect(logZ).toBeCloseTo(0.25 - Math.log(2) / 2, 1);
+    expect(node.close.langevin?.[0]).toBeCloseTo(0.5, 0);
+    expect(Object.keys(node.draws)).toHaveLength(6);
+  });
+});
