@@ -44,8 +44,11 @@ export interface LangevinKernel {
   readonly adjusted: boolean;
 }
 
-/** Density and gradient at positions. */
-function evaluate({ logDensity, shapes }: LangevinKernel, positions: readonly Float32Array[]): LangevinState {
+/** Density and gradient at positions; neither need be finite. */
+export function evaluateLangevin(
+  { logDensity, shapes }: LangevinKernel,
+  positions: readonly Float32Array[],
+): LangevinState {
   return scope(() => {
     const at = positions.map((x, i) => tf.tensor(x, [...(shapes[i] as Shape)]));
     const chains = (shapes[0] as Shape)[0] as number;
@@ -68,7 +71,7 @@ function evaluate({ logDensity, shapes }: LangevinKernel, positions: readonly Fl
  * @throws `non-finite` when a chain starts where the density is zero or not a number.
  */
 export function initLangevin(kernel: LangevinKernel, positions: readonly Float32Array[]): LangevinState {
-  const state = evaluate(kernel, positions);
+  const state = evaluateLangevin(kernel, positions);
   const bad = state.logDensity.findIndex((l) => !Number.isFinite(l));
   if (bad >= 0) {
     fail(
@@ -88,7 +91,7 @@ export function stepLangevin(
 ): { readonly state: LangevinState; readonly info: LangevinInfo } {
   const { temperature, adjusted, shapes } = kernel;
   const spread = Math.sqrt(2 * stepSize * temperature);
-  const proposal = evaluate(
+  const proposal = evaluateLangevin(
     kernel,
     state.positions.map((x, s) => {
       const [g, xi] = [state.gradients[s] as Float32Array, noise.normals[s] as Float32Array];
@@ -157,7 +160,7 @@ export function jumpLangevin(
   positions: readonly Float32Array[],
   uniforms: Float32Array,
 ): { readonly state: LangevinState; readonly acceptance: number } {
-  const proposal = evaluate(kernel, positions);
+  const proposal = evaluateLangevin(kernel, positions);
   const [from, to] = [logProposal(state.positions), logProposal(positions)];
   let acceptance = 0;
   const taken = Uint8Array.from(uniforms, (u, c) => {

@@ -11,8 +11,15 @@ import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
 /** Prior draws looked at for each chain that starts. */
 const CANDIDATES = 16;
 
+/** Draws to start from. */
+export interface Start {
+  readonly draws: Tree<NdArray>;
+  /** Whether the weights had to be tempered: then the posterior lies elsewhere, or is much narrower than the prior. */
+  readonly tempered: boolean;
+}
+
 /** Draws of the prior, resampled by weights tempered until half as many as there are chains stay effective. */
-export async function temperedStart(problem: Problem, chains: number): Promise<Tree<NdArray>> {
+export async function temperedStart(problem: Problem, chains: number): Promise<Start> {
   const tick = async () => {};
   const candidates = await drawWeighted({ ...problem, key: fold(problem.key, "start"), tick }, CANDIDATES * chains);
   const { data } = candidates.logWeights;
@@ -21,7 +28,10 @@ export async function temperedStart(problem: Problem, chains: number): Promise<T
   while (power > LEAST_POWER && diagnose(sumWeights(tempered(power))).ess < chains / 2) power /= 2;
   const weights = normalizeWeights(tempered(power));
   const rows = resampleRows(weights, chains, "systematic", fold(problem.key, "start rows"));
-  return Object.fromEntries(Object.entries(candidates.sites).map(([name, array]) => [name, takeRows(array, rows)]));
+  return {
+    draws: Object.fromEntries(Object.entries(candidates.sites).map(([name, array]) => [name, takeRows(array, rows)])),
+    tempered: power < 1,
+  };
 }
 
 /** Below this power the weights count for nothing. */

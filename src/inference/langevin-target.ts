@@ -126,15 +126,22 @@ export function densityOf(
       }),
     /** Fresh draws of the prior, one for each chain. */
     draw: (key: Key): Float32Array[] => scope(() => positionsOf({}, key)),
-    async start(init: Tree<NdArray | undefined>): Promise<Float32Array[]> {
+    /** Where chains start, and whether the posterior may be far from there. Places that were given are where the caller wants them. */
+    async start(init: Tree<NdArray | undefined>): Promise<{ positions: Float32Array[]; far: boolean }> {
       const given: Tree<NdArray> = Object.fromEntries(
         Object.entries(init).flatMap(([name, value]) =>
           value === undefined ? [] : [[name, checkInit(name, value, moving)]],
         ),
       );
       const complete = moving.every(({ name }) => given[name] !== undefined);
-      const drawn = complete ? {} : await temperedStart({ ...problem, model }, chains);
-      return scope(() => positionsOf(toTensors({ ...drawn, ...given }), fold(problem.key, "start")));
+      const drawn = complete ? undefined : await temperedStart({ ...problem, model }, chains);
+      const values = { ...drawn?.draws, ...given };
+      // In a small box around nothing in particular even weights say little.
+      const boxed = moving.some(({ info }) => info.improper);
+      return {
+        positions: scope(() => positionsOf(toTensors(values), fold(problem.key, "start"))),
+        far: drawn !== undefined && Object.keys(given).length === 0 && (boxed || drawn.tempered),
+      };
     },
   };
 

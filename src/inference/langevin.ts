@@ -8,6 +8,7 @@ import type { Tree } from "../core/tree.ts";
 import type { LatentsOf, ObservedOf } from "../effects/sites.ts";
 import { adaptStepSize, type StepSizeState, startStepSize } from "./dual-averaging.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
+import { gatherLost, startApproach, stepApproach } from "./langevin-approach.ts";
 import {
   initLangevin,
   jumpLangevin,
@@ -130,7 +131,10 @@ async function run(
     temperature,
     adjusted,
   };
-  let state = from?.state ?? initLangevin(kernel, await place.start(init));
+  const start = from === undefined ? await place.start(init) : undefined;
+  let state = from?.state ?? initLangevin(kernel, start?.positions ?? []);
+  const far = adjusted && start?.far === true ? Math.min(APPROACH_STEPS, Math.floor(APPROACH_SHARE * warmup)) : 0;
+  let approach = startApproach(state, Math.sqrt(settings.stepSize));
   let adaptation: StepSizeState = startStepSize(from?.stepSize ?? settings.stepSize);
   let eta = from?.stepSize ?? settings.stepSize;
   const first = from?.step ?? 0;
@@ -142,7 +146,15 @@ async function run(
   let nonFinite = 0;
 
   for (let t = 0; t < warmup + steps; t++) {
-    const next = stepLangevin(kernel, state, eta, noiseOf(fold(fold(problem.key, "step"), first + t), moving));
+    const noise = noiseOf(fold(fold(problem.key, "step"), first + t), moving);
+    if (t < far) {
+      approach = stepApproach(kernel, approach, noise.normals);
+      state = approach.chains;
+      if (t === far - 1) state = gatherLost(kernel, state, fold(problem.key, "gather"));
+      await problem.tick({ step: t + 1, total: warmup + steps, metrics: {} });
+      continue;
+    }
+    const next = stepLangevin(kernel, state, eta, noise);
     state = next.state;
     if (jumpEvery !== undefined && (first + t + 1) % jumpEvery === 0) {
       const key = fold(fold(problem.key, "jump"), first + t);
@@ -188,6 +200,10 @@ async function run(
     proposals: steps * chains,
   });
 }
+
+/** Most steps of the way to a posterior that is far from the start, and the largest share of the warm-up. */
+const APPROACH_STEPS = 300;
+const APPROACH_SHARE = 0.5;
 
 /** Where chains of these sites are, by name and unconstrained shape. */
 const placesOf = (moving: readonly Moving[]): LangevinCheckpoint["sites"] =>

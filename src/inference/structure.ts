@@ -22,6 +22,8 @@ export interface SiteInfo {
   readonly support: Constraint | undefined;
   readonly discrete: boolean;
   readonly reparameterized: boolean;
+  /** Without a proper prior. */
+  readonly improper: boolean;
   /** Of a factor: whether it declared itself differentiable. */
   readonly differentiable: boolean | undefined;
 }
@@ -70,6 +72,7 @@ export function probe(problem: Problem, which: Problem["model"] = problem.model)
         support: dist?.support,
         discrete: dist?.discrete ?? false,
         reparameterized: dist?.reparameterized ?? false,
+        improper: dist?.family === "improper",
         differentiable,
       }),
     );

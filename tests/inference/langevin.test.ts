@@ -146,6 +146,93 @@ describe("MALA", () => {
   });
 });
 
+describe("a posterior far from the start", () => {
+  const around = (loc: number, n: number, spread = 1) => {
+    const y = draws(rootKey("far"), n).map((x) => loc + spread * x);
+    const mean = y.reduce((s, v) => s + v / n, 0);
+    return { y: ndarray(y), mean, squares: y.reduce((s, v) => s + (v - mean) ** 2, 0) };
+  };
+  const at = (d: { readonly mean: NdArray; readonly mcse: NdArray }) => ({
+    value: d.mean.data[0] as number,
+    standardError: d.mcse.data[0] as number,
+  });
+
+  it.each([100, 1e4, -1e4])("is reached from a flat prior: y ~ N(mu, 1) about %d", async (loc) => {
+    const { y, mean } = around(loc, 20);
+    const flat = model(function* () {
+      const mu = yield* sample("mu", improper(real, []));
+      yield* plate("rows", 20, function* () {
+        yield* observe("y", normal(mu, 1), y);
+      });
+    });
+    const r = await infer(flat, langevin({ chains: 32, steps: 300, warmup: 300 }), { seed: 20 });
+    expect(r.rhat).toBeLessThan(1.02);
+    expectEstimate(at(r.diagnostics.mu), mean, { what: "mu", detects: 0.04 });
+  });
+
+  it.each([100, 1e4])("is reached where the scale is unknown too, and grows first: about %d", async (loc) => {
+    const n = 20;
+    const { y, mean, squares } = around(loc, n);
+    const flat = model(function* () {
+      const mu = yield* sample("mu", improper(real, []));
+      const precision = yield* sample("precision", improper(positive, []));
+      yield* plate("rows", n, function* () {
+        yield* observe("y", normal(mu, tf.rsqrt(precision)), y);
+      });
+    });
+    const r = await infer(flat, langevin({ chains: 32, steps: 400, warmup: 500 }), { seed: 21 });
+    expect(r.rhat).toBeLessThan(1.03);
+    expectEstimate(at(r.diagnostics.mu), mean, { what: "mu", detects: 0.06 });
+    // Flat in mu and in the precision: precision | y ~ Gamma((n + 1)/2, Σ(y − ȳ)²/2).
+    expectEstimate(at(r.diagnostics.precision), (n + 1) / squares, { what: "precision", detects: 0.12 });
+  });
+
+  it("is reached from a wide prior", async () => {
+    const { y, mean } = around(700, 50, 0.1);
+    const wide = model(function* () {
+      const mu = yield* sample("mu", normal(0, 1000));
+      yield* plate("rows", 50, function* () {
+        yield* observe("y", normal(mu, 0.1), y);
+      });
+    });
+    const r = await infer(wide, langevin({ chains: 32, steps: 300, warmup: 300 }), { seed: 22 });
+    expect(r.rhat).toBeLessThan(1.02);
+    expectEstimate(at(r.diagnostics.mu), mean, { what: "mu", detects: 0.004 });
+  });
+
+  it("leaves no mode behind that counts: two equal ones keep their chains", async () => {
+    // Narrow wells at ±6, with a barrier no small step crosses: the chains of a flat start share them.
+    const wells = pipe(
+      model(function* () {
+        yield* sample("x", normal(0, 20));
+      }),
+      tilt("x", (x) => tf.mul(5, tf.minimum(tf.square(tf.sub(x, 6)), tf.square(tf.add(x, 6))))),
+    );
+    const r = await infer(wells, langevin({ chains: 200, steps: 1, warmup: 200 }), { seed: 23 });
+    const share = last(r.sites.x).map((x) => (x > 0 ? 1 : 0));
+    expectMean(share, 0.5, { what: "share of the right well", detects: 0.35 });
+    const near = last(r.sites.x).filter((x) => Math.abs(Math.abs(x) - 6) < 2).length;
+    expect(near).toBe(200);
+  });
+
+  it("is not looked for where the caller says where to start", async () => {
+    const { y } = around(100, 20);
+    const flat = model(function* () {
+      const mu = yield* sample("mu", improper(real, []));
+      yield* plate("rows", 20, function* () {
+        yield* observe("y", normal(mu, 1), y);
+      });
+    });
+    const init = { mu: ndarray(Float32Array.of(99, 101)) };
+    const options = { chains: 2, steps: 5, warmup: 0, stepSize: 1e-6 } as const;
+    const r = await infer(flat, langevin({ ...options, init }), { seed: 24 });
+    expect(Math.abs((r.sites.mu.data[0] as number) - 99)).toBeLessThan(0.05);
+    // In a warm-up too: the first ten steps of tiny size go nowhere.
+    const warmed = await infer(flat, langevin({ ...options, warmup: 1, init }), { seed: 24 });
+    expect(Math.abs((warmed.sites.mu.data[0] as number) - 99)).toBeLessThan(0.2);
+  });
+});
+
 describe("data sites", () => {
   const m = model(function* () {
     const z = yield* sample("z", normal(0, 1));
