@@ -3,13 +3,13 @@
 import * as wasm from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
-import type { EngineInfo, EngineName } from "./info.ts";
+import type { EngineChoice, EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
 import { type NodeGpuOptions, startNodeGpu } from "./node-gpu.ts";
 import { quietly } from "./quiet.ts";
 import { withNodeThreads } from "./threads.ts";
 
-export type { EngineInfo, EngineName } from "./info.ts";
+export type { CompileInfo, EngineChoice, EngineInfo, EngineName } from "./info.ts";
 export type { NodeGpuOptions } from "./node-gpu.ts";
 
 /** Options of the wasm engine. */
@@ -137,6 +137,17 @@ export async function ensureEngine(): Promise<EngineInfo> {
     chosen = await startWasm({});
     return chosen;
   });
+}
+
+/** The engine on which a run of that choice goes op by op, or is recorded: the one in use unless one is named. */
+export async function engineFor(choice: EngineChoice): Promise<EngineInfo> {
+  const known: readonly unknown[] = ["auto", "compiled", "wasm", "node-gpu"];
+  if (!known.includes(choice)) {
+    fail("argument", `engine: expected one of ${known.map((name) => `"${name}"`).join(", ")}, got "${String(choice)}"`);
+  }
+  const now = await ensureEngine();
+  if (choice === "auto" || choice === "compiled" || choice === now.name) return now;
+  return choice === "wasm" ? useEngine("wasm") : useEngine("node-gpu");
 }
 
 /**

@@ -3,6 +3,30 @@
 /** Engines a program can ask for. */
 export type EngineName = "wasm" | "node-gpu";
 
+/**
+ * Which engine runs an inner loop. `auto`: compiled where that pays and can be done, else op by op on the engine in use. `compiled`
+ * insists. `wasm` and `node-gpu`: op by op, on that engine.
+ */
+export type EngineChoice = "auto" | "wasm" | "compiled" | "node-gpu";
+
+/** What became of the wish to compile. */
+export type CompileInfo =
+  | {
+      /** The inner loop ran compiled. */
+      readonly used: true;
+      /** Which ONNX Runtime: native in Node, or WebAssembly. */
+      readonly runtime: string;
+      /** Operations of one step. */
+      readonly operations: number;
+      /** Milliseconds spent on recording and compiling, once. */
+      readonly compileMs: number;
+    }
+  | {
+      readonly used: false;
+      /** Why not, in one sentence. */
+      readonly reason: string;
+    };
+
 /** What is running. */
 export interface EngineInfo {
   readonly name: EngineName;
@@ -14,4 +38,6 @@ export interface EngineInfo {
   readonly gpu: boolean;
   /** What the caller asked for and did not get, in one sentence. */
   readonly note?: string;
+  /** Of a run: whether its inner loop was compiled, and if not, why. */
+  readonly compiled?: CompileInfo;
 }

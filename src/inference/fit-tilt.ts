@@ -2,9 +2,10 @@
  * Fitting a tilt: learns the energy E for which p·e^{−E}/Z, p a base model, matches draws of a target. The base stays as it is.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { type NdArray, ndarray } from "../core/array.ts";
+import type { NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
+import { currentArray, hostArray, hostTensor } from "../core/live.ts";
 import { permutation } from "../core/random/discrete.ts";
 import { scope } from "../core/scope.ts";
 import { sizeOf } from "../core/shape.ts";
@@ -13,6 +14,7 @@ import type { ParamEffect, Program } from "../effects/effects.ts";
 import { handleEffects } from "../effects/handle.ts";
 import type { Energy } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
+import type { EngineInfo } from "../engine/engine.ts";
 import type { Sandwich } from "./bound.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { logZ } from "./log-z.ts";
@@ -76,6 +78,7 @@ export interface TiltFit {
   readonly logZ: Sandwich<"log Z">;
   /** Effective share of base draws under the fitted tilt, ESS/n. */
   readonly essRatio: number;
+  readonly engine: EngineInfo;
 }
 
 interface TiltKind extends ResultKind {
@@ -93,11 +96,14 @@ const gatherRows = (data: NdArray): DrawableRows => {
   return {
     count,
     draw(_, rows) {
-      const out = new Float32Array(rows.length * size);
-      rows.forEach((row, i) => {
-        out.set(data.data.subarray(row * size, (row + 1) * size), i * size);
-      });
-      return ndarray(out, [rows.length, ...event]).tensor();
+      const taken = () => {
+        const out = new Float32Array(rows.length * size);
+        currentArray(rows).forEach((row, i) => {
+          out.set(data.data.subarray(row * size, (row + 1) * size), i * size);
+        });
+        return out;
+      };
+      return hostTensor(taken, [rows.length, ...event]);
     },
   };
 };
@@ -195,10 +201,13 @@ export function fitTilt<E2 extends ParamEffect = never>(
       stepsPerEpoch: every,
       key: fold(problem.key, "train"),
       tick: problem.tick,
-      loss: (params, { key, step }) =>
-        lossOver(key, params, baseDraws(fold(key, "base"), negatives), ({ kept }) => {
+      engine: problem.choice,
+      loss: (params, context) =>
+        lossOver(context.key, params, baseDraws(fold(context.key, "base"), negatives), ({ kept }) => {
           const batch = Math.min(options.batch ?? 128, kept.length);
-          return Int32Array.from({ length: batch }, (_, i) => kept[(step * batch + i) % kept.length] as number);
+          return hostArray(() =>
+            Int32Array.from({ length: batch }, (_, i) => kept[(context.step * batch + i) % kept.length] as number),
+          );
         }),
       ...(validate !== undefined && { validate, ...stop }),
     });
@@ -216,6 +225,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
       steps: (trained.bestEpoch + 1) * every,
       logZ: logZ(logWeights),
       essRatio: diagnose(sumWeights(logWeights)).essRatio,
+      engine: { ...problem.engine, compiled: trained.compiled },
     };
   }
 

@@ -8,8 +8,9 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
+import { hostTensor, isKnown, recorder } from "../core/live.ts";
 import type { SiteRecord } from "../effects/interpret.ts";
-import { logSumExp, stopGradient } from "../engine/ops.ts";
+import { logSoftmax, logSumExp, stopGradient } from "../engine/ops.ts";
 import { type Weighed, type WeighOptions, weigh } from "./log-weights.ts";
 import { impossibleSite, type Pair, type PairOptions } from "./pair.ts";
 
@@ -37,15 +38,15 @@ export interface BoundOptions extends PairOptions {
   readonly closed: boolean;
   readonly baseline: Baseline;
   /** Mean learning signal of earlier steps, for `running-mean`. */
-  readonly expected?: number;
+  readonly expected?: () => number;
 }
 
 /** A bound that can be differentiated. */
 export interface Surrogate {
   /** Scalar: its value is the estimate of the bound over the population, its gradient the chosen estimate of the gradient. */
   readonly bound: tf.Tensor;
-  /** Mean over rows of the learning signal, for `running-mean`. */
-  readonly signal: number;
+  /** Mean over rows of the learning signal, for `running-mean`; known when the run is done. */
+  readonly signal: () => number;
 }
 
 /** `x` with the value of `x` and the gradient of `y`. */
@@ -56,13 +57,13 @@ export function surrogate(pair: Pair, options: BoundOptions): Surrogate {
   const { k, draws, estimator } = options;
   const particles = k * draws === 1 ? undefined : k * draws;
   // Known only after the forward pass; read by the gates on the way back.
-  let normalized: Float32Array | undefined;
+  let normalized: (() => tf.Tensor) | undefined;
   const gated = estimator === "dreg" && k > 1;
   const weighing: WeighOptions = {
     ...options,
     particles,
     pathOnly: estimator !== "pathwise",
-    ...(gated && { gate: (value, site) => gateBy(() => normalized as Float32Array, pair, value, site) }),
+    ...(gated && { gate: (value, site) => gateBy(() => (normalized as () => tf.Tensor)(), pair, value, site) }),
   };
   const weighed = weigh(pair, weighing);
   const rows = weighed.logWeights.shape[1];
@@ -71,10 +72,10 @@ export function surrogate(pair: Pair, options: BoundOptions): Surrogate {
   const perRow = k === 1 ? tf.reshape(logW, [draws, rows]) : tf.sub(logSumExp(logW, 1), Math.log(k));
   let gradient = perRow;
   if (gated) {
-    normalized = normalizedWeights(weighed.logWeights.dataSync(), draws, k, rows);
-    gradient = tf.sum(tf.mul(logW, tf.tensor(normalized, [draws, k, rows])), 1);
+    normalized = normalizedWeights(logW, draws, k, rows);
+    gradient = tf.sum(tf.mul(logW, normalized()), 1);
   }
-  let signal = 0;
+  let signal = () => 0;
   if (weighed.logScores !== undefined) {
     const learned = learningSignal(weighed.logWeights, perRow, options, rows);
     signal = learned.mean;
@@ -88,7 +89,7 @@ export function surrogate(pair: Pair, options: BoundOptions): Surrogate {
 }
 
 /** The identity, whose derivative is multiplied by the normalised weight of each particle in each row. */
-function gateBy(weights: () => Float32Array, pair: Pair, value: tf.Tensor, site: SiteRecord): tf.Tensor {
+function gateBy(weights: () => tf.Tensor, pair: Pair, value: tf.Tensor, site: SiteRecord): tf.Tensor {
   const particles = value.shape[0] as number;
   const lead = value.rank - site.eventRank;
   const rows = value.shape.slice(lead - pair.rows.length, lead);
@@ -96,12 +97,19 @@ function gateBy(weights: () => Float32Array, pair: Pair, value: tf.Tensor, site:
   const shape = [particles, ...ones(lead - 1 - rows.length), ...rows, ...ones(site.eventRank)];
   return tf.customGrad((x: tf.Tensor | tf.GradSaveFunc) => ({
     value: (x as tf.Tensor).clone(),
-    gradFunc: (dy: tf.Tensor) => tf.mul(dy, tf.tensor(weights(), shape)),
+    gradFunc: (dy: tf.Tensor) => tf.mul(dy, tf.reshape(weights(), shape)),
   }))(value);
 }
 
 /** Weights of each bound in each row, summing to 1 over its k particles; layout `[draws, k, rows]`. */
-function normalizedWeights(logWeights: ArrayLike<number>, draws: number, k: number, rows: number): Float32Array {
+function normalizedWeights(logW: tf.Tensor, draws: number, k: number, rows: number): () => tf.Tensor {
+  const trace = recorder();
+  if (trace?.isSymbolic(logW)) return trace.again(tf.exp(logSoftmax(logW, 1)));
+  const out = normalizeOnHost(logW.dataSync(), draws, k, rows);
+  return () => tf.tensor(out, [draws, k, rows]);
+}
+
+function normalizeOnHost(logWeights: ArrayLike<number>, draws: number, k: number, rows: number): Float32Array {
   const out = new Float32Array(logWeights.length);
   for (let d = 0; d < draws; d++) {
     for (let r = 0; r < rows; r++) {
@@ -124,9 +132,10 @@ function normalizedWeights(logWeights: ArrayLike<number>, draws: number, k: numb
 function learningSignal(
   logWeights: tf.Tensor2D,
   perRow: tf.Tensor,
-  { k, draws, baseline, expected = 0 }: BoundOptions,
+  { k, draws, baseline, expected = () => 0 }: BoundOptions,
   rows: number,
-): { readonly signal: tf.Tensor; readonly mean: number } {
+): { readonly signal: tf.Tensor; readonly mean: () => number } {
+  if (!isKnown(logWeights)) return recordedSignal(logWeights, perRow, { k, draws, baseline, expected }, rows);
   const bounds = perRow.dataSync();
   const out = new Float32Array(draws * k * rows);
   const logW = logWeights.dataSync();
@@ -140,11 +149,45 @@ function learningSignal(
       const column = (j: number) => logW[(d * k + j) * rows + r] as number;
       const others = baseline === "leave-one-out" && k > 1 ? leaveOneOut(column, k) : undefined;
       const outside =
-        baseline === "running-mean" ? expected : baseline === "none" || draws === 1 ? 0 : (sum - bound) / (draws - 1);
+        baseline === "running-mean" ? expected() : baseline === "none" || draws === 1 ? 0 : (sum - bound) / (draws - 1);
       for (let j = 0; j < k; j++) out[(d * k + j) * rows + r] = bound - (others?.[j] ?? outside);
     }
   }
-  return { signal: tf.tensor(out, [draws, k, rows]), mean: total / rows };
+  return { signal: tf.tensor(out, [draws, k, rows]), mean: () => total / rows };
+}
+
+/** The same in ops, for a step that is being recorded. */
+function recordedSignal(
+  logWeights: tf.Tensor2D,
+  perRow: tf.Tensor,
+  { k, draws, baseline, expected }: Required<Pick<BoundOptions, "k" | "draws" | "baseline" | "expected">>,
+  rows: number,
+): { readonly signal: tf.Tensor; readonly mean: () => number } {
+  const bounds = stopGradient(tf.reshape(perRow, [draws, 1, rows]));
+  let mean = 0;
+  recorder()?.report(tf.mean(bounds), (values) => {
+    mean = values[0] as number;
+  });
+  return { signal: tf.sub(bounds, baselineOf()), mean: () => mean };
+
+  function baselineOf(): tf.Tensor {
+    if (baseline === "leave-one-out" && k > 1)
+      return leaveOneOutOf(stopGradient(tf.reshape(logWeights, [draws, k, rows])));
+    if (baseline === "running-mean") return hostTensor(() => Float32Array.of(expected()), [1, 1, 1]);
+    if (baseline === "none" || draws === 1) return tf.zeros([draws, 1, rows]);
+    return tf.div(tf.sub(tf.sum(bounds, 0, true), bounds), draws - 1);
+  }
+}
+
+/** {@link leaveOneOut} for all particles: entry [j, i] of the table is the i-th log-weight, its own replaced on the diagonal. */
+function leaveOneOutOf(logW: tf.Tensor): tf.Tensor {
+  const [draws, k, rows] = logW.shape as [number, number, number];
+  const stand = tf.div(tf.sub(tf.sum(logW, 1, true), logW), k - 1);
+  const own = tf.reshape(tf.cast(tf.eye(k), "bool"), [1, k, k, 1]);
+  const full = [draws, k, k, rows];
+  const others = tf.broadcastTo(tf.reshape(logW, [draws, 1, k, rows]), full);
+  const mine = tf.broadcastTo(tf.reshape(stand, [draws, k, 1, rows]), full);
+  return tf.sub(logSumExp(tf.where(tf.broadcastTo(own, full), mine, others), 2), Math.log(k));
 }
 
 /** For each j: log (1/K)(Σ_{i≠j} w_i + ŵ_j), where log ŵ_j is the mean of the other log-weights. */
@@ -163,6 +206,7 @@ function leaveOneOut(logWeight: (i: number) => number, k: number): Float64Array 
 
 /** @throws `non-finite` naming the site, when a draw of the guide is impossible under the model. */
 function explainInfinity(bound: tf.Tensor, { model }: Weighed): void {
+  if (!isKnown(bound)) return;
   const value = bound.dataSync()[0] as number;
   if (Number.isFinite(value)) return;
   const site = impossibleSite(model);

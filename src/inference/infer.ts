@@ -5,7 +5,7 @@ import { type Key, rootKey, type Seed } from "../core/key.ts";
 import type { Tree } from "../core/tree.ts";
 import type { Effect, Model } from "../effects/effects.ts";
 import type { GuideFits } from "../effects/sites.ts";
-import { type EngineInfo, ensureEngine } from "../engine/engine.ts";
+import { type EngineChoice, type EngineInfo, engineFor } from "../engine/engine.ts";
 
 /** A function on types: from a model's effects (and arguments) to the type of a method's result. */
 export interface ResultKind {
@@ -37,7 +37,10 @@ export interface Problem {
   readonly key: Key;
   /** Unconstrained values of the model's (and guide's) parameters; absent ones take their initial values. */
   readonly params: Tree<NdArray>;
+  /** What runs op by op. */
   readonly engine: EngineInfo;
+  /** What the caller wants of the inner loop. */
+  readonly choice: EngineChoice;
   /** Call between steps, outside every memory scope: reports, lets the event loop live, and throws `aborted`. */
   tick(progress: Omit<Progress, "method">): Promise<void>;
 }
@@ -77,6 +80,11 @@ export interface InferOptions<Args extends readonly unknown[]> {
   /** Ends the run at the next step with an error of code `aborted`. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
+  /**
+   * `auto` (default): the inner loop is compiled where that pays and ONNX Runtime is there; `compiled` insists; `wasm` and `node-gpu` run
+   * it op by op, on that engine, which stays in use. The draws are the same on each.
+   */
+  readonly engine?: EngineChoice;
 }
 
 /**
@@ -103,7 +111,8 @@ export async function infer<
   const abort = () => {
     if (signal?.aborted) fail("aborted", `${method.name}: aborted`, { cause: signal.reason });
   };
-  const engine = await ensureEngine();
+  const choice = options.engine ?? "auto";
+  const engine = await engineFor(choice);
   abort();
   let lastYield = Date.now();
   const result = await method.run({
@@ -112,6 +121,7 @@ export async function infer<
     key: typeof options.seed === "object" ? options.seed : rootKey(options.seed),
     params: options.params ?? {},
     engine,
+    choice,
     async tick(progress) {
       onProgress?.({ method: method.name, ...progress });
       // Microtasks alone would starve timers and input; a real turn of the event loop now and then does not.

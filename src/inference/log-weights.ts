@@ -1,5 +1,6 @@
 /** log w = log p(x, z) − log q(z): per particle and per row, the one currency of all variational bounds. */
 import * as tf from "@tensorflow/tfjs-core";
+import { recorder } from "../core/live.ts";
 import { sizeOf } from "../core/shape.ts";
 import { mapTree, type TensorTree } from "../core/tree.ts";
 import { scored, sumSites } from "../effects/density.ts";
@@ -63,7 +64,10 @@ export function weigh(pair: Pair, options: WeighOptions): Weighed {
 }
 
 /** The value of a parameter, out of reach of any gradient, at no cost to the backward pass. */
-const constantOf = (x: tf.Tensor): tf.Tensor => tf.tensor(x.dataSync(), x.shape, x.dtype as "float32");
+const constantOf = (x: tf.Tensor): tf.Tensor => {
+  const trace = recorder();
+  return trace === undefined ? tf.tensor(x.dataSync(), x.shape, x.dtype as "float32") : trace.again(x)();
+};
 
 /** A factor of the guide that lets no gradient through. */
 const blocked = (site: SiteRecord): SiteRecord =>

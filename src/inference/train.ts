@@ -7,31 +7,17 @@ import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { ArrayTree, TensorTree } from "../core/tree.ts";
+import type { CompileInfo, EngineChoice } from "../engine/info.ts";
 import { readInto } from "../engine/read.ts";
 import { type Clip, checkClip, clipGradients } from "./clip.ts";
+import { compileFor, type Evaluated } from "./compiled-loss.ts";
 import { flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";
 import { valueAndGradient } from "./gradient.ts";
 import type { Problem } from "./infer.ts";
+import type { LossWithCarry, StepContext } from "./loss.ts";
 import { copyState, type Optimizer, type OptimizerState } from "./optimizers.ts";
 
-/** What a loss is told beside the parameters. */
-export interface StepContext {
-  /** Fresh for every step; the same at every validation, so that epochs compare under the same noise. */
-  readonly key: Key;
-  /** Steps done before this one. */
-  readonly step: number;
-  /** Epochs done before this one. */
-  readonly epoch: number;
-  readonly stepInEpoch: number;
-  /** Small state that the loss carries from step to step (for instance a running baseline). */
-  readonly carry: ArrayTree;
-}
-
-/** A loss that also updates its carried state. */
-export interface LossWithCarry {
-  readonly loss: tf.Tensor;
-  readonly carry: ArrayTree;
-}
+export type { LossWithCarry, StepContext } from "./loss.ts";
 
 /** Everything a run needs to go on: plain data. */
 export interface TrainState {
@@ -93,6 +79,11 @@ export interface TrainOptions {
   readonly carry?: ArrayTree;
   /** Goes on from a stored state instead of from `params`: the result is that of a run never interrupted, bit for bit. */
   readonly from?: TrainState;
+  /**
+   * `auto` (default): the step is compiled where that pays, which {@link Trained.compiled} tells. `compiled` insists, and throws where
+   * it cannot be. `wasm` runs every op by itself.
+   */
+  readonly engine?: EngineChoice;
 }
 
 /** A finished run. */
@@ -108,6 +99,8 @@ export interface Trained {
   readonly bestEpoch: number;
   /** To go on from here. */
   readonly state: TrainState;
+  /** Whether the step ran compiled, and if not, why. */
+  readonly compiled: CompileInfo;
 }
 
 /**
@@ -171,59 +164,73 @@ export async function train(options: TrainOptions): Promise<Trained> {
 
   let resumable: TrainState | undefined;
   let stopped: Trained["stopped"] = best !== undefined && stale() >= patience ? "early" : "finished";
-  while (step < total && stopped !== "early") {
-    const value = scope(() => {
+  /** Loss of this step, gradients into the buffer: op by op. */
+  const eagerly = (told: StepContext): Evaluated =>
+    scope(() => {
       const at = tensors();
-      const told = context(fold(fold(key, "step"), step));
-      let next = carry;
+      const next: { carry: LossWithCarry["carry"] } = { carry };
       const evaluate = () => {
         const out = loss(at, told);
         if (out instanceof tf.Tensor) return out;
-        next = out.carry;
+        next.carry = out.carry;
         return out.loss;
       };
       const { value, grads: derivatives } = valueAndGradient(name, evaluate, at);
       const read = value.dataSync()[0] as number;
       if (!Number.isFinite(read)) diverged(name, read, step);
       collect(derivatives, grads, layout);
-      carry = next;
-      return read;
+      return { loss: read, carry: typeof next.carry === "function" ? next.carry() : next.carry };
     });
-    clipGradients(grads, layout, clip, ` at step ${step} of ${name}; lower the learning rate or set clip`);
-    optimizerState = optimizer.update(optimizerState, params, grads, layout);
-    epochLoss += value;
-    step++;
-    const stepInEpoch = step % stepsPerEpoch;
-    const metrics: Record<string, number> = { loss: value };
-    // A last epoch that is cut short enters the history, but not the state from which a longer run goes on.
-    if (step === total && stepInEpoch !== 0) resumable = state();
-    if (stepInEpoch === 0 || step === total) {
-      history.train.push(epochLoss / (stepInEpoch === 0 ? stepsPerEpoch : stepInEpoch));
-      epochLoss = 0;
-      const epoch = history.train.length - 1;
-      if (validate !== undefined) {
-        const validation = scope(() => {
-          const out = validate(tensors(), { ...context(fold(key, "validate")), epoch });
-          return typeof out === "number" ? out : (out.dataSync()[0] as number);
+  const keyOf = (at: number): Key => fold(fold(key, "step"), at);
+  const { compiled, info } = await compileFor(options.engine ?? "auto", total, step, {
+    spec: { name, loss, layout, params, grads, key, carry },
+    check: () => eagerly(context(keyOf(step))),
+    context: () => context(keyOf(step)),
+  });
+  try {
+    while (step < total && stopped !== "early") {
+      const told = context(keyOf(step));
+      const evaluated = (await compiled?.evaluate(told)) ?? eagerly(told);
+      const value = evaluated.loss;
+      carry = evaluated.carry;
+      clipGradients(grads, layout, clip, ` at step ${step} of ${name}; lower the learning rate or set clip`);
+      optimizerState = optimizer.update(optimizerState, params, grads, layout);
+      epochLoss += value;
+      step++;
+      const stepInEpoch = step % stepsPerEpoch;
+      const metrics: Record<string, number> = { loss: value };
+      // A last epoch that is cut short enters the history, but not the state from which a longer run goes on.
+      if (step === total && stepInEpoch !== 0) resumable = state();
+      if (stepInEpoch === 0 || step === total) {
+        history.train.push(epochLoss / (stepInEpoch === 0 ? stepsPerEpoch : stepInEpoch));
+        epochLoss = 0;
+        const epoch = history.train.length - 1;
+        if (validate !== undefined) {
+          const validation = scope(() => {
+            const out = validate(tensors(), { ...context(fold(key, "validate")), epoch });
+            return typeof out === "number" ? out : (out.dataSync()[0] as number);
+          });
+          if (Number.isNaN(validation)) fail("non-finite", `${name}: the validation loss is NaN after epoch ${epoch}`);
+          history.validation.push(validation);
+          metrics.validation = validation;
+          // A copy: parameters go on changing under the same buffer.
+          if (best === undefined || validation < best.loss)
+            best = { params: unflatten(params, layout), loss: validation, epoch };
+          if (stale() >= patience) stopped = "early";
+        }
+        await options.onEpoch?.({
+          epoch,
+          step,
+          train: history.train[epoch] as number,
+          validation: history.validation[epoch],
+          state,
         });
-        if (Number.isNaN(validation)) fail("non-finite", `${name}: the validation loss is NaN after epoch ${epoch}`);
-        history.validation.push(validation);
-        metrics.validation = validation;
-        // A copy: parameters go on changing under the same buffer.
-        if (best === undefined || validation < best.loss)
-          best = { params: unflatten(params, layout), loss: validation, epoch };
-        if (stale() >= patience) stopped = "early";
       }
-      await options.onEpoch?.({
-        epoch,
-        step,
-        train: history.train[epoch] as number,
-        validation: history.validation[epoch],
-        state,
-      });
+      // An early stop is the end, and a progress bar should show it.
+      await tick({ step, total: stopped === "early" ? step : total, metrics });
     }
-    // An early stop is the end, and a progress bar should show it.
-    await tick({ step, total: stopped === "early" ? step : total, metrics });
+  } finally {
+    compiled?.dispose();
   }
   return {
     params: unflatten(best === undefined ? params : flatten(best.params, layout), layout),
@@ -233,6 +240,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
     stopped,
     bestEpoch: best?.epoch ?? history.train.length - 1,
     state: resumable ?? state(),
+    compiled: info,
   };
 }
 

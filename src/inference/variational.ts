@@ -153,24 +153,27 @@ async function raise(
     stepsPerEpoch: perEpoch,
     key: fold(problem.key, "train"),
     tick: problem.tick,
+    engine: problem.choice,
     ...(options.clip && { clip: options.clip }),
     ...(options.patience !== undefined && { patience: options.patience }),
     ...(options.onEpoch && { onEpoch: options.onEpoch }),
     ...(options.from && { from: options.from }),
-    loss(params, { key, step, carry }) {
+    loss(params, context) {
       const { bound, signal } = surrogate(paired, {
-        key,
+        key: context.key,
         params: all(params),
-        subsample: rowsAt(step),
+        // Read when rows are chosen, which a recorded step does anew in every run.
+        subsample: (...plate) => rowsAt(context.step)(...plate),
         particles: undefined,
         k: spec.k,
         draws: spec.draws,
         estimator: spec.estimator,
         closed: spec.closed,
         baseline,
-        expected: expectedSignal(carry),
+        expected: () => expectedSignal(context.carry),
       });
-      return { loss: tf.div(bound, -dataRows(paired)), carry: baseline === "running-mean" ? learn(carry, signal) : {} };
+      const carry = baseline === "running-mean" ? () => learn(context.carry, signal()) : {};
+      return { loss: tf.div(bound, -dataRows(paired)), carry };
     },
     ...(held && {
       validate(params: TensorTree, { key }: StepContext) {
@@ -212,7 +215,7 @@ async function raise(
     stopped,
     bestEpoch,
     state,
-    engine: problem.engine,
+    engine: { ...problem.engine, compiled: trained.compiled },
   };
 }
 

@@ -41,7 +41,16 @@ export function gradientSamples(model: AnyProgram, guide: AnyProgram, options: G
   for (let i = 0; i < options.repeats; i++) {
     scope(() => {
       const tensors = toTensors(params);
-      const settings = { k, draws, estimator, closed, baseline, expected, subsample: allRows, particles: undefined };
+      const settings = {
+        k,
+        draws,
+        estimator,
+        closed,
+        baseline,
+        expected: () => expected,
+        subsample: allRows,
+        particles: undefined,
+      };
       const { value, grads: found } = valueAndGradient(
         "test",
         () => surrogate(paired, { ...settings, key: fold(root, i), params: tensors }).bound,

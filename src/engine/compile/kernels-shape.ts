@@ -62,11 +62,10 @@ function batchToSpace(b: Builder, x: Node, { blockShape, crops }: BlockAttrs): N
   const reshaped = backend_util.getReshaped(shape, blockShape, block);
   const permuted = b.transpose(b.reshape(x, reshaped), backend_util.getPermuted(reshaped.length, blockShape.length));
   const flat = backend_util.getReshapedPermuted(shape, blockShape, block);
-  return b.slice(
-    b.reshape(permuted, flat),
-    backend_util.getSliceBeginCoords(crops, blockShape.length),
-    backend_util.getSliceSize(flat, crops, blockShape.length),
-  );
+  const begin = backend_util.getSliceBeginCoords(crops, blockShape.length);
+  const size = backend_util.getSliceSize(flat, crops, blockShape.length);
+  const rest = flat.slice(begin.length);
+  return b.slice(b.reshape(permuted, flat), [...begin, ...rest.map(() => 0)], [...size, ...rest]);
 }
 
 function spaceToBatch(b: Builder, x: Node, { blockShape, paddings }: BlockAttrs): Node {

@@ -53,6 +53,8 @@ export interface TraceOptions {
   readonly exact?: boolean;
   /** What it is that is being recorded, for messages. */
   readonly what?: string;
+  /** Copies of data that was there before, shared by several traces. */
+  readonly copies?: WeakMap<object, NumericArray>;
 }
 
 /** Elements from which a constant is an input instead. */
@@ -103,6 +105,7 @@ class Trace implements Recorder {
   readonly origins = new Map<NumericArray, string>();
   readonly #what: string;
   readonly #exact: boolean;
+  readonly #copies: WeakMap<object, NumericArray>;
   readonly #nodes = new WeakMap<object, Node>();
   /** Known data as nodes, by data and then by shape. */
   readonly #constants = new WeakMap<object, Map<string, Node>>();
@@ -111,7 +114,8 @@ class Trace implements Recorder {
   readonly #name: string;
   readonly #under: Backend;
 
-  constructor({ rewrite, exact = false, what = "this step" }: TraceOptions) {
+  constructor({ rewrite, exact = false, what = "this step", copies = new WeakMap() }: TraceOptions) {
+    this.#copies = copies;
     this.builder = createBuilder(rewrite === undefined ? {} : { rewrite });
     this.#what = what;
     this.#exact = exact;
@@ -189,7 +193,7 @@ class Trace implements Recorder {
     return name;
   }
 
-  #constant(values: HostValues | Uint8Array, shape: Shape, dtype: DType): Node {
+  #constant(values: NumericArray, shape: Shape, dtype: DType): Node {
     const [first] = values;
     if (values.length > 0 && values.every((v) => Object.is(v, first)))
       return this.builder.constant(Number(first), shape, dtype);
@@ -213,7 +217,8 @@ class Trace implements Recorder {
     if (known !== undefined) return known;
     if (!DTYPES.includes(tensor.dtype))
       fail("trace", `${this.#where()}: a tensor of ${tensor.dtype} cannot be compiled; use float32, int32 or bool`);
-    const values = this.#owner(tensor.dataId).readSync(tensor.dataId);
+    const values = this.#copies.get(tensor.dataId) ?? this.#owner(tensor.dataId).readSync(tensor.dataId);
+    this.#copies.set(tensor.dataId, values);
     const dtype = tensor.dtype as DType;
     let node = this.#constant(values, tensor.shape, dtype);
     if (values.length > LARGE && typeof node.attrs.value !== "number") {

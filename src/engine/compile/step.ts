@@ -1,0 +1,93 @@
+/** A compiled step: the record of one evaluation, whose host inputs are made anew for every run. */
+
+import type * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../../core/errors.ts";
+import type { HostValues } from "../../core/live.ts";
+import { difference } from "./compare.ts";
+import type { Graph, NumericArray } from "./node.ts";
+import { createProgram, type Program } from "./session.ts";
+import { show } from "./show.ts";
+import { GUARD, type Traced, type TraceInput, trace } from "./trace.ts";
+
+/** What to record. */
+export interface StepSpec {
+  /** For messages. */
+  readonly what: string;
+  readonly inputs: { readonly [name: string]: TraceInput };
+  /** The step in ops. What it makes on the host must go through hostTensor or a live key. */
+  readonly body: (inputs: { readonly [name: string]: tf.Tensor }) => { readonly [name: string]: tf.Tensor };
+  /** Brings what the host inputs depend on into one of two states that have nothing in common. */
+  readonly vary?: (state: 0 | 1) => void;
+  readonly dtype?: "float32" | "float64";
+  readonly threads?: number;
+  /** Only the native runtime will do. */
+  readonly native?: boolean;
+}
+
+/** Values by name. */
+export type Values = { readonly [name: string]: NumericArray };
+
+/** A step that runs without tfjs. */
+export interface CompiledStep {
+  /**
+   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must be done without the record.
+   */
+  run(inputs: Values): Values | undefined | Promise<Values | undefined>;
+  /** The graph as text. */
+  show(): string;
+  /** Nodes of the simplified graph. */
+  readonly size: number;
+  readonly runtime: string;
+  dispose(): void;
+}
+
+/**
+ * Records and compiles a step.
+ *
+ * @throws `trace` when the step reads values, draws at random, or is another program at another step; `engine` when ONNX Runtime is
+ *   not installed.
+ */
+export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
+  const { dtype = "float32" } = spec;
+  const { traced, graph } = record(spec);
+  const program = await createProgram(graph, {
+    dtype,
+    ...(spec.native && { runtime: "node" as const }),
+    ...(spec.threads !== undefined && { threads: spec.threads }),
+  });
+  return stepOf(traced, graph, program);
+}
+
+/** The record, checked and simplified. */
+function record({ what, inputs, body, vary, dtype }: StepSpec): { readonly traced: Traced; readonly graph: Graph } {
+  const options = { what, exact: dtype === "float64", copies: new WeakMap<object, NumericArray>() };
+  vary?.(0);
+  const traced = trace(inputs, body, options);
+  if (vary !== undefined) {
+    vary(1);
+    const differs = difference(traced, trace(inputs, body, options));
+    if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
+  }
+  return { traced, graph: traced.graph };
+}
+
+function stepOf({ host, fixed, reports, guarded }: Traced, graph: Graph, program: Program): CompiledStep {
+  const used = new Set(graph.nodes.filter(({ op }) => op === "input").map(({ attrs }) => attrs.name));
+  const live = host.filter(({ name }) => used.has(name));
+  const take = (out: Values): Values | undefined => {
+    if (guarded && out[GUARD]?.[0] !== 1) return undefined;
+    for (const { name, read } of reports) read(out[name] as HostValues);
+    return out;
+  };
+  return {
+    run(inputs) {
+      const feeds: Record<string, NumericArray> = { ...inputs, ...fixed };
+      for (const { name, make } of live) feeds[name] = make();
+      return program.synchronous ? take(program.run(feeds)) : program.runAsync(feeds).then(take);
+    },
+    show: () => show(graph),
+    size: graph.nodes.length,
+    runtime: program.runtime,
+    dispose: () => program.dispose(),
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * A training step, compiled: loss and gradients recorded once for all steps. What belongs to a step (its key, its number, the state
+ * carried to it) is an input; parameters are inputs too, read where the optimiser left them.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { fail, TiltedError } from "../core/errors.ts";
+import { fold, type Key, liveKey } from "../core/key.ts";
+import { recorder } from "../core/live.ts";
+import type { ArrayTree, TensorTree } from "../core/tree.ts";
+import { compileStep, type Values } from "../engine/compile/step.ts";
+import type { CompileInfo, EngineChoice } from "../engine/info.ts";
+import type { Layout } from "./flat.ts";
+import { valueAndGradient } from "./gradient.ts";
+import type { LossWithCarry, StepContext } from "./loss.ts";
+
+/** Steps from which a run repays the recording, some hundred milliseconds. */
+export const WORTH_COMPILING = 100;
+
+/** One evaluation. */
+export interface Evaluated {
+  readonly loss: number;
+  readonly carry: ArrayTree;
+}
+
+/** A compiled loss. */
+export interface CompiledLoss {
+  readonly info: CompileInfo & { readonly used: true };
+  /**
+   * Loss and gradients at the parameters in `params`, gradients into `grads`; undefined when a check inside the step failed or
+   * something is not finite, so that the step must be done on the other engine, which says why.
+   */
+  evaluate(context: StepContext): Evaluated | undefined | Promise<Evaluated | undefined>;
+  dispose(): void;
+}
+
+/** What to compile. */
+export interface LossSpec {
+  readonly name: string;
+  readonly loss: (params: TensorTree, context: StepContext) => tf.Tensor | LossWithCarry;
+  readonly layout: Layout;
+  /** Where the parameters are, and where gradients go: buffers of that layout. */
+  readonly params: Float32Array;
+  readonly grads: Float32Array;
+  readonly key: Key;
+  readonly carry: ArrayTree;
+  /** Whether WebAssembly will do where the native runtime is missing. */
+  readonly anyRuntime: boolean;
+}
+
+/** A context whose parts can be read only where host values are made. */
+function liveContext(name: string, now: () => StepContext): StepContext {
+  const read = <T>(what: string, value: (context: StepContext) => T): T =>
+    recorder() === undefined
+      ? value(now())
+      : fail(
+          "trace",
+          `${name}: the loss reads ${what}, which would be frozen in a compiled step; use it inside hostTensor(() => …), or run with { engine: "wasm" }`,
+        );
+  return {
+    key: liveKey(() => read("the words of its key", ({ key }) => key)),
+    get step() {
+      return read("context.step", ({ step }) => step);
+    },
+    get epoch() {
+      return read("context.epoch", ({ epoch }) => epoch);
+    },
+    get stepInEpoch() {
+      return read("context.stepInEpoch", ({ stepInEpoch }) => stepInEpoch);
+    },
+    get carry() {
+      return read("context.carry", ({ carry }) => carry);
+    },
+  };
+}
+
+const input = (name: string): string => `param ${name}`;
+const output = (name: string): string => `gradient ${name}`;
+
+/** Two steps that have nothing in common. */
+const APART = [1, 1_000_003] as const;
+
+/**
+ * Records and compiles a loss with its gradients.
+ *
+ * @throws `trace`, `engine`: see `compileStep`.
+ */
+export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
+  const { name, loss, layout, params, grads, key } = spec;
+  const began = performance.now();
+  let now: StepContext = { key, step: 0, epoch: 0, stepInEpoch: 0, carry: spec.carry };
+  const context = liveContext(name, () => now);
+  const carries: (ArrayTree | (() => ArrayTree))[] = [];
+  const body = (inputs: TensorTree) => {
+    const at = Object.fromEntries(layout.map((segment) => [segment.name, inputs[input(segment.name)] as tf.Tensor]));
+    let next: ArrayTree | (() => ArrayTree) = () => now.carry;
+    const evaluate = () => {
+      const out = loss(at, context);
+      if (out instanceof tf.Tensor) return out;
+      next = out.carry;
+      return out.loss;
+    };
+    const { value, grads: derivatives } = valueAndGradient(name, evaluate, at);
+    if (typeof next !== "function" && Object.keys(next).length > 0)
+      fail("trace", `${name}: a loss that carries state from step to step must give it as a function to be compiled`);
+    carries.push(next);
+    const known = Object.entries(derivatives).filter(([, d]) => d !== undefined) as [string, tf.Tensor][];
+    return { loss: value, ...Object.fromEntries(known.map(([param, d]) => [output(param), d])) };
+  };
+  const step = await compileStep({
+    what: name,
+    inputs: Object.fromEntries(layout.map(({ name, shape }) => [input(name), { shape, dtype: "float32" }])),
+    body,
+    vary: (state) => {
+      now = { ...now, key: fold(key, `record ${state}`), step: APART[state], epoch: APART[state] };
+    },
+    native: !spec.anyRuntime,
+  });
+  const feeds = Object.fromEntries(
+    layout.map(({ name, offset, size }) => [input(name), params.subarray(offset, offset + size)]),
+  );
+  const carry = carries[0] as ArrayTree | (() => ArrayTree);
+  const take = (out: Values | undefined): Evaluated | undefined => {
+    const value = out?.loss?.[0];
+    if (out === undefined || value === undefined || !Number.isFinite(value)) return undefined;
+    for (const { name, offset, size } of layout) {
+      const grad = out[output(name)];
+      if (grad === undefined) grads.fill(0, offset, offset + size);
+      else grads.set(grad, offset);
+    }
+    return { loss: value, carry: typeof carry === "function" ? carry() : carry };
+  };
+  return {
+    info: { used: true, runtime: step.runtime, operations: step.size, compileMs: performance.now() - began },
+    evaluate(told) {
+      now = told;
+      const out = step.run(feeds);
+      return out instanceof Promise ? out.then(take) : take(out);
+    },
+    dispose: () => step.dispose(),
+  };
+}
+
+/** Why a compilation failed, if that is a reason to go on without it. */
+export function reasonNotTo(error: unknown): string {
+  if (error instanceof TiltedError && ["trace", "engine", "unsupported"].includes(error.code)) return error.message;
+  throw error;
+}
+
+/** What the loop offers to a compilation. */
+export interface LoopSpec {
+  readonly spec: Omit<LossSpec, "anyRuntime">;
+  /** The first step on the other engine. */
+  readonly check: () => Evaluated;
+  /** The context of the first step. */
+  readonly context: () => StepContext;
+}
+
+/** Relative difference between the engines beyond which the compiled step is not trusted: far above rounding. */
+const DISAGREEMENT = 1e-2;
+
+/**
+ * Compiles a loop's loss if that is wanted and pays, and compares its first step with the other engine's.
+ *
+ * @remarks Whether it pays is decided by the number of steps alone, so that a run gives the same bits every time.
+ */
+export async function compileFor(
+  choice: EngineChoice,
+  total: number,
+  done: number,
+  { spec, check, context }: LoopSpec,
+): Promise<{ readonly compiled: CompiledLoss | undefined; readonly info: CompileInfo }> {
+  const without = (reason: string) => ({ compiled: undefined, info: { used: false as const, reason } });
+  if (choice === "wasm" || choice === "node-gpu") return without(`the ${choice} engine was asked for`);
+  if (spec.layout.length === 0) return without("there are no parameters");
+  if (done >= total) return without("there are no steps to do");
+  if (choice === "auto" && total < WORTH_COMPILING)
+    return without(`${total} steps do not repay the recording; { engine: "compiled" } insists`);
+  let compiled: CompiledLoss | undefined;
+  try {
+    compiled = await compileLoss({ ...spec, anyRuntime: choice === "compiled" });
+    const wanted = check();
+    const gradients = spec.grads.slice();
+    const found = await compiled.evaluate(context());
+    const differs = found === undefined ? undefined : disagreement(wanted.loss, gradients, found.loss, spec.grads);
+    if (differs !== undefined)
+      fail("trace", `${spec.name}: the compiled step disagrees with the wasm engine on the first step: ${differs}`);
+    return { compiled, info: compiled.info };
+  } catch (error) {
+    compiled?.dispose();
+    if (choice === "compiled") throw error;
+    return without(reasonNotTo(error));
+  }
+}
+
+function disagreement(loss: number, g: Float32Array, other: number, h: Float32Array): string | undefined {
+  if (Math.abs(loss - other) > DISAGREEMENT * Math.max(1, Math.abs(loss))) return `a loss of ${other} for ${loss}`;
+  let [gap, size] = [0, 0];
+  g.forEach((x, i) => {
+    gap += (x - (h[i] as number)) ** 2;
+    size += x ** 2;
+  });
+  return Math.sqrt(gap) > DISAGREEMENT * Math.sqrt(size) + Number.EPSILON
+    ? `gradients differ by ${Math.sqrt(gap).toExponential(2)}, of length ${Math.sqrt(size).toExponential(2)}`
+    : undefined;
+}
