@@ -3,6 +3,7 @@ import type { Precision } from "./emit.ts";
 import type { Builder, Rewrite } from "./graph.ts";
 import type { Attrs, Node, Op } from "./node.ts";
 import { sizeOf } from "./node.ts";
+import { avgPool, conv2d, conv2dFilterGrad, conv2dInputGrad } from "./windows.ts";
 
 type Composition = (b: Builder, inputs: readonly Node[], attrs: Attrs) => Node;
 
@@ -130,11 +131,14 @@ const cosh: Composition = (b, [x]) => {
 };
 
 const asinh: Composition = (b, [x]) => {
-  const { add, mul, div } = algebra(b);
+  const { add, mul, div, greater, where } = algebra(b);
+  // From here on asinh |x| = log 2|x| to the last digit, and the square would soon overflow.
+  const far = 1e9;
   const size = b.unary("abs", x!);
   const square = mul(size, size);
   const rest = div(square, add(b.unary("sqrt", add(square, 1)), 1));
-  return mul(b.unary("sign", x!), b.unary("log1p", add(size, rest)));
+  const near = b.unary("log1p", add(size, rest));
+  return mul(b.unary("sign", x!), where(greater(size, far), add(b.unary("log", size), Math.LN2), near));
 };
 
 const acosh: Composition = (b, [x]) => {
@@ -150,6 +154,10 @@ const atanh: Composition = (b, [x]) => {
 
 /** What ONNX Runtime has for single width only. */
 const forDoubles: Partial<Record<Op, Composition>> = {
+  conv2d: (b, [x, w], attrs) => conv2d(b, x!, w!, attrs),
+  conv2dInputGrad: (b, [dy, w], attrs) => conv2dInputGrad(b, dy!, w!, attrs),
+  conv2dFilterGrad: (b, [x, dy], attrs) => conv2dFilterGrad(b, x!, dy!, attrs),
+  avgPool: (b, [x], attrs) => avgPool(b, x!, attrs),
   ...{ softplus, elu, selu, tan, atan, asin, acos, sinh, cosh, asinh, acosh, atanh },
 };
 

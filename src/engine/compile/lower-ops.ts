@@ -116,12 +116,22 @@ const logicalReduction =
   (e, node, [x]) =>
     e.cast(reduction(op)(e, node, [e.cast(x!, "int32")]), "bool");
 
+/** ReduceMax and ReduceMin pass over NaN; Clip does not: the clipped sum is 0, or NaN where there was one. */
+const extremeReduction =
+  (op: string): Lowering =>
+  (e, node, args) => {
+    const best = reduction(op)(e, node, args);
+    if (node.dtype !== "float32" || node.attrs.axes!.length === 0) return best;
+    const zero = scalar(e, node, 0);
+    return e.op("Add", [best, reduction("ReduceSum")(e, node, [e.op("Clip", [args[0]!, zero, zero])])]);
+  };
+
 const reduce: Record<string, Lowering> = {
   sum: reduction("ReduceSum"),
   mean: reduction("ReduceMean"),
   prod: reduction("ReduceProd"),
-  max: reduction("ReduceMax"),
-  min: reduction("ReduceMin"),
+  max: extremeReduction("ReduceMax"),
+  min: extremeReduction("ReduceMin"),
   any: logicalReduction("ReduceMax"),
   all: logicalReduction("ReduceMin"),
 };
@@ -266,7 +276,10 @@ const structural: Record<string, Lowering> = {
       ? e.op("Expand", [e.constant(type, [], value), e.ints(node.shape)])
       : e.constant(type, node.shape, value!);
   },
-  where: direct("Where"),
+  where: (e, node, [c, a, b]) => {
+    if (node.dtype !== "bool") return e.op("Where", [c!, a!, b!]);
+    return e.op("Or", [e.op("And", [c!, a!]), e.op("And", [e.op("Not", [c!]), b!])]);
+  },
   cast: (e, node, [x]) => e.cast(x!, e.typeOf(node.dtype)),
   matmul,
   argMax: extreme("ArgMax"),

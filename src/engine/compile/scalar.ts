@@ -38,7 +38,7 @@ const seluScale = 1.0507009873554805;
 export const unaryFunctions: Readonly<Record<UnaryOp, (x: number) => number>> = {
   neg: (x) => -x,
   abs: Math.abs,
-  sign: (x) => (x > 0 ? 1 : x < 0 ? -1 : 0),
+  sign: Math.sign,
   exp: Math.exp,
   log: Math.log,
   log1p: Math.log1p,
