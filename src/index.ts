@@ -5,6 +5,7 @@ import "./engine/install.ts";
 export { type ArrayLike, type NdArray, ndarray } from "./core/array.ts";
 export { type ErrorCode, TiltedError } from "./core/errors.ts";
 export { fold, type Key, rootKey, type Seed, split } from "./core/key.ts";
+export { hostTensor } from "./core/live.ts";
 export { scope as tensorScope } from "./core/scope.ts";
 export type { ArrayTree, TensorTree, Tree } from "./core/tree.ts";
 export {
@@ -54,7 +55,16 @@ export type {
   ResultOf,
 } from "./effects/sites.ts";
 export { logDensities, logDensity, type Trace, trace } from "./effects/trace.ts";
-export { type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
+export {
+  type Compiled,
+  type CompiledInput,
+  type CompiledOutput,
+  type CompileOptions,
+  compile,
+  type Float64NdArray,
+  type Step,
+} from "./engine/compile/compile.ts";
+export { type CompileInfo, type EngineChoice, type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
 export type { Clip } from "./inference/clip.ts";
 export { type ElboOptions, elbo } from "./inference/elbo.ts";

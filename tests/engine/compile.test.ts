@@ -1,0 +1,197 @@
+/** compile(): what a record takes along, what it refuses, and what it leaves behind. */
+import * as tf from "@tensorflow/tfjs-core";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { scope } from "../../src/core/scope.ts";
+import { normal, poisson } from "../../src/dist/index.ts";
+import { model, sample } from "../../src/effects/effects.ts";
+import { interpret } from "../../src/effects/interpret.ts";
+import { compile, fold, hostTensor, ndarray, rootKey, TiltedError, useEngine } from "../../src/index.ts";
+
+const vector = (...values: number[]) => ndarray(Float32Array.from(values));
+const [x2, x3] = [vector(1, 2), vector(1, 2, 3)];
+
+beforeAll(async () => {
+  await useEngine("wasm");
+});
+
+let before = 0;
+beforeEach(() => {
+  before = tf.memory().numTensors;
+});
+afterEach(() => {
+  expect(tf.memory().numTensors).toBe(before);
+  expect(tf.getBackend()).toBe("wasm");
+});
+
+const failure = async (run: () => Promise<unknown>): Promise<TiltedError> => {
+  const error = await run().then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(TiltedError);
+  return error as TiltedError;
+};
+
+describe("compile", () => {
+  it("runs a function and its gradient on arrays, in single and double precision", async () => {
+    const step = ({ w }: { readonly w: tf.Tensor }) => {
+      const f = (v: tf.Tensor) => tf.sum(tf.exp(tf.mul(v, 0.5))) as tf.Scalar;
+      const { value, grad } = tf.valueAndGrad(f)(w);
+      return { value, grad };
+    };
+    using single = compile(step);
+    const { value, grad } = await single.run({ w: x2 });
+    expect(value.shape).toEqual([]);
+    expect(value.data).toBeInstanceOf(Float32Array);
+    expect(value.data[0]).toBeCloseTo(Math.exp(0.5) + Math.E, 5);
+    expect(grad.shape).toEqual([2]);
+    using double = compile(step, { dtype: "float64" });
+    const exact = await double.run({ w: { data: Float64Array.of(0.1, 0.2), shape: [2] } });
+    expect(exact.grad.data).toBeInstanceOf(Float64Array);
+    expect(Math.abs((exact.grad.data[1] as number) - Math.exp(0.1) / 2)).toBeLessThan(1e-15);
+  });
+
+  it("records once for each set of shapes, and shows the graphs", async () => {
+    let records = 0;
+    using twice = compile(({ x }: { readonly x: tf.Tensor }) => {
+      records++;
+      return { y: tf.mul(x, 2) };
+    });
+    await twice.run({ x: x2 });
+    const once = records;
+    await twice.run({ x: vector(5, 6) });
+    expect(records).toBe(once);
+    const { y } = await twice.run({ x: x3 });
+    expect(records).toBe(2 * once);
+    expect([...y.data]).toEqual([2, 4, 6]);
+    expect(twice.show()).toContain('f32[3] = input("x")');
+  });
+
+  it("makes captured tensors constants, and leaves them alive", async () => {
+    const weights = tf.tensor([[1, 2, 3]]);
+    const large = tf.ones([300, 100]);
+    const mixed = tf.tidy(() => tf.add(large, tf.range(0, 100)));
+    using product = compile(({ x }: { readonly x: tf.Tensor }) => ({
+      y: tf.matMul(weights, tf.reshape(x, [3, 1])),
+      z: tf.add(tf.sum(tf.mul(mixed, 2)), tf.sum(x)),
+    }));
+    const { y, z } = await product.run({ x: x3 });
+    expect([...y.data]).toEqual([14]);
+    expect(z.data[0]).toBeCloseTo(2 * 300 * (100 + 4950) + 6, -1);
+    expect([...weights.dataSync()]).toEqual([1, 2, 3]);
+    for (const tensor of [weights, large, mixed]) tensor.dispose();
+    // Its data is a constant by now.
+    expect([...(await product.run({ x: x3 })).y.data]).toEqual([14]);
+  });
+
+  it("may read what does not depend on its inputs", async () => {
+    using step = compile(({ x }: { readonly x: tf.Tensor }) => {
+      const three = tf.add(tf.scalar(1), 2).dataSync()[0] as number;
+      return { y: tf.mul(x, three) };
+    });
+    expect([...(await step.run({ x: x2 })).y.data]).toEqual([3, 6]);
+  });
+
+  it("draws from its key what a distribution draws: the same bits, fresh in every run", async () => {
+    using noisy = compile(({ x }: { readonly x: tf.Tensor }, key) => ({
+      y: tf.add(tf.mul(x, 0), normal(tf.zeros([2]), 1).sample(fold(key, "a"))),
+      n: poisson(3).sample(fold(key, "b"), [4]),
+    }));
+    for (const seed of [1, 2]) {
+      const { y, n } = await noisy.run({ x: x2 }, seed);
+      const [wanted, counts] = tf.tidy(() => [
+        normal(tf.zeros([2]), 1)
+          .sample(fold(rootKey(seed), "a"))
+          .dataSync(),
+        poisson(3)
+          .sample(fold(rootKey(seed), "b"), [4])
+          .dataSync(),
+      ]) as [Float32Array, Float32Array];
+      expect([...y.data]).toEqual([...wanted]);
+      expect([...n.data]).toEqual([...counts]);
+    }
+    expect((await failure(() => noisy.run({ x: x2 }))).code).toBe("no-seed");
+  });
+
+  it("makes the numbers of the host anew for every run", async () => {
+    let rate = 1;
+    using scaled = compile(({ x }: { readonly x: tf.Tensor }) => ({
+      y: tf.mul(
+        x,
+        hostTensor(() => Float32Array.of(rate), []),
+      ),
+    }));
+    for (rate of [2, 3]) expect([...(await scaled.run({ x: x2 })).y.data]).toEqual([rate, 2 * rate]);
+  });
+
+  it.each([
+    ["dataSync", (x: tf.Tensor) => tf.mul(x, x.dataSync()[0] as number)],
+    ["a branch", (x: tf.Tensor) => ((tf.sum(x).arraySync() as unknown as number) > 0 ? x : tf.neg(x))],
+  ])("refuses to read what depends on its inputs: %s", async (_, f) => {
+    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: f(x) }), { name: "halve" });
+    const error = await failure(() => step.run({ x: x2 }));
+    expect(error.code).toBe("trace");
+    expect(error.message).toMatch(/halve.*tf\.where/s);
+  });
+
+  it.each([
+    ["tf.randomNormal", (x: tf.Tensor) => tf.add(x, tf.randomNormal(x.shape))],
+    ["tf.dropout", (x: tf.Tensor) => tf.dropout(x, 0.5)],
+    ["Math.random", (x: tf.Tensor) => tf.mul(x, Math.random())],
+    ["multinomial", (x: tf.Tensor) => tf.add(x, tf.cast(tf.multinomial([0.3, 0.7], 2), "float32"))],
+  ])("refuses randomness that is no input: %s", async (_, f) => {
+    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: f(x) }));
+    const error = await failure(() => step.run({ x: x2 }));
+    expect(error.code).toBe("trace");
+    expect(error.message).toMatch(/distribution/);
+  });
+
+  it("refuses a program that is another at another key", async () => {
+    let n = 0;
+    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: n++ % 2 === 0 ? tf.exp(x) : tf.sin(x) }));
+    expect((await failure(() => step.run({ x: x2 }))).message).toMatch(/exp at first, then sin/);
+  });
+
+  it("refuses the words of its key", async () => {
+    using step = compile(({ x }: { readonly x: tf.Tensor }, key) => ({ y: tf.mul(x, key.lo % 7) }));
+    expect((await failure(() => step.run({ x: x2 }, 1))).code).toBe("trace");
+  });
+
+  it("names the site at which a model reads a value", async () => {
+    const reads = model(function* (x: tf.Tensor) {
+      const z = yield* sample("z", normal(x, 1).event(1));
+      return z.dataSync()[0];
+    });
+    using step = compile(({ x }: { readonly x: tf.Tensor }, key) => {
+      interpret(reads(x), { key });
+      return { x };
+    });
+    const error = await failure(() => step.run({ x: x2 }, 1));
+    expect([error.code, error.site]).toEqual(["trace", "z"]);
+  });
+
+  it("leaves engine and memory as they were when the function throws, inside a gradient too", async () => {
+    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({
+      y: tf.grad((v: tf.Tensor) => {
+        tf.exp(v);
+        throw new RangeError("mine");
+      })(x),
+    }));
+    await expect(step.run({ x: x2 })).rejects.toThrow("mine");
+    expect(scope(() => tf.add(1, 1).dataSync()[0])).toBe(2);
+  });
+
+  it("refuses to run once disposed, and inside another record", async () => {
+    const gone = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: x }));
+    await gone.run({ x: x2 });
+    gone.dispose();
+    gone.dispose();
+    expect((await failure(() => gone.run({ x: x2 }))).code).toBe("argument");
+  });
+
+  it("says that a check inside it failed", async () => {
+    using step = compile(({ s }: { readonly s: tf.Tensor }) => ({ y: normal(0, s).logProb(1) }));
+    expect((await step.run({ s: vector(1) })).y.data[0]).toBeCloseTo(-0.5 - 0.5 * Math.log(2 * Math.PI), 5);
+    expect((await failure(() => step.run({ s: vector(-1) }))).message).toMatch(/check inside/);
+  });
+});
