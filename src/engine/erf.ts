@@ -52,7 +52,7 @@ export const erfc = smooth(
   (x) => tf.neg(density(x)),
 );
 
-/** log(1 + x), accurate at both ends of its range; −∞ at −1. (tf.log1p of the wasm engine is log(1 + x) as written.) */
+/** log(1 + x), accurate at both ends of its range; −∞ at −1. Written out, so that engines to which it is lowered need no log1p. */
 export const log1p = smooth(
   (x) => {
     const u = tf.add(x, 1);

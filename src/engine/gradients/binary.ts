@@ -1,5 +1,6 @@
 /** Gradients of functions of two broadcast elements: each sums over the axes along which its input was broadcast. */
 import * as tf from "@tensorflow/tfjs-core";
+import type { WasmBackend } from "../kernels/heap.ts";
 import { gradient, unbroadcast, zeroGradient } from "./define.ts";
 
 /** d/da and d/db of a function of `a` and `b`, each times `dy`, in the broadcast shape. */
@@ -14,14 +15,40 @@ const binary = (kernelName: string, partials: Partials, keepsOutput = false): tf
 const float = (x: tf.Tensor): tf.Tensor => tf.cast(x, "float32");
 const masked = (mask: tf.Tensor, x: tf.Tensor): tf.Tensor => tf.mul(x, float(mask));
 
+/** Whether an element may be zero: it may where the values are not at hand. */
+const mayHaveZero = (x: tf.Tensor): boolean =>
+  tf.getBackend() !== "wasm" || (tf.backend() as unknown as WasmBackend).typedArrayFromHeap(x).includes(0);
+
+/**
+ * `b` as a divisor of derivatives: 1 where it is zero and nothing depends on the quotient, as behind the mask of tf.divNoNan.
+ * There 0/0 would be NaN. The quotient itself shows a division by zero that is not masked.
+ */
+function divisor(dy: tf.Tensor, b: tf.Tensor): tf.Tensor {
+  if (!mayHaveZero(b)) return float(b);
+  const unused = tf.logicalAnd(tf.equal(dy, 0), tf.equal(b, 0));
+  return tf.where(unused, tf.onesLike(dy), float(b));
+}
+
+/** Exponents from which on the power is flat at zero, also under a root. */
+const FLAT = 2;
+
+/** 0 where a = 0 and b ≥ 2, whatever the derivative: of the norm √Σ|x|² at zero, where its slope is ∞ · 0, this is a subgradient. */
+function flatAtZero(a: tf.Tensor, b: tf.Tensor, slope: tf.Tensor): tf.Tensor {
+  if (!mayHaveZero(a)) return slope;
+  return tf.where(tf.logicalAnd(tf.equal(a, 0), tf.greaterEqual(b, FLAT)), tf.zerosLike(slope), slope);
+}
+
 export const BINARY: readonly tf.GradConfig[] = [
   binary("Add", (dy) => ({ a: () => dy, b: () => dy })),
   binary("Sub", (dy) => ({ a: () => dy, b: () => tf.neg(dy) })),
   binary("Multiply", (dy, a, b) => ({ a: () => tf.mul(dy, float(b)), b: () => tf.mul(dy, float(a)) })),
   binary("RealDiv", (dy, a, b) => ({
-    a: () => tf.div(dy, float(b)),
+    a: () => tf.div(dy, divisor(dy, b)),
     // a / b / b and not a / b², which leaves the range of float32 for |b| below 1e−19.
-    b: () => tf.neg(tf.div(tf.mul(dy, tf.div(float(a), float(b))), float(b))),
+    b: () => {
+      const d = divisor(dy, b);
+      return tf.neg(tf.div(tf.mul(dy, tf.div(float(a), d)), d));
+    },
   })),
   binary("SquaredDifference", (dy, a, b) => {
     const slope = () => tf.mul(dy, tf.mul(tf.sub(float(a), float(b)), 2));
@@ -43,7 +70,7 @@ export const BINARY: readonly tf.GradConfig[] = [
       a: () => {
         const flat = tf.equal(b, 0);
         const exponent = tf.where(flat, tf.onesLike(float(b)), tf.sub(float(b), 1));
-        return tf.mul(dy, tf.mul(float(b), tf.pow(float(a), exponent)));
+        return flatAtZero(a, b, tf.mul(dy, tf.mul(float(b), tf.pow(float(a), exponent))));
       },
       // a^b · log a where a > 0, 0 elsewhere; the masked logarithm is that of 1, so that no derivative of it is infinite.
       b: () => {

@@ -19,6 +19,7 @@ const EVERYWHERE = (() => {
 const FUNCTIONS: readonly (readonly [string, (x: tf.Tensor) => tf.Tensor, (x: number) => number])[] = [
   ["exp", tf.exp, Math.exp],
   ["log", tf.log, Math.log],
+  ["log1p", tf.log1p, Math.log1p],
   ["softplus", tf.softplus, (x) => (x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x)))],
   ["tanh", tf.tanh, Math.tanh],
 ];

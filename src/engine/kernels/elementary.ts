@@ -2,12 +2,20 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { ELEMENTARY_LOOPS } from "../wasm/elementary.ts";
 import { type NativeBackend, nativeLoops } from "../wasm/memory.ts";
-import { type WasmBackend, type Wrapper, wrappedKernel } from "./heap.ts";
+import { type Values, type WasmBackend, type Wrapper, wrappedKernel } from "./heap.ts";
 
 const loops = nativeLoops(() => ELEMENTARY_LOOPS);
 
 const LANES = 4;
 const FLOAT = 4;
+
+/** Where there is no SIMD: tfjs's own is log(1 + x) as written, which is 0 for small x. */
+function slowLog1p(backend: WasmBackend, x: tf.TensorInfo): tf.TensorInfo {
+  const out = backend.makeOutput(x.shape, "float32");
+  const [from, to] = [x, out].map((info) => backend.typedArrayFromHeap(info)) as [Values, Values];
+  for (let i = 0; i < to.length; i++) to[i] = Math.log1p(from[i] as number);
+  return out;
+}
 
 const elementary = (name: string): Wrapper =>
   wrappedKernel(name, (original, args) => {
@@ -15,7 +23,7 @@ const elementary = (name: string): Wrapper =>
     const backend = args.backend as unknown as WasmBackend & NativeBackend;
     const native = x.dtype === "float32" ? loops(backend) : undefined;
     const run = native?.run[name];
-    if (native === undefined || run === undefined) return original(args);
+    if (native === undefined || run === undefined) return name === "Log1p" ? slowLog1p(backend, x) : original(args);
     const out = backend.makeOutput(x.shape, "float32");
     // Room for the elements that fill no vector: an element has the same value wherever it lies.
     const corner = native.workspace(LANES * FLOAT);

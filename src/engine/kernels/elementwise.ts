@@ -142,6 +142,10 @@ export const UNARY: readonly Wrapper[] = [
   unary("Sign", () => false, signInto),
 ];
 
+/** Klambauer et al. 2017. */
+const SELU_SCALE = 1.0507009873554805;
+const SELU_SCALE_ALPHA = 1.7580993408473768;
+
 /** tfjs copies the data, for every tensor that a gradient keeps. */
 const identity = heapKernel("Identity", (backend, { x }) => share(backend, x as tf.TensorInfo));
 
@@ -155,6 +159,25 @@ export const ELEMENTWISE_KERNELS: readonly tf.KernelConfig[] = [
     const positive = tf.greater(x as tf.Tensor, 0);
     return tf.where(positive, x as tf.Tensor, tf.mul(x as tf.Tensor, alpha as tf.Tensor));
   }),
+  // tfjs subtracts 1 from the exponential, and is 0 near 0.
+  composedKernel("Selu", ({ x }) => {
+    const negative = tf.mul(tf.expm1(tf.minimum(x as tf.Tensor, 0)), SELU_SCALE_ALPHA);
+    return tf.add(tf.mul(tf.relu(x as tf.Tensor), SELU_SCALE), negative);
+  }),
+  // tfjs writes whole numbers, whatever the type.
+  heapKernel<{ depth: number; onValue: number; offValue: number; dtype: tf.DataType }>(
+    "OneHot",
+    (backend, { indices }, { depth, onValue, offValue, dtype }) => {
+      const { shape } = indices as tf.TensorInfo;
+      const out = backend.makeOutput([...shape, depth], dtype);
+      const [places, values] = [indices as tf.TensorInfo, out].map((info) => backend.typedArrayFromHeap(info));
+      values?.fill(offValue);
+      places?.forEach((place: number, row: number) => {
+        if (place >= 0 && place < depth && values !== undefined) values[row * depth + place] = onValue;
+      });
+      return out;
+    },
+  ),
 ];
 
 /** The truth of a float: tfjs truncates it first, so that one half is false. A cast to the same type takes no copy. */

@@ -81,6 +81,33 @@ const softplus = map("Softplus", (x, use, local) => {
   ];
 });
 
+/** log(1 + x) = log u + (x − (u − 1))/u with u = 1 + x as rounded: the second term gives back what the rounding took. */
+const log1p = map("Log1p", (x, use, local) => {
+  const [u, result, special] = [local("v128"), local("v128"), local("v128")] as const;
+  const parts = split(u.get, use, local);
+  const [prepare, value] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
+  const one = use.float(1);
+  const lost = f32x4.div(f32x4.sub(x, f32x4.sub(u.get, one)), u.get);
+  const ordinary = v128.and(f32x4.gt(x, use.float(-1)), f32x4.lt(x, use.float(Number.POSITIVE_INFINITY)));
+  return [
+    [
+      u.set(f32x4.add(x, one)),
+      parts.set,
+      prepare,
+      result.set(f32x4.add(value, lost)),
+      // Keeps the sign of −0.
+      result.set(v128.select(x, result.get, f32x4.eq(x, use.float(0)))),
+      special.set(v128.not(ordinary)),
+      // The root is NaN below zero, and keeps NaN and ∞.
+      when(v128.anyTrue(special.get), [
+        result.set(v128.select(f32x4.sqrt(u.get), result.get, special.get)),
+        result.set(v128.select(use.float(Number.NEGATIVE_INFINITY), result.get, f32x4.eq(x, use.float(-1)))),
+      ]),
+    ],
+    result.get,
+  ];
+});
+
 /** (tanh(x)/x − 1)/x² in powers of x² ≤ .4, interpolated at Chebyshev nodes; relative error of tanh 7e-10. */
 const TANH = [
   -0.33333333149372757, 0.13333300146129104, -0.05395846162099901, 0.021762502877077237, -0.008323186993774458,
@@ -104,4 +131,4 @@ const tanh = map("Tanh", (x, use, local) => {
 
 const exp = map("Exp", exponential);
 
-export const ELEMENTARY_LOOPS = [exp, log, softplus, tanh] as const;
+export const ELEMENTARY_LOOPS = [exp, log, log1p, softplus, tanh] as const;

@@ -16,6 +16,74 @@ export const FIRST: readonly Trap[] = [
     plain: "throws",
   },
   {
+    name: "divNoNan, of its divisor",
+    run: () => d1((x) => tf.divNoNan(at(1, 1), x), at(0, 2)),
+    truth: [0, -0.25],
+    plain: "throws",
+  },
+  {
+    name: "a quotient behind a mask",
+    run: () => {
+      const x = at(0, 2);
+      const some = tf.greater(x, 0);
+      return d1((y) => tf.where(some, tf.div(y, y), tf.zerosLike(y)), x);
+    },
+    truth: [0, 0],
+    plain: "wrong",
+  },
+  {
+    name: "norm at zero",
+    run: () =>
+      d1(
+        (x) => tf.norm(x, 2, 1),
+        tf.tensor2d([
+          [0, 0],
+          [3, 4],
+        ]),
+      ),
+    truth: [0, 0, 0.6, 0.8],
+    plain: "wrong",
+  },
+  {
+    name: "minimum with broadcasting",
+    run: () => d1((x) => tf.minimum(x, at(0, 5)), at(1)),
+    truth: [1],
+    plain: "throws",
+  },
+  {
+    name: "linalg.qr, of the square of its triangle",
+    run: () =>
+      d1(
+        (x) => tf.square((tf.linalg.qr(x as tf.Tensor2D) as [tf.Tensor2D, tf.Tensor2D])[1]),
+        tf.tensor2d([
+          [1, 2],
+          [3, 4],
+        ]),
+      ),
+    truth: [2, 4, 6, 8],
+    plain: "throws",
+  },
+  {
+    name: "filter of conv1d",
+    run: () =>
+      d1(
+        (f) => tf.conv1d(count(1, 3, 1) as tf.Tensor3D, tf.reshape(f, [2, 1, 1]) as tf.Tensor3D, 1, "valid"),
+        at(1, 1),
+      ),
+    truth: [1, 3],
+    plain: "throws",
+  },
+  {
+    name: "filter of conv2dTranspose",
+    run: () =>
+      d1(
+        (f) => tf.conv2dTranspose(count(1, 1, 3, 1) as T4, tf.reshape(f, [1, 2, 1, 1]) as T4, [1, 1, 4, 1], 1, "valid"),
+        at(1, 1),
+      ),
+    truth: [3, 3],
+    plain: "throws",
+  },
+  {
     name: "squaredDifference with broadcasting",
     run: () => d1((x) => tf.squaredDifference(x, at(0, 5)), at(1)),
     truth: [-6],

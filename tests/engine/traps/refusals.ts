@@ -41,6 +41,7 @@ export const REFUSALS: readonly Refusal[] = [
     engine: "wasm",
   },
   { name: "complex numbers", run: () => tf.complex(at(1), at(2)), code: "unsupported", says: COMPLEX, engine: "wasm" },
+  { name: "rfft", run: () => tf.spectral.rfft(at(1, 2)), code: "unsupported", says: COMPLEX, engine: "wasm" },
   {
     name: "matMul of whole numbers",
     run: () => tf.matMul(tf.cast(count(2, 2), "int32"), tf.cast(count(2, 2), "int32")),

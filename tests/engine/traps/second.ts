@@ -81,6 +81,66 @@ export const SECOND: readonly Trap[] = [
     plain: "throws",
   },
   {
+    name: "relu6, second derivative of its square",
+    run: () => d2((x) => tf.square(tf.relu6(x)), at(2, 7)),
+    truth: [2, 0],
+    plain: "throws",
+  },
+  {
+    name: "leakyRelu, second derivative of its square",
+    run: () => d2((x) => tf.square(tf.leakyRelu(x, 0.5)), at(-1, 2)),
+    truth: [0.5, 2],
+    plain: "throws",
+  },
+  {
+    name: "prelu, second derivative of its square",
+    run: () => d2((x) => tf.square(tf.prelu(x, at(0.5, 0.5))), at(-1, 2)),
+    truth: [0.5, 2],
+    plain: "throws",
+  },
+  {
+    name: "minimum, second derivative of its square",
+    run: () => d2((x) => tf.square(tf.minimum(x, at(3, 1))), at(2, 2)),
+    truth: [2, 0],
+    plain: "throws",
+  },
+  {
+    name: "logSumExp, second derivative of x times it",
+    run: () => d2((x) => tf.mul(x, tf.logSumExp(tf.concat([x, at(0)]))), at(X)),
+    truth: [S * (2 + X * (1 - S))],
+    plain: "throws",
+  },
+  {
+    name: "prod, second derivative of its square",
+    run: () => d2((x) => tf.square(tf.prod(x)), at(2, 3)),
+    truth: [2 * 9 + 4 * 6, 2 * 4 + 4 * 6],
+    plain: "throws",
+  },
+  {
+    name: "divNoNan, second derivative",
+    run: () => d2((x) => tf.divNoNan(at(1, 1), x), at(0, 2)),
+    truth: [0, 0.25],
+    plain: "throws",
+  },
+  {
+    name: "huberLoss, second derivative",
+    run: () => d2((x) => tf.losses.huberLoss(at(0, 0), x, undefined, 1, tf.Reduction.SUM), at(0.5, 3)),
+    truth: [1, 0],
+    plain: "throws",
+  },
+  {
+    name: "avgPool, second derivative of its square",
+    run: () => d2((x) => tf.square(tf.avgPool(tf.reshape(x, [1, 1, 2, 1]) as T4, [1, 2], 1, "valid")), at(1, 2)),
+    truth: [1, 1],
+    plain: "throws",
+  },
+  {
+    name: "resizeBilinear, second derivative of its square",
+    run: () => d2((x) => tf.square(tf.image.resizeBilinear(tf.reshape(x, [1, 1, 2, 1]) as T4, [1, 1])), at(1, 2)),
+    truth: [2, 0],
+    plain: "throws",
+  },
+  {
     name: "maxPool, second derivative of its square",
     run: () =>
       d2((x) => tf.square(tf.maxPool(x as T4, [1, 2], [1, 2], "valid")), tf.reshape(at(1, 2, 4, 3), [1, 1, 4, 1])),

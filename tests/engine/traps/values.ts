@@ -51,6 +51,27 @@ export const VALUES: readonly Trap[] = [
     plain: "wrong",
   },
   {
+    name: "oneHot of floats",
+    run: () => tf.oneHot(int(1, -1, 3, 0), 2, 2.5, -1, "float32"),
+    truth: [-1, 2.5, -1, -1, -1, -1, 2.5, -1],
+    plain: "wrong",
+    engine: "wasm",
+  },
+  {
+    name: "log1p of small numbers",
+    run: () => tf.mul(tf.log1p(at(1e-8, -1e-5)), at(1e8, 1e5)),
+    truth: [1, -1.000005],
+    plain: "wrong",
+    engine: "wasm",
+  },
+  {
+    name: "selu of small numbers",
+    run: () => tf.mul(tf.selu(at(-1e-8, 1)), at(1e8, 1)),
+    truth: [-1.7580993408473768, 1.0507009873554805],
+    plain: "wrong",
+    engine: "wasm",
+  },
+  {
     name: "gather with a batch",
     run: () =>
       tf.gather(
@@ -90,7 +111,7 @@ export const VALUES: readonly Trap[] = [
       return tf.matMul(tf.ones([1, 8]), tf.reshape(weights, [8, 3]));
     },
     truth: [84, 92, 100],
-    plain: "wrong",
+    plain: "corrupts",
   },
   {
     name: "matMul with weights that were reshaped",
@@ -105,6 +126,17 @@ export const VALUES: readonly Trap[] = [
   {
     name: "fused.matMul with bias, transposed",
     run: () => tf.fused.matMul({ a: tf.ones([1, 100]), b: tf.ones([2, 100]), transposeB: true, bias: at(1, 2) }),
+    truth: [101, 102],
+    plain: "wrong",
+  },
+  {
+    name: "fused.matMul with bias, of batches",
+    run: () =>
+      tf.slice(
+        tf.fused.matMul({ a: tf.ones([2, 1, 100]), b: tf.ones([2, 100, 2]), bias: at(1, 2) }),
+        [1, 0, 0],
+        [1, 1, 2],
+      ),
     truth: [101, 102],
     plain: "wrong",
   },
