@@ -305,24 +305,35 @@ function evaluateNode(node: Node, args: readonly Values[]): Values {
   return isReduction(op) ? reduce(node, args[0]!) : structural(node, args);
 }
 
+/** A change to every value as it is made: how far rounding errors carry. */
+export type Perturb = (value: number, node: Node) => number;
+
 /** All values of the graph, by node. */
-export function evaluateAll(graph: Graph, inputs: Readonly<Record<string, ArrayLike<number>>>): Map<Node, Values> {
+export function evaluateAll(
+  graph: Graph,
+  inputs: Readonly<Record<string, ArrayLike<number>>>,
+  perturb?: Perturb,
+): Map<Node, Values> {
   const values = new Map<Node, Values>();
-  for (const node of graph.nodes)
-    values.set(
-      node,
+  for (const node of graph.nodes) {
+    const exact =
       node.op === "input"
         ? Float64Array.from(inputs[node.attrs.name!]!)
         : evaluateNode(
             node,
             node.inputs.map((x) => values.get(x)!),
-          ),
-    );
+          );
+    values.set(node, perturb ? exact.map((v) => perturb(v, node)) : exact);
+  }
   return values;
 }
 
 /** The outputs, in doubles. */
-export function evaluate(graph: Graph, inputs: Readonly<Record<string, ArrayLike<number>>>): Record<string, Values> {
-  const values = evaluateAll(graph, inputs);
+export function evaluate(
+  graph: Graph,
+  inputs: Readonly<Record<string, ArrayLike<number>>>,
+  perturb?: Perturb,
+): Record<string, Values> {
+  const values = evaluateAll(graph, inputs, perturb);
   return Object.fromEntries(graph.outputs.map((o) => [o.name, values.get(o.node)!]));
 }

@@ -6,6 +6,8 @@ import { loweringOf } from "./lower-ops.ts";
 import { type DType, type Graph, type Node, type Shape, sameShape, textOf } from "./node.ts";
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./onnx.ts";
 import { rebuild, usesOf } from "./rebuild.ts";
+import { firstOf } from "./rules.ts";
+import { splitLongSums } from "./rules-sums.ts";
 
 /**
  * A step run `length` times in one call.
@@ -201,7 +203,9 @@ function lowerScan(e: Emitter, graph: Graph, options: ScanOptions): Lowered {
 
 /** The ONNX model of `graph` in the given precision, as one run or as `scan.length` steps. */
 export function lower(graph: Graph, { precision = "float32", scan }: LowerOptions = {}): Lowered {
-  const composed = rebuild(exactSigmoids(graph), { rewrite: composer(precision) });
+  const compose = composer(precision);
+  const rewrite = precision === "float32" ? firstOf([compose, splitLongSums]) : compose;
+  const composed = rebuild(exactSigmoids(graph), { rewrite });
   const e = createEmitter(precision);
   return scan ? lowerScan(e, composed, scan) : lowerFlat(e, composed);
 }

@@ -1,0 +1,71 @@
+/** Simplification: rules applied to every node as it is made, until none applies, and bias into products at the end. */
+import type { Rewrite } from "./graph.ts";
+import { type Graph, type Node, sameShape } from "./node.ts";
+import { type Pass, rebuild, usesOf } from "./rebuild.ts";
+import * as arithmetic from "./rules-arithmetic.ts";
+import * as fold from "./rules-fold.ts";
+import * as products from "./rules-products.ts";
+import * as shapes from "./rules-shape.ts";
+
+/** All rules by name, in the order in which they are tried. */
+export const rules: Readonly<Record<string, Rewrite>> = {
+  foldElementwise: fold.foldElementwise,
+  foldSplats: fold.foldSplats,
+  foldReshape: fold.foldReshape,
+  ...shapes,
+  ...arithmetic,
+  ...products,
+};
+
+/** The first of several rules that applies. */
+export const firstOf =
+  (list: readonly Rewrite[]): Rewrite =>
+  (b, op, inputs, attrs) => {
+    for (const rule of list) {
+      const found = rule(b, op, inputs, attrs);
+      if (found) return found;
+    }
+    return undefined;
+  };
+
+/**
+ * matmul(a, b) + c → gemm, where the product has no other use and c broadcasts to it.
+ *
+ * @remarks Only a flat float32 product has a kernel that takes a bias.
+ */
+export function biasIntoProduct(graph: Graph): Graph {
+  const uses = usesOf(graph);
+  const shown = new Set(graph.outputs.map((o) => o.node));
+  const alone = (x: Node) => uses.get(x)!.length === 1 && !shown.has(x);
+  const product = (x: Node, node: Node) =>
+    x.op === "matmul" &&
+    x.inputs.length === 2 &&
+    x.shape.length === 2 &&
+    x.dtype === "float32" &&
+    sameShape(x.shape, node.shape) &&
+    alone(x);
+  const replace: Pass["replace"] = (b, node, inputs) => {
+    if (node.op !== "add") return undefined;
+    const at = node.inputs.findIndex((x) => product(x, node));
+    if (at < 0 || inputs[at]!.op !== "matmul") return undefined;
+    const { inputs: factors, attrs } = inputs[at]!;
+    return b.emit("matmul", [...factors, inputs[1 - at]!], attrs);
+  };
+  return rebuild(graph, { replace });
+}
+
+/** Rounds of rebuilding at most; two are the rule, since a node is rewritten as it is made. */
+const mostRounds = 5;
+
+/** The same program with fewer nodes: dead code, equal expressions, constants and steps that do nothing are gone. */
+export function simplify(graph: Graph): Graph {
+  const rewrite = firstOf(Object.values(rules));
+  let current = graph;
+  for (let round = 0; round < mostRounds; round++) {
+    const next = rebuild(current, { rewrite });
+    const settled = next.nodes.length === current.nodes.length;
+    current = next;
+    if (settled) break;
+  }
+  return biasIntoProduct(current);
+}
