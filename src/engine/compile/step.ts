@@ -5,6 +5,7 @@ import { fail } from "../../core/errors.ts";
 import type { HostValues } from "../../core/live.ts";
 import { difference } from "./compare.ts";
 import type { Graph, NumericArray } from "./node.ts";
+import { simplify } from "./rules.ts";
 import { createProgram, type Program } from "./session.ts";
 import { show } from "./show.ts";
 import { GUARD, type Traced, type TraceInput, trace } from "./trace.ts";
@@ -68,7 +69,7 @@ function record({ what, inputs, body, vary, dtype }: StepSpec): { readonly trace
     const differs = difference(traced, trace(inputs, body, options));
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
-  return { traced, graph: traced.graph };
+  return { traced, graph: simplify(traced.graph) };
 }
 
 function stepOf({ host, fixed, reports, guarded }: Traced, graph: Graph, program: Program): CompiledStep {
