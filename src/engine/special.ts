@@ -1,6 +1,7 @@
 /**
  * The gamma function's family, as elementary ops of tfjs for positive arguments, and the differences of its members that
- * log-densities need, in forms that do not cancel. float32: errors of a few units in the last place where well conditioned.
+ * log-densities need, in forms that do not cancel. float32: log Γ, ψ and the correction of Stirling's formula are within four
+ * units (2⁻²³ of the value) of the truth, ψ′ within six.
  *
  * The rational approximations were fitted to float64 values (Lawson-weighted least squares); their own error is below 4e-9.
  */
@@ -24,15 +25,15 @@ const LGAMMA_TWO: Rational = {
   p: [0.4227843338, 0.6550373198, 0.2593386574, 0.02729826274, 0.0002158373593],
   q: [1, 0.7866192225, 0.1727408731, 0.009448914425],
 };
-/** ψ(x)/(x − r) on [1, 4] in x − 2.5, r the positive root of ψ. */
+/** ψ(x)/(x − r) on [1, 4] in x − 1, r the positive root of ψ; no coefficient is negative, so nothing cancels. */
 const DIGAMMA: Rational = {
-  p: [0.6771748926, 0.4337531296, 0.08328990978, 0.004675079696, 0.00001901110658],
-  q: [1, 0.9062169182, 0.2758563552, 0.03211868936, 0.001108782172],
+  p: [1.250380137, 1.357076408, 0.3942173468, 0.02876448294, 0.0001198954364],
+  q: [1, 1.76887786, 0.9225975733, 0.1606038413, 0.006992645159],
 };
-/** xδ(x) on [¼, 4] in (x − 1)/(x + 1), δ the correction of Stirling's formula. */
+/** xδ(x) on [¼, 4] in (x − 1)/(x + 1) + 3/5 ≥ 0, δ the correction of Stirling's formula. */
 const STIRLING: Rational = {
-  p: [0.0810614668, 0.1497614595, 0.07885141309, 0.01502255658, 0.004738025676, -0.0002970467917],
-  q: [1, 1.752618873, 0.9458734216, 0.2089345009, 0.04224123234],
+  p: [0.06812760016, 0.2690785753, 0.2514627191, 0.010357215, 0.02258100023, -0.00119158213],
+  q: [1, 3.236114498, 2.6516845, 0.4314514309, 0.1694477066],
 };
 const DIGAMMA_ROOT = 1.4616321449683622;
 const DIGAMMA_ROOT_HEAD = Math.fround(DIGAMMA_ROOT);
@@ -65,7 +66,7 @@ export const digamma = smooth(
     const low = tf.less(x, 1);
     const y = tf.where(low, tf.add(x, 1), x);
     const distance = tf.sub(tf.sub(y, DIGAMMA_ROOT_HEAD), DIGAMMA_ROOT_REST);
-    const middle = tf.mul(distance, rational(DIGAMMA, tf.sub(y, 2.5)));
+    const middle = tf.mul(distance, rational(DIGAMMA, tf.sub(y, 1)));
     const shifted = tf.where(low, tf.sub(middle, tf.reciprocal(x)), middle);
     const r = tf.reciprocal(x);
     const high = tf.sub(tf.log(x), tf.add(tf.mul(r, 0.5), digammaSeries(r)));
@@ -127,9 +128,11 @@ export const trigamma = (x: tf.Tensor): tf.Tensor => polygamma(1, x);
 export const stirlingCorrection = smooth(
   (x) => {
     const low = tf.minimum(x, 0.5);
-    const tiny = tf.sub(tf.sub(tf.add(aroundOne(low), low), tf.mul(tf.add(low, 0.5), tf.log(low))), HALF_LOG_2_PI);
+    // The constant joins the half logarithm under one sign, so that at 0.16 and below nothing cancels.
+    const logs = tf.add(tf.mul(low, tf.log(low)), tf.mul(tf.log(tf.mul(low, 2 * Math.PI)), 0.5));
+    const tiny = tf.sub(tf.add(aroundOne(low), low), logs);
     const y = tf.minimum(x, ASYMPTOTIC);
-    const middle = tf.div(rational(STIRLING, tf.div(tf.sub(y, 1), tf.add(y, 1))), y);
+    const middle = tf.div(rational(STIRLING, tf.div(tf.sub(tf.mul(y, 1.6), 0.4), tf.add(y, 1))), y);
     return tf.where(tf.less(x, 0.25), tiny, tf.where(tf.less(x, ASYMPTOTIC), middle, stirlingSeries(x)));
   },
   (x) => digammaCorrection(x),
