@@ -42,13 +42,16 @@ export interface LangevinKernel {
   readonly shapes: readonly Shape[];
   readonly temperature: number;
   readonly adjusted: boolean;
+  /** Density and gradient by another way than op by op. */
+  readonly evaluate?: (positions: readonly Float32Array[]) => LangevinState;
 }
 
 /** Density and gradient at positions; neither need be finite. */
 export function evaluateLangevin(
-  { logDensity, shapes }: LangevinKernel,
+  { logDensity, shapes, evaluate }: LangevinKernel,
   positions: readonly Float32Array[],
 ): LangevinState {
+  if (evaluate !== undefined) return evaluate(positions);
   return scope(() => {
     const at = positions.map((x, i) => tf.tensor(x, [...(shapes[i] as Shape)]));
     const chains = (shapes[0] as Shape)[0] as number;

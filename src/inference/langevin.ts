@@ -6,6 +6,7 @@ import { normal, uniform } from "../core/random/draws.ts";
 import { showShape, sizeOf } from "../core/shape.ts";
 import type { Tree } from "../core/tree.ts";
 import type { LatentsOf, ObservedOf } from "../effects/sites.ts";
+import { compileKernel } from "./compiled-density.ts";
 import { adaptStepSize, type StepSizeState, startStepSize } from "./dual-averaging.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { gatherLost, startApproach, stepApproach } from "./langevin-approach.ts";
@@ -125,13 +126,16 @@ async function run(
   const moving = movingSites(structure, chains);
   if (from !== undefined) checkCheckpoint(from, moving);
   const place = densityOf(problem, model, structure, moving, chains);
-  const kernel: LangevinKernel = {
+  const eager: LangevinKernel = {
     logDensity: place.logDensity,
     shapes: moving.map((m) => m.free),
     temperature,
     adjusted,
   };
   const start = from === undefined ? await place.start(init) : undefined;
+  const at = from?.state.positions ?? start?.positions ?? [];
+  const compiled = await compileKernel(eager, problem.choice, warmup + steps, at);
+  const { kernel } = compiled;
   let state = from?.state ?? initLangevin(kernel, start?.positions ?? []);
   const far = adjusted && start?.far === true ? Math.min(APPROACH_STEPS, Math.floor(APPROACH_SHARE * warmup)) : 0;
   let approach = startApproach(state, Math.sqrt(settings.stepSize));
@@ -145,45 +149,49 @@ async function run(
   let jumps = 0;
   let nonFinite = 0;
 
-  for (let t = 0; t < warmup + steps; t++) {
-    const noise = noiseOf(fold(fold(problem.key, "step"), first + t), moving);
-    if (t < far) {
-      approach = stepApproach(kernel, approach, noise.normals);
-      state = approach.chains;
-      if (t === far - 1) state = gatherLost(kernel, state, fold(problem.key, "gather"));
-      await problem.tick({ step: t + 1, total: warmup + steps, metrics: {} });
-      continue;
-    }
-    const next = stepLangevin(kernel, state, eta, noise);
-    state = next.state;
-    if (jumpEvery !== undefined && (first + t + 1) % jumpEvery === 0) {
-      const key = fold(fold(problem.key, "jump"), first + t);
-      const jump = jumpLangevin(kernel, state, place.logPrior, place.draw(key), uniform(fold(key, "accept"), chains));
-      state = jump.state;
-      if (t >= warmup) {
-        jumped += jump.acceptance;
-        jumps++;
+  try {
+    for (let t = 0; t < warmup + steps; t++) {
+      const noise = noiseOf(fold(fold(problem.key, "step"), first + t), moving);
+      if (t < far) {
+        approach = stepApproach(kernel, approach, noise.normals);
+        state = approach.chains;
+        if (t === far - 1) state = gatherLost(kernel, state, fold(problem.key, "gather"));
+        await problem.tick({ step: t + 1, total: warmup + steps, metrics: {} });
+        continue;
       }
-    }
-    const { acceptance } = next.info;
-    const mean = acceptance.reduce((a, b) => a + b, 0) / chains;
-    if (t < warmup) {
-      if (adjusted) {
-        adaptation = adaptStepSize(adaptation, mean, settings.targetAcceptance);
-        eta = Math.exp(t === warmup - 1 ? adaptation.logAverage : adaptation.logStep);
+      const next = stepLangevin(kernel, state, eta, noise);
+      state = next.state;
+      if (jumpEvery !== undefined && (first + t + 1) % jumpEvery === 0) {
+        const key = fold(fold(problem.key, "jump"), first + t);
+        const jump = jumpLangevin(kernel, state, place.logPrior, place.draw(key), uniform(fold(key, "accept"), chains));
+        state = jump.state;
+        if (t >= warmup) {
+          jumped += jump.acceptance;
+          jumps++;
+        }
       }
-    } else {
-      accepted += mean;
-      nonFinite += next.info.nonFinite;
-      const at = t - warmup + 1;
-      if (at % thin === 0) {
-        const values = place.constrain(state.positions);
-        values.forEach((value, s) => {
-          store(draws[s] as Float32Array, value, chains, kept, at / thin - 1);
-        });
+      const { acceptance } = next.info;
+      const mean = acceptance.reduce((a, b) => a + b, 0) / chains;
+      if (t < warmup) {
+        if (adjusted) {
+          adaptation = adaptStepSize(adaptation, mean, settings.targetAcceptance);
+          eta = Math.exp(t === warmup - 1 ? adaptation.logAverage : adaptation.logStep);
+        }
+      } else {
+        accepted += mean;
+        nonFinite += next.info.nonFinite;
+        const at = t - warmup + 1;
+        if (at % thin === 0) {
+          const values = place.constrain(state.positions);
+          values.forEach((value, s) => {
+            store(draws[s] as Float32Array, value, chains, kept, at / thin - 1);
+          });
+        }
       }
+      await problem.tick({ step: t + 1, total: warmup + steps, metrics: { acceptance: mean, stepSize: eta } });
     }
-    await problem.tick({ step: t + 1, total: warmup + steps, metrics: { acceptance: mean, stepSize: eta } });
+  } finally {
+    compiled.dispose();
   }
   const sites = Object.fromEntries(
     moving.map(({ name, shape }, s) => [name, ndarray(draws[s] as Float32Array, [chains, kept, ...shape.slice(1)])]),
@@ -195,7 +203,7 @@ async function run(
     nonFinite,
     temperature,
     checkpoint: { sites: placesOf(moving), state, step: first + warmup + steps, stepSize: eta },
-    engine: problem.engine,
+    engine: { ...problem.engine, compiled: compiled.info },
     adjusted,
     proposals: steps * chains,
   });

@@ -1,0 +1,106 @@
+/** The density that Langevin chains climb, compiled: log p and its gradient at positions, recorded once for all steps. */
+import * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../core/errors.ts";
+import { compileStep } from "../engine/compile/step.ts";
+import type { CompileInfo, EngineChoice } from "../engine/info.ts";
+import { reasonNotTo, WORTH_COMPILING } from "./compiled-loss.ts";
+import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
+
+/** A kernel, compiled or as it was. */
+export interface CompiledKernel {
+  readonly kernel: LangevinKernel;
+  readonly info: CompileInfo;
+  dispose(): void;
+}
+
+/** Relative difference between the engines beyond which a compiled density is not trusted: far above rounding. */
+const DISAGREEMENT = 1e-2;
+
+/**
+ * Compiles a kernel if that is wanted and pays, and compares it with the other engine at the start.
+ *
+ * @param steps - Evaluations to come.
+ * @throws Under `compiled`: `trace`, `engine`, as `compileStep` does.
+ */
+export async function compileKernel(
+  kernel: LangevinKernel,
+  choice: EngineChoice,
+  steps: number,
+  start: readonly Float32Array[],
+): Promise<CompiledKernel> {
+  const without = (reason: string): CompiledKernel => ({
+    kernel,
+    info: { used: false, reason },
+    dispose: () => undefined,
+  });
+  if (choice === "wasm" || choice === "node-gpu") return without(`the ${choice} engine was asked for`);
+  if (choice === "auto" && steps < WORTH_COMPILING)
+    return without(`${steps} steps do not repay the recording; { engine: "compiled" } insists`);
+  let compiled: (CompiledKernel & { readonly evaluate: (at: readonly Float32Array[]) => LangevinState }) | undefined;
+  try {
+    compiled = await compileDensity(kernel);
+    compare(evaluateLangevin(kernel, start), compiled.evaluate(start));
+    return compiled;
+  } catch (error) {
+    compiled?.dispose();
+    if (choice === "compiled") throw error;
+    return without(reasonNotTo(error));
+  }
+}
+
+async function compileDensity(kernel: LangevinKernel) {
+  const began = performance.now();
+  const { shapes, logDensity } = kernel;
+  const step = await compileStep({
+    what: "langevin",
+    inputs: Object.fromEntries(shapes.map((shape, i) => [`position ${i}`, { shape, dtype: "float32" }])),
+    body(inputs) {
+      const at = shapes.map((_, i) => inputs[`position ${i}`] as tf.Tensor);
+      const chains = shapes[0]?.[0] as number;
+      const { value, grads } = tf.valueAndGrads((...xs: tf.Tensor[]) => logDensity(xs) as tf.Scalar)(
+        at,
+        tf.ones([chains]) as tf.Scalar,
+      );
+      return { density: value, ...Object.fromEntries(grads.map((g, i) => [`gradient ${i}`, g])) };
+    },
+    // A density has no randomness and no steps: two records of it are alike, or it is none.
+    vary: () => undefined,
+    native: true,
+  });
+  const evaluate = (positions: readonly Float32Array[]): LangevinState => {
+    const out = step.run(Object.fromEntries(positions.map((x, i) => [`position ${i}`, x])));
+    if (out instanceof Promise) return fail("engine", "langevin: the compiled density does not answer at once");
+    // A check inside the model failed: the other engine says which.
+    if (out === undefined) return evaluateLangevin(kernel, positions);
+    return {
+      positions,
+      gradients: shapes.map((_, i) => out[`gradient ${i}`] as Float32Array),
+      logDensity: out.density as Float32Array,
+    };
+  };
+  return {
+    evaluate,
+    kernel: { ...kernel, evaluate },
+    info: {
+      used: true as const,
+      runtime: step.runtime,
+      operations: step.size,
+      compileMs: performance.now() - began,
+    },
+    dispose: () => step.dispose(),
+  };
+}
+
+/** @throws `trace` when the two differ by more than rounding. Infinite densities must be so in both. */
+function compare(wanted: LangevinState, found: LangevinState): void {
+  const pairs = [[wanted.logDensity, found.logDensity], ...wanted.gradients.map((g, i) => [g, found.gradients[i]])];
+  for (const [a, b] of pairs as [Float32Array, Float32Array][]) {
+    const scale = a.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 1);
+    const at = a.findIndex((x, i) => !(Object.is(x, b[i]) || Math.abs(x - (b[i] as number)) <= DISAGREEMENT * scale));
+    if (at >= 0)
+      fail(
+        "trace",
+        `langevin: the compiled density disagrees with the wasm engine at the start: ${b[at]} for ${a[at]}`,
+      );
+  }
+}
