@@ -152,13 +152,45 @@ const atanh: Composition = (b, [x]) => {
   return mul(b.unary("log1p", div(mul(x!, 2), sub(1, x!))), 0.5);
 };
 
+/** Terms of the series below 1; the last is under 1e-17. */
+const erfTerms = 18;
+/** Step and number of nodes of the rule beyond 1. */
+const [erfStep, erfNodes] = [0.5, 13];
+
+/**
+ * erf in doubles: its power series below 1; beyond, 1 − erfc by the trapezium rule with step h,
+ * erfc(x) = (2xh/π)·exp(−x²)·(1/(2x²) + Σ exp(−n²h²)/(n²h² + x²)) − 2/(exp(2πx/h) − 1)  (Chiarella and Reichel 1968).
+ */
+const erf: Composition = (b, [x]) => {
+  const { add, sub, mul, div, less, where } = algebra(b);
+  // erf(6) = 1 to the last digit, and beyond the two parts of the rule no longer cancel.
+  const bounded = b.binary("minimum", b.unary("abs", x!), b.constant(6));
+  const square = b.unary("square", bounded);
+  let series: Node = b.constant(0);
+  for (let n = erfTerms, factorial = factorialOf(n); n >= 0; factorial /= Math.max(n, 1), n--)
+    series = add(mul(series, square), (n % 2 ? -1 : 1) / (factorial * (2 * n + 1)));
+  const near = mul(mul(bounded, series), 2 / Math.sqrt(Math.PI));
+  let sum = div(0.5, square);
+  for (let n = 1; n <= erfNodes; n++) {
+    const node = (n * erfStep) ** 2;
+    sum = add(sum, div(Math.exp(-node), add(square, node)));
+  }
+  const main = mul(mul(mul(bounded, (2 * erfStep) / Math.PI), b.unary("exp", b.unary("neg", square))), sum);
+  const periodic = div(2, sub(b.unary("exp", mul(bounded, (2 * Math.PI) / erfStep)), 1));
+  const far = sub(1, sub(main, periodic));
+  return mul(b.unary("sign", x!), where(less(bounded, 1), near, far));
+};
+
+/** n! */
+const factorialOf = (n: number): number => (n < 2 ? 1 : n * factorialOf(n - 1));
+
 /** What ONNX Runtime has for single width only. */
 const forDoubles: Partial<Record<Op, Composition>> = {
   conv2d: (b, [x, w], attrs) => conv2d(b, x!, w!, attrs),
   conv2dInputGrad: (b, [dy, w], attrs) => conv2dInputGrad(b, dy!, w!, attrs),
   conv2dFilterGrad: (b, [x, dy], attrs) => conv2dFilterGrad(b, x!, dy!, attrs),
   avgPool: (b, [x], attrs) => avgPool(b, x!, attrs),
-  ...{ softplus, elu, selu, tan, atan, asin, acos, sinh, cosh, asinh, acosh, atanh },
+  ...{ erf, softplus, elu, selu, tan, atan, asin, acos, sinh, cosh, asinh, acosh, atanh },
 };
 
 /** The rule that leaves only primitives with a lowering in `precision`. */

@@ -7,6 +7,7 @@ import { type DType, type Graph, type Node, type Shape, sameShape, textOf } from
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./onnx.ts";
 import { rebuild, usesOf } from "./rebuild.ts";
 import { firstOf } from "./rules.ts";
+import { noOps } from "./rules-shape.ts";
 import { splitLongSums } from "./rules-sums.ts";
 
 /**
@@ -87,6 +88,18 @@ function nameOutputs(
   return [...nodes, ...copies];
 }
 
+const namesIn = (nodes: readonly OnnxNode[]): readonly string[] =>
+  nodes.flatMap((n) => {
+    const body = n.attributes?.body;
+    return [...n.inputs, ...(typeof body === "object" && "nodes" in body ? namesIn(body.nodes) : [])];
+  });
+
+/** The constants that some node uses. */
+function usedConstants(e: Emitter, nodes: readonly OnnxNode[]): OnnxGraph["initializers"] {
+  const used = new Set(namesIn(nodes));
+  return e.initializers.filter((t) => used.has(t.name));
+}
+
 const portOf = (node: Node, name: string, key: string, lead: readonly number[] = []): Port => ({
   name,
   key,
@@ -108,7 +121,12 @@ function lowerFlat(e: Emitter, graph: Graph): Lowered {
   const results = graph.outputs.map((o) => ({ from: names.get(o.node)!, to: outputKey(o.name) }));
   const nodes = nameOutputs(e.scope, results);
   const value = (p: Port) => typedValue(e, p);
-  const model = { nodes, initializers: e.initializers, inputs: inputs.map(value), outputs: outputs.map(value) };
+  const model = {
+    nodes,
+    initializers: usedConstants(e, nodes),
+    inputs: inputs.map(value),
+    outputs: outputs.map(value),
+  };
   return { model, inputs, outputs };
 }
 
@@ -192,9 +210,10 @@ function lowerScan(e: Emitter, graph: Graph, options: ScanOptions): Lowered {
   const outputs = graph.outputs.map((o) =>
     portOf(o.node, o.name, outputKey(o.name), stacked.includes(o) ? [length] : []),
   );
+  const nodes = [...e.scope.nodes, scan];
   const model: OnnxGraph = {
-    nodes: [...e.scope.nodes, scan],
-    initializers: e.initializers,
+    nodes,
+    initializers: usedConstants(e, nodes),
     inputs: inputs.map((p) => typedValue(e, p)),
     outputs: outputs.map((p) => typedValue(e, p)),
   };
@@ -204,7 +223,8 @@ function lowerScan(e: Emitter, graph: Graph, options: ScanOptions): Lowered {
 /** The ONNX model of `graph` in the given precision, as one run or as `scan.length` steps. */
 export function lower(graph: Graph, { precision = "float32", scan }: LowerOptions = {}): Lowered {
   const compose = composer(precision);
-  const rewrite = precision === "float32" ? firstOf([compose, splitLongSums]) : compose;
+  // Some kernels refuse to do nothing: Pad, of a scalar.
+  const rewrite = firstOf(precision === "float32" ? [noOps, compose, splitLongSums] : [noOps, compose]);
   const composed = rebuild(exactSigmoids(graph), { rewrite });
   const e = createEmitter(precision);
   return scan ? lowerScan(e, composed, scan) : lowerFlat(e, composed);

@@ -70,6 +70,8 @@ const sessionOptions = ({ threads, profile }: SessionSettings) => ({
   interOpNumThreads: 1,
   executionMode: "sequential" as const,
   graphOptimizationLevel: "all" as const,
+  // What goes wrong is thrown; nothing is written to the console.
+  logSeverityLevel: 4 as const,
   ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
   // Threads that wait sleep instead of burning the processor.
   extra: { session: { intra_op: { allow_spinning: "0" } } },
