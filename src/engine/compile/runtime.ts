@@ -5,6 +5,8 @@ export type RuntimeName = "node" | "web";
 
 export interface SessionSettings {
   readonly threads: number;
+  /** Whether the runtime may fuse operations: its fusions keep factors in single width, so not in a float64 program. */
+  readonly fuse: boolean;
   /** Writes a profile of every run to a file whose name starts so. */
   readonly profile?: string;
 }
@@ -65,11 +67,11 @@ const packages = { node: "onnxruntime-node", native: "onnxruntime-node/dist/bind
 
 const inNode = () => typeof process !== "undefined" && process.versions?.node !== undefined;
 
-const sessionOptions = ({ threads, profile }: SessionSettings) => ({
+const sessionOptions = ({ threads, fuse, profile }: SessionSettings) => ({
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: "sequential" as const,
-  graphOptimizationLevel: "all" as const,
+  graphOptimizationLevel: fuse ? ("all" as const) : ("basic" as const),
   // What goes wrong is thrown; nothing is written to the console.
   logSeverityLevel: 4 as const,
   ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),

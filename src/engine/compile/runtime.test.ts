@@ -1,0 +1,41 @@
+import { afterEach, expect, it, vi } from "vitest";
+
+afterEach(() => {
+  vi.resetModules();
+  vi.doUnmock("onnxruntime-node");
+  vi.doUnmock("onnxruntime-node/dist/binding.js");
+  vi.doUnmock("onnxruntime-web");
+});
+
+const missing = (name: string) => {
+  throw new Error(`Cannot find package '${name}'`);
+};
+
+it("says what to install when no runtime is there", async () => {
+  for (const name of ["onnxruntime-node", "onnxruntime-web"]) vi.doMock(name, () => missing(name));
+  const { findRuntime } = await import("./runtime.ts");
+  for (const wanted of [undefined, "node", "web"] as const)
+    await expect(findRuntime(wanted)).rejects.toMatchObject({
+      code: "engine",
+      message: expect.stringMatching(
+        /ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node.*npm install onnxruntime-web/,
+      ),
+    });
+});
+
+it("takes WebAssembly in Node when the native package is missing", async () => {
+  vi.doMock("onnxruntime-node", () => missing("onnxruntime-node"));
+  const { findRuntime } = await import("./runtime.ts");
+  expect((await findRuntime()).name).toBe("web");
+});
+
+it("falls back to the public session when the binding has another shape", async () => {
+  vi.doMock("onnxruntime-node/dist/binding.js", () => ({ default: {} }));
+  const { createProgram } = await import("./session.ts");
+  const { createBuilder } = await import("./graph.ts");
+  const g = createBuilder();
+  const y = g.unary("neg", g.input("x", [2]));
+  using program = await createProgram(g.finish([{ name: "y", node: y }]), { runtime: "node" });
+  expect(program.synchronous).toBe(false);
+  expect(Array.from((await program.runAsync({ x: Float32Array.of(1, 2) })).y!)).toEqual([-1, -2]);
+});
