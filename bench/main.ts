@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   "vae-step": "a VAE training step against plain tfjs wasm",
   snis: "time and memory of ten million particles of a 2-D tilt",
   debias: "the walkthrough over five seeds",
+  race: "the same work here and in the peers, one table",
 };
 
 const [name, ...rest] = process.argv.slice(2);

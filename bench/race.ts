@@ -1,0 +1,97 @@
+/**
+ * The race: the same work in this library and in its peers, in one run, in one table.
+ *
+ *   npm run bench -- race [--only NAME,…] [--systems NAME,…] [--threads 1,2] [--rounds 5] [--json FILE] [--docs FILE]
+ *
+ * Peers in Python run when `bench/race/peers.sh` has installed them; a system that is missing is left out, with the reason. Answers are
+ * compared before times are printed. Systems take turns, round by round, each in a process of its own.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { writeInputs } from "./race/inputs.ts";
+import { contestants, type Process, start } from "./race/process.ts";
+import { markdown, type Row, show } from "./race/table.ts";
+import { agrees, WORKLOADS } from "./race/workloads.ts";
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    systems: { type: "string" },
+    threads: { type: "string", default: "1" },
+    rounds: { type: "string", default: "5" },
+    json: { type: "string" },
+    docs: { type: "string" },
+  },
+});
+
+const list = (given: string | undefined): readonly string[] | undefined => given?.split(",");
+const only = list(values.only);
+for (const name of only ?? []) {
+  if (!WORKLOADS.some((w) => w.name === name)) {
+    console.error(`no workload "${name}"; there are ${WORKLOADS.map((w) => w.name).join(", ")}`);
+    process.exit(1);
+  }
+}
+const rounds = Number(values.rounds);
+const folder = mkdtempSync(join(tmpdir(), "race-"));
+const rows: Row[] = [];
+const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1] as number;
+
+try {
+  writeInputs(folder);
+  for (const workload of WORKLOADS.filter(({ name }) => only?.includes(name) ?? true)) {
+    console.log(`\n${workload.name}: ${workload.what}`);
+    for (const threads of (list(values.threads) ?? ["1"]).map(Number)) {
+      const names = contestants(workload.systems).filter((s) => list(values.systems)?.includes(s) ?? true);
+      const running: { readonly system: string; readonly process: Process; readonly times: number[]; row: Row }[] = [];
+      let truth: { readonly [name: string]: number } | undefined;
+      for (const system of names) {
+        const child = start(system, folder, threads);
+        const first = await child.ask({ do: "prepare", workload: workload.name });
+        const base = { workload: workload.name, system, engine: first.version ?? system, threads };
+        if (first.error !== undefined || first.check === undefined) {
+          child.end();
+          rows.push({ ...base, error: first.error ?? "no answer" });
+          console.log(`  ${system}: ${first.error ?? "no answer"}`);
+          continue;
+        }
+        truth ??= first.check;
+        const check = agrees(truth, first.check, workload.tolerance);
+        running.push({
+          system,
+          process: child,
+          times: [],
+          row: { ...base, firstCallMs: first.firstCallMs as number, check },
+        });
+      }
+      for (let round = 0; round < (workload.rounds ?? rounds); round++) {
+        for (const runner of running) {
+          const { ms, peakMiB, error } = await runner.process.ask({ do: "time" });
+          if (error !== undefined || ms === undefined) runner.row = { ...runner.row, error: error ?? "no time" };
+          else runner.times.push(ms);
+          if (peakMiB !== undefined) runner.row = { ...runner.row, peakMiB };
+        }
+      }
+      for (const { process: child, times, row } of running) {
+        child.end();
+        const sorted = [...times].sort((a, b) => a - b);
+        rows.push(
+          times.length === 0
+            ? row
+            : {
+                ...row,
+                medianMs: median(times),
+                spread: [sorted[0] as number, sorted[sorted.length - 1] as number],
+              },
+        );
+      }
+      console.log(show(rows.filter((r) => r.workload === workload.name && r.threads === threads)));
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
+if (values.docs !== undefined) writeFileSync(values.docs, markdown(rows, WORKLOADS));

@@ -1,0 +1,63 @@
+/** One contestant in Node: `child.ts SYSTEM FOLDER` answers JSON lines, as `peers/child.py` does. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Contestant } from "./contestant.ts";
+import type { Inputs } from "./inputs.ts";
+
+const [system = "", folder = ""] = process.argv.slice(2);
+
+function readInputs(workload: string): Inputs {
+  const index = join(folder, `${workload}.json`);
+  if (!existsSync(index)) return {};
+  const bytes = readFileSync(join(folder, `${workload}.f32`));
+  const flat = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const entries = JSON.parse(readFileSync(index, "utf8")) as { name: string; shape: number[]; offset: number }[];
+  return Object.fromEntries(
+    entries.map(({ name, shape, offset }) => {
+      const data = flat.slice(offset, offset + shape.reduce((a, b) => a * b, 1));
+      return [name, { data, shape }];
+    }),
+  );
+}
+
+/** The most memory this process has had, in MiB, where the system tells. */
+function peak(): number | undefined {
+  if (!existsSync("/proc/self/status")) return undefined;
+  const kib = /VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  return kib === undefined ? undefined : Number(kib) / 1024;
+}
+
+async function make(workload: string): Promise<{ contestant: Contestant; version: string }> {
+  const inputs = readInputs(workload);
+  const none = () => {
+    throw new Error(`not a workload of ${system}`);
+  };
+  if (system === "tfjs") {
+    const { PLAIN, version } = await import("./plain.ts");
+    return { contestant: await (PLAIN[workload] ?? none)(inputs), version };
+  }
+  const [{ PROGRAMS }, { ensureEngine, useEngine }] = [await import("./programs.ts"), await import("tilted")];
+  const threads = Number(process.env.RACE_THREADS ?? "1");
+  await (threads > 1 ? useEngine("wasm", { threads }) : ensureEngine());
+  const engine = system === "tilted-compiled" ? "compiled" : "wasm";
+  return { contestant: (PROGRAMS[workload] ?? none)(inputs, engine), version: `tilted (${engine})` };
+}
+
+let contestant: Contestant | undefined;
+const answer = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`);
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line) as { do: string; workload: string };
+  try {
+    if (command.do === "prepare") {
+      const start = performance.now();
+      const made = await make(command.workload);
+      contestant = made.contestant;
+      const check = await contestant.first();
+      answer({ firstCallMs: performance.now() - start, check, version: made.version });
+    } else answer({ ms: await contestant?.run(), peakMiB: peak() });
+  } catch (error) {
+    answer({ error: String((error as Error).message ?? error).slice(0, 300) });
+  }
+}
+process.exit(0);

@@ -1,0 +1,50 @@
+"""Cold starts: `cold.py SYSTEM coin|tilt` prints a posterior mean; the harness times the whole process."""
+import sys
+
+system, task = sys.argv[1], sys.argv[2]
+
+if system == "numpyro":
+    import jax
+    import jax.numpy as jnp
+
+    def weights(z):
+        return -0.5 * (z ** 2).sum(-1)
+
+    if task == "coin":
+        import numpyro
+        import numpyro.distributions as dist
+        from numpyro.infer.util import log_density
+
+        def coin(heads):
+            p = numpyro.sample("p", dist.Beta(2.0, 2.0))
+            numpyro.sample("heads", dist.Binomial(10, p), obs=heads)
+
+        p = dist.Beta(2.0, 2.0).sample(jax.random.key(1), (1000,))
+        joint = jax.vmap(lambda p: log_density(coin, (7,), {}, {"p": p})[0] - dist.Beta(2.0, 2.0).log_prob(p))(p)
+        print(float((jax.nn.softmax(joint) * p).sum()))
+    else:
+        z = jax.random.normal(jax.random.key(1), (1000, 2))
+        w = jax.nn.softmax(-0.5 * ((z - 1) ** 2).sum(-1))
+        print(float((w[:, None] * z).sum(0).mean()))
+elif system == "pyro":
+    import pyro
+    import pyro.distributions as dist
+    import torch
+    from pyro.infer import Importance
+
+    pyro.set_rng_seed(1)
+
+    def coin(heads):
+        p = pyro.sample("p", dist.Beta(2.0, 2.0))
+        pyro.sample("heads", dist.Binomial(10, p), obs=torch.tensor(float(heads)))
+        return p
+
+    def tilt():
+        z = pyro.sample("z", dist.Normal(torch.zeros(2), 1.0).to_event(1))
+        pyro.factor("tilt", -0.5 * ((z - 1) ** 2).sum())
+        return z.mean()
+
+    posterior = Importance(coin if task == "coin" else tilt, num_samples=1000).run(*([7] if task == "coin" else []))
+    w = torch.softmax(torch.stack([torch.as_tensor(v) for v in posterior.log_weights]), 0)
+    values = torch.stack([t.nodes["_RETURN"]["value"] for t in posterior.exec_traces])
+    print(float((w * values).sum()))

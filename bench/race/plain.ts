@@ -1,0 +1,174 @@
+/** The workloads in plain tfjs wasm, as one writes them with tfjs alone: variables, `tf.train.adam`, no repair. */
+import "@tensorflow/tfjs-backend-wasm";
+import { createRequire } from "node:module";
+import * as tf from "@tensorflow/tfjs-core";
+import { type Contestant, stepping, whole } from "./contestant.ts";
+import { ENERGY_SHAPE, type Inputs, IWAE_SHAPE, VAE_SHAPE, WINE_SHAPE } from "./inputs.ts";
+
+// What @tensorflow/tfjs registers; as an ES module of its own Node cannot load it.
+createRequire(import.meta.url)("@tensorflow/tfjs-core/dist/register_all_gradients.js");
+await tf.setBackend("wasm");
+
+export const version = `tfjs ${tf.version_core} (wasm)`;
+
+type Tensors = { readonly [name: string]: tf.Tensor };
+
+const tensors = (inputs: Inputs): Tensors =>
+  Object.fromEntries(Object.entries(inputs).map(([name, { data, shape }]) => [name, tf.tensor(data, [...shape])]));
+
+const silu = (x: tf.Tensor) => tf.mul(x, tf.sigmoid(x));
+
+function layer(p: Tensors, name: string, x: tf.Tensor): tf.Tensor {
+  const weight = p[`${name}/weight`] as tf.Tensor2D;
+  const flat = tf.reshape(x, [-1, weight.shape[0]]) as tf.Tensor2D;
+  return tf.reshape(tf.add(tf.matMul(flat, weight), p[`${name}/bias`] as tf.Tensor), [
+    ...x.shape.slice(0, -1),
+    weight.shape[1],
+  ]);
+}
+
+function mlp(p: Tensors, name: string, depth: number, x: tf.Tensor, act = silu, last = false): tf.Tensor {
+  let h = x;
+  for (let i = 0; i < depth; i++) {
+    h = layer(p, `${name}/${i}`, h);
+    if (i < depth - 1 || last) h = act(h);
+  }
+  return h;
+}
+
+function encode(p: Tensors, depth: number, x: tf.Tensor, act = silu) {
+  const h = mlp(p, "encoder", depth, x, act, true);
+  return { loc: layer(p, "encoder/loc", h), scale: tf.add(tf.softplus(layer(p, "encoder/scale", h)), 1e-4) };
+}
+
+const LOG_2PI = Math.log(2 * Math.PI);
+const normalLogProb = (x: tf.Tensor, loc: tf.Tensor | number, scale: tf.Tensor | number) =>
+  tf.sub(tf.sub(tf.mul(-0.5, tf.square(tf.div(tf.sub(x, loc), scale))), tf.log(scale as tf.Tensor)), 0.5 * LOG_2PI);
+
+/** log mean over the particles, then the mean over rows, negated. */
+const bound = (logWeights: tf.Tensor, k: number) => tf.neg(tf.mean(tf.sub(tf.logSumExp(logWeights, 0), Math.log(k))));
+
+const DATA = ["x", "y", "observed", "target", "base"];
+
+function training(inputs: Inputs, loss: (all: Tensors) => tf.Tensor, timedSteps = 10): Contestant {
+  const all = tensors(inputs);
+  const optimizer = tf.train.adam(1e-3);
+  const variables = Object.fromEntries(
+    Object.entries(all).map(([name, value]) => [name, DATA.includes(name) ? value : tf.variable(value)]),
+  );
+  return stepping(
+    async (steps, { onProgress }) => {
+      for (let i = 0; i < steps; i++) {
+        const cost = optimizer.minimize(() => loss(variables) as tf.Scalar, true) as tf.Scalar;
+        onProgress({ metrics: { loss: cost.dataSync()[0] as number } });
+        cost.dispose();
+      }
+    },
+    { timedSteps },
+  );
+}
+
+const vaeStep = (inputs: Inputs) =>
+  training(
+    inputs,
+    (p) => {
+      const x = p.x as tf.Tensor;
+      const { loc, scale } = encode(p, 3, x);
+      const z = tf.add(loc, tf.mul(scale, tf.randomNormal(loc.shape)));
+      const logits = mlp(p, "decoder", 4, z);
+      const entropy = tf.sum(tf.sub(tf.softplus(logits), tf.mul(logits, x)));
+      const kl = tf.sum(tf.sub(tf.mul(0.5, tf.add(tf.square(loc), tf.sub(tf.square(scale), 1))), tf.log(scale)));
+      return tf.div(tf.add(entropy, kl), VAE_SHAPE.batch);
+    },
+    3,
+  );
+
+const energyStep = (inputs: Inputs) =>
+  training(inputs, (p) => {
+    const network = (x: tf.Tensor) => tf.squeeze(mlp(p, "energy", 3, x), [-1]);
+    const [e, f] = [network(p.target as tf.Tensor), network(p.base as tf.Tensor)];
+    const slope = tf.grad((v: tf.Tensor) => tf.sum(network(v)))(p.target as tf.Tensor);
+    const sizes = tf.add(tf.mean(tf.square(e)), tf.mean(tf.square(f)));
+    const gap = tf.sub(tf.mean(e), tf.mean(f));
+    return tf.add(tf.add(gap, tf.mul(0.25, sizes)), tf.mul(0.1, tf.mean(tf.sum(tf.square(slope), -1))));
+  });
+
+const CHAINS = 1000;
+
+function langevin(inputs: Inputs): Contestant {
+  const p = tensors(inputs);
+  let square = 0;
+  const slope = tf.grad((z: tf.Tensor) =>
+    tf.neg(tf.add(tf.sum(mlp(p, "energy", ENERGY_SHAPE.widths.length - 1, z)), tf.mul(0.5, tf.sum(tf.square(z))))),
+  );
+  return stepping(
+    async (steps, { onProgress }) => {
+      let z = tf.randomNormal([CHAINS, 2]) as tf.Tensor;
+      for (let i = 0; i < steps; i++) {
+        const next = tf.tidy(() =>
+          tf.add(tf.add(z, tf.mul(0.01, slope(z))), tf.mul(Math.sqrt(0.02), tf.randomNormal([CHAINS, 2]))),
+        );
+        z.dispose();
+        z = next;
+        onProgress({});
+      }
+      square = tf.tidy(() => tf.sum(tf.square(z)).dataSync()[0] as number) / CHAINS;
+      z.dispose();
+    },
+    { checkSteps: 1000, timedSteps: 50, check: () => ({ square }) },
+  );
+}
+
+const snis = (): Contestant =>
+  whole(async () =>
+    tf.tidy(() => {
+      const z = tf.randomNormal([1_000_000, 2]);
+      const logW = tf.mul(-0.5, tf.sum(tf.square(z), -1));
+      const w = tf.softmax(logW);
+      const read = (x: tf.Tensor) => x.dataSync()[0] as number;
+      return {
+        logZ: read(tf.logSumExp(logW)) - Math.log(1_000_000),
+        ess: 1 / read(tf.sum(tf.square(w))) / 1_000_000,
+        square: read(tf.sum(tf.mul(w, tf.sum(tf.square(z), -1)))),
+      };
+    }),
+  );
+
+const iwaeStep = (inputs: Inputs) =>
+  training(inputs, (p) => {
+    const { k } = IWAE_SHAPE;
+    const x = p.x as tf.Tensor;
+    const { loc, scale } = encode(p, 2, x, tf.tanh);
+    const z = tf.add(loc, tf.mul(scale, tf.randomNormal([k, ...loc.shape])));
+    const logits = mlp(p, "decoder", 3, z, tf.tanh);
+    const logX = tf.sum(tf.sub(tf.mul(logits, x), tf.softplus(logits)), -1);
+    return bound(tf.add(logX, tf.sum(tf.sub(normalLogProb(z, 0, 1), normalLogProb(z, loc, scale)), -1)), k);
+  });
+
+const notMiwaeStep = (inputs: Inputs) =>
+  training(inputs, (p) => {
+    const { k } = WINE_SHAPE;
+    const [x, s] = [p.x, p.observed] as [tf.Tensor, tf.Tensor];
+    const { loc, scale } = encode(p, 2, x, tf.tanh);
+    const z = tf.add(loc, tf.mul(scale, tf.randomNormal([k, ...loc.shape])));
+    const mean = mlp(p, "decoder", 3, z, tf.tanh);
+    const sd = tf.add(tf.softplus(p["decoder/log-scale"] as tf.Tensor), 1e-3);
+    // Products, because tfjs has no gradient of `where` on a comparison.
+    const filled = tf.add(tf.mul(s, x), tf.mul(tf.sub(1, s), tf.add(mean, tf.mul(sd, tf.randomNormal(mean.shape)))));
+    const slope = tf.softplus(p["mask/slope"] as tf.Tensor);
+    const logits = tf.mul(slope, tf.sub(filled, p["mask/shift"] as tf.Tensor));
+    const logS = tf.neg(tf.sum(tf.softplus(tf.mul(logits, tf.sub(tf.mul(2, s), 1))), -1));
+    const logX = tf.sum(tf.mul(normalLogProb(x, mean, sd), s), -1);
+    const logZ = tf.sum(tf.sub(normalLogProb(z, 0, 1), normalLogProb(z, loc, scale)), -1);
+    return bound(tf.add(tf.add(logX, logS), logZ), k);
+  });
+
+/** Contestants by workload. */
+export const PLAIN: { readonly [workload: string]: (inputs: Inputs) => Contestant | Promise<Contestant> } = {
+  "vae-step": vaeStep,
+  "energy-step": energyStep,
+  langevin,
+  snis,
+  "iwae-step": iwaeStep,
+  "notmiwae-step": notMiwaeStep,
+};

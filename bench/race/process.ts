@@ -1,0 +1,74 @@
+/** Contestants as processes that answer JSON lines and idle between questions. */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { System } from "./workloads.ts";
+
+/** What a process answers. */
+export interface Answer {
+  readonly firstCallMs?: number;
+  readonly check?: { readonly [name: string]: number };
+  readonly version?: string;
+  readonly ms?: number;
+  readonly peakMiB?: number;
+  readonly error?: string;
+}
+
+export interface Process {
+  ask(question: { readonly do: "prepare" | "time"; readonly workload?: string }): Promise<Answer>;
+  end(): void;
+}
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Where `peers.sh` puts the virtual environment, unless TILTED_PEERS says otherwise. */
+const python = (): string =>
+  join(process.env.TILTED_PEERS ?? join(homedir(), ".cache", "tilted-peers"), "bin", "python");
+
+const IN_NODE: readonly System[] = ["tilted-wasm", "tilted-compiled", "tfjs"];
+
+/** Systems of a workload that can run here. */
+export function contestants(systems: readonly System[]): readonly System[] {
+  const peers = existsSync(python());
+  const absent = systems.filter((s) => !IN_NODE.includes(s) && !peers);
+  if (absent.length > 0) console.log(`  left out: ${absent.join(", ")} (bench/race/peers.sh installs them)`);
+  return systems.filter((s) => !absent.includes(s));
+}
+
+/** Starts a contestant with so many threads for its arithmetic. */
+export function start(system: string, folder: string, threads: number): Process {
+  const [command, args] = IN_NODE.includes(system as System)
+    ? [process.execPath, ["--import", "tsx", here("./child.ts"), system, folder]]
+    : [python(), [here("./peers/child.py"), system, folder]];
+  const limited = threads === 1 && !IN_NODE.includes(system as System) && existsSync("/usr/bin/taskset");
+  const child = spawn(limited ? "taskset" : command, limited ? ["-c", "0", command, ...args] : args, {
+    stdio: ["pipe", "pipe", "ignore"],
+    env: {
+      ...process.env,
+      RACE_THREADS: String(threads),
+      OMP_NUM_THREADS: String(threads),
+      MKL_NUM_THREADS: String(threads),
+      OPENBLAS_NUM_THREADS: String(threads),
+      JAX_PLATFORMS: "cpu",
+      XLA_FLAGS: threads === 1 ? "--xla_cpu_multi_thread_eigen=false" : "",
+      PYTHONDONTWRITEBYTECODE: "1",
+    },
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  child.on("error", () => undefined);
+  child.stdin.on("error", () => undefined);
+  return {
+    async ask(question) {
+      child.stdin.write(`${JSON.stringify(question)}\n`);
+      for (;;) {
+        const { value, done } = await lines.next();
+        if (done) return { error: "the process ended" };
+        if (value.startsWith("{")) return JSON.parse(value) as Answer;
+      }
+    },
+    end: () => child.stdin.end(),
+  };
+}

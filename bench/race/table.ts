@@ -1,0 +1,74 @@
+/** Rows of the race as a table for people. */
+import { cpus } from "node:os";
+import type { Check, Workload } from "./workloads.ts";
+
+/** One system on one workload. */
+export interface Row {
+  readonly workload: string;
+  readonly system: string;
+  readonly engine: string;
+  readonly threads: number;
+  readonly firstCallMs?: number;
+  readonly medianMs?: number;
+  /** Fewest and most. */
+  readonly spread?: readonly [number, number];
+  readonly peakMiB?: number;
+  readonly check?: Check;
+  readonly error?: string;
+}
+
+const ms = (x: number | undefined): string =>
+  x === undefined ? "" : x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2);
+
+/** Our fastest, to which others are compared. */
+const ours = (rows: readonly Row[]): number =>
+  Math.min(
+    ...rows
+      .filter((r) => r.system.startsWith("tilted") && r.check?.ok)
+      .map((r) => r.medianMs ?? Number.POSITIVE_INFINITY),
+  );
+
+const HEAD = ["system", "threads", "first call, ms", "median, ms", "spread", "÷ ours", "MiB", "answers"];
+
+function cells(row: Row, best: number): string[] {
+  const { medianMs, spread, check } = row;
+  return [
+    row.engine,
+    String(row.threads),
+    ms(row.firstCallMs),
+    ms(medianMs),
+    spread === undefined ? "" : `${ms(spread[0])} to ${ms(spread[1])}`,
+    medianMs === undefined || !Number.isFinite(best) ? "" : (medianMs / best).toFixed(2),
+    row.peakMiB === undefined ? "" : row.peakMiB.toFixed(0),
+    row.error ?? (check === undefined ? "" : check.ok ? "agree" : `differ: ${check.worst}`),
+  ];
+}
+
+/** For a terminal. */
+export function show(rows: readonly Row[]): string {
+  const best = ours(rows);
+  const lines = [HEAD, ...rows.map((row) => cells(row, best))];
+  const widths = HEAD.map((_, i) => Math.max(...lines.map((line) => (line[i] as string).length)));
+  return lines
+    .map((line) => `  ${line.map((cell, i) => cell.padEnd(widths[i] as number)).join("  ")}`.trimEnd())
+    .join("\n");
+}
+
+/** For a page. */
+export function markdown(rows: readonly Row[], workloads: readonly Workload[]): string {
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;
+  const parts = workloads.flatMap(({ name, what, unit }) => {
+    const mine = rows.filter((r) => r.workload === name);
+    if (mine.length === 0) return [];
+    const best = ours(mine);
+    const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
+    return [
+      `## ${name}\n\n${what[0]?.toUpperCase()}${what.slice(1)}. Times are for one ${unit}.\n`,
+      line(HEAD),
+      line(HEAD.map(() => "---")),
+      ...mine.map((row) => line(cells(row, best))),
+      "",
+    ];
+  });
+  return `# The race\n\nMade by \`npm run bench -- race --docs FILE\` on ${machine}. Systems take turns in processes of their own; medians, fewest and most.\n\n${parts.join("\n")}`;
+}
