@@ -1,5 +1,6 @@
 /** The loader of the optional GPU engine, against a stand-in for the package and against its real absence. */
 
+import { availableParallelism } from "node:os";
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
@@ -126,6 +127,7 @@ describe('useEngine("node-gpu")', () => {
   it("says in a note that no GPU is used", async () => {
     const { result } = await quietly(() => useEngine("node-gpu", { load: standIn({ gpu: false }) }));
     expect(result.gpu).toBe(false);
+    expect(result.threads).toBe(availableParallelism());
     expect(result.note).toMatch(/the GPU is not used: .* runs on the CPU; it needs CUDA 11\.2/);
   });
 

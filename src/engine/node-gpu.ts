@@ -92,7 +92,10 @@ async function load(node: NodeProcess, options: NodeGpuOptions): Promise<EngineI
   await quietly(async () => tf.tidy(() => tf.add(1, 1).dataSync()));
   const gpu = (tf.backend() as unknown as { isUsingGpuDevice?: boolean }).isUsingGpuDevice === true;
   const note = `node-gpu: the GPU is not used: TensorFlow found none and runs on the CPU; it needs ${NEEDS}`;
-  return { name: "node-gpu", threads: 1, simd: true, gpu, ...(gpu ? {} : { note }) };
+  const os = node.getBuiltinModule?.("os") as { availableParallelism?(): number } | undefined;
+  // Without a GPU, TensorFlow shares a product among as many threads as the machine has to offer.
+  const threads = gpu ? 1 : (os?.availableParallelism?.() ?? 1);
+  return { name: "node-gpu", threads, simd: true, gpu, ...(gpu ? {} : { note }) };
 }
 
 /**
