@@ -50,7 +50,7 @@ const cumsum = wrappedKernel("Cumsum", (original, args) => {
   const { axis, exclusive = false, reverse = false } = args.attrs as unknown as ScanAttrs;
   const at = tf.util.parseAxisParam(axis, x.shape)[0] as number;
   const n = x.shape[at] as number;
-  if (n <= BLOCK || x.dtype !== "float32") return original(args);
+  if (n <= BLOCK || x.dtype !== "float32") return original({ ...args, attrs: { ...args.attrs, axis: at } });
   return tf.tidy(() => {
     const [before, after] = [x.shape.slice(0, at), x.shape.slice(at + 1)];
     const blocks = Math.ceil(n / BLOCK);
