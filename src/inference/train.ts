@@ -9,9 +9,10 @@ import { scope } from "../core/scope.ts";
 import type { ArrayTree, TensorTree } from "../core/tree.ts";
 import type { CompileInfo, EngineChoice } from "../engine/info.ts";
 import { readInto } from "../engine/read.ts";
+import { arena } from "../engine/wasm/adam.ts";
 import { type Clip, checkClip, clipGradients } from "./clip.ts";
 import { compileFor, type Evaluated } from "./compiled-loss.ts";
-import { flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";
+import { fill, flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";
 import { valueAndGradient } from "./gradient.ts";
 import type { Problem } from "./infer.ts";
 import type { LossWithCarry, StepContext } from "./loss.ts";
@@ -134,10 +135,17 @@ export async function train(options: TrainOptions): Promise<Trained> {
   const start = options.from;
   const first = start?.params ?? options.params;
   const layout = layoutOf(first);
-  const params = flatten(first, layout);
-  const grads = new Float32Array(lengthOf(layout));
+  const initialState = start?.optimizer ?? optimizer.init(first);
+  const size = lengthOf(layout);
+  // Parameters, gradients and moments side by side, so that an update needs no copies.
+  const [params, grads, ...slots] = arena([size, size, ...Object.values(initialState.slots).map((s) => s.length)]) as [
+    Float32Array,
+    Float32Array,
+    ...Float32Array[],
+  ];
+  fill(params, layout, first);
   const tree = views(params, layout);
-  let optimizerState = start === undefined ? optimizer.init(first) : copyState(start.optimizer);
+  let optimizerState = placed(initialState, slots);
   let carry = start?.carry ?? options.carry ?? {};
   let best = start?.best;
   let epochLoss = start?.epochLoss ?? 0;
@@ -242,6 +250,16 @@ export async function train(options: TrainOptions): Promise<Trained> {
     state: resumable ?? state(),
     compiled: info,
   };
+}
+
+/** A state whose slots are copied to the given buffers. */
+function placed({ step, slots }: OptimizerState, buffers: readonly Float32Array[]): OptimizerState {
+  const moved = Object.entries(slots).map(([name, slot], i) => {
+    const buffer = buffers[i] as Float32Array;
+    buffer.set(slot);
+    return [name, buffer] as const;
+  });
+  return { step, slots: Object.fromEntries(moved) };
 }
 
 function totalSteps(name: string, steps: number | undefined, epochs: number | undefined, perEpoch: number): number {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../core/key.ts";
 import { normal } from "../../core/random/draws.ts";
-import { type AdamNumbers, adamUpdate } from "./adam.ts";
+import { type AdamNumbers, adamUpdate, arena } from "./adam.ts";
 
 interface Buffers {
   readonly p: Float32Array;
@@ -47,6 +47,14 @@ describe("adamUpdate", () => {
           adamUpdate(found.p, found.g, found.m, found.v, from, from + count, numbers);
           plain(expected, from, from + count, numbers);
           expect(found).toEqual(expected);
+          // In place, where the buffers lie in one memory.
+          const start = Object.values(buffers(n, seed)) as Float32Array[];
+          const [p, g, m, v] = arena([n, n, n, n]) as [Float32Array, Float32Array, Float32Array, Float32Array];
+          [p, g, m, v].forEach((buffer, i) => {
+            buffer.set(start[i] as Float32Array);
+          });
+          adamUpdate(p, g, m, v, from, from + count, numbers);
+          expect({ p: p.slice(), g: g.slice(), m: m.slice(), v: v.slice() }).toEqual(expected);
         },
       ),
       { numRuns: 100, seed: 1 },

@@ -18,12 +18,12 @@ const PAGE = 65536;
 /** Where a chunk of each buffer lies. */
 const [PARAMS, GRADS, MEANS, SQUARES] = [0, CHUNK * FLOAT, 2 * CHUNK * FLOAT, 3 * CHUNK * FLOAT];
 
-/** `update(pairs, β₁, 1 − β₁, β₂, 1 − β₂, rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), ε, kept share of the parameter)`. */
+/** `update(pairs, p, g, m, v, β₁, 1 − β₁, β₂, 1 − β₂, rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), ε, kept share of the parameter)`; p … v are addresses. */
 const update = wasmFunction(
   "update",
-  ["i32", "f64", "f64", "f64", "f64", "f64", "f64", "f64", "f64"],
-  ([pairs, ...numbers], local) => {
-    const at = local("i32");
+  ["i32", "i32", "i32", "i32", "i32", "f64", "f64", "f64", "f64", "f64", "f64", "f64", "f64"],
+  ([pairs, params, grads, means, squares, ...numbers], local) => {
+    type Local = typeof pairs;
     const vectors = numbers.map(() => local("v128"));
     const [beta1, rest1, beta2, rest2, rate, correction, epsilon, keep] = vectors.map(({ get }) => get) as [
       Code,
@@ -37,28 +37,57 @@ const update = wasmFunction(
     ];
     const [g, m, v] = [local("v128"), local("v128"), local("v128")];
     const { add, sub, mul, div, sqrt } = f64x2;
-    const read = (buffer: number) => f64x2.promote(v128.load64Zero(at.get, buffer));
-    const write = (buffer: number, value: Code) => v128.store64Low(at.get, f32x4.demote(value), buffer);
+    const read = (at: Local) => f64x2.promote(v128.load64Zero(at.get));
+    const write = (at: Local, value: Code) => v128.store64Low(at.get, f32x4.demote(value));
     return [
       vectors.map((vector, i) => vector.set(f64x2.splat((numbers[i] as (typeof numbers)[number]).get))),
       repeat(
         [
-          g.set(read(GRADS)),
-          m.set(add(mul(beta1, read(MEANS)), mul(rest1, g.get))),
-          v.set(add(mul(beta2, read(SQUARES)), mul(mul(rest2, g.get), g.get))),
-          write(MEANS, m.get),
-          write(SQUARES, v.get),
+          g.set(read(grads)),
+          m.set(add(mul(beta1, read(means)), mul(rest1, g.get))),
+          v.set(add(mul(beta2, read(squares)), mul(mul(rest2, g.get), g.get))),
+          write(means, m.get),
+          write(squares, v.get),
           write(
-            PARAMS,
-            sub(mul(keep, read(PARAMS)), div(mul(rate, m.get), add(sqrt(mul(v.get, correction)), epsilon))),
+            params,
+            sub(mul(keep, read(params)), div(mul(rate, m.get), add(sqrt(mul(v.get, correction)), epsilon))),
           ),
-          at.set(i32.add(at.get, i32.const(2 * FLOAT))),
+          ...[params, grads, means, squares].map((at) => at.set(i32.add(at.get, i32.const(2 * FLOAT)))),
         ],
         pairs.tee(i32.sub(pairs.get, i32.const(1))),
       ),
     ];
   },
 );
+
+/** Buffers that lie in one memory, where the loop runs without copies. */
+const arenas = new WeakMap<ArrayBufferLike, WasmExports>();
+
+/**
+ * Buffers of these lengths, zeros, in one memory of their own: what belongs together in an update, so that it runs in place. Where
+ * there is no such memory (too much was asked for), they are plain.
+ */
+export function arena(lengths: readonly number[]): Float32Array[] {
+  const room = (length: number) => Math.ceil((length * FLOAT) / ALIGNED) * ALIGNED;
+  const pages = Math.ceil(lengths.reduce((total, length) => total + room(length), 0) / PAGE);
+  let memory: WebAssembly.Memory;
+  try {
+    memory = new WebAssembly.Memory({ initial: Math.max(1, pages) });
+    arenas.set(memory.buffer, instantiate([update], memory));
+  } catch {
+    return lengths.map((length) => new Float32Array(length));
+  }
+  let at = 0;
+  return lengths.map((length) => {
+    at += room(length);
+    return new Float32Array(memory.buffer, at - room(length), length);
+  });
+}
+
+/** Bytes of a cache line. */
+const ALIGNED = 64;
+
+type Four = [number, number, number, number];
 
 interface Machine {
   readonly run: WasmExports;
@@ -107,15 +136,25 @@ export function adamUpdate(
   to: number,
   { beta1, beta2, rate, correction, epsilon, keep }: AdamNumbers,
 ): void {
+  const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, rate, correction, epsilon, keep] as const;
+  const inPlace = arenas.get(params.buffer);
+  let first = from;
+  if (inPlace !== undefined && [grads, means, squares].every(({ buffer }) => buffer === params.buffer)) {
+    const pairs = (to - from) >> 1;
+    const [p, g, m, v] = [params, grads, means, squares].map(({ byteOffset }) => byteOffset + from * FLOAT) as Four;
+    if (pairs > 0) inPlace.update?.(pairs, p, g, m, v, ...numbers);
+    // An odd element is done apart: beyond it begins another parameter.
+    first = from + 2 * pairs;
+  }
   machine ??= start();
   const { run } = machine;
-  for (let i = from; i < to; i += CHUNK) {
+  for (let i = first; i < to; i += CHUNK) {
     const end = Math.min(i + CHUNK, to);
     machine.params.set(params.subarray(i, end));
     machine.grads.set(grads.subarray(i, end));
     machine.means.set(means.subarray(i, end));
     machine.squares.set(squares.subarray(i, end));
-    run.update?.((end - i + 1) >> 1, beta1, 1 - beta1, beta2, 1 - beta2, rate, correction, epsilon, keep);
+    run.update?.((end - i + 1) >> 1, PARAMS, GRADS, MEANS, SQUARES, ...numbers);
     const n = end - i;
     params.set(n === CHUNK ? machine.params : machine.params.subarray(0, n), i);
     means.set(n === CHUNK ? machine.means : machine.means.subarray(0, n), i);
