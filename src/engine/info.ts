@@ -16,6 +16,8 @@ export type CompileInfo =
       readonly used: true;
       /** Which ONNX Runtime: native in Node, or WebAssembly. */
       readonly runtime: string;
+      /** Threads inside one operation. */
+      readonly threads: number;
       /** Operations of one step. */
       readonly operations: number;
       /** Milliseconds spent on recording and compiling, once. */

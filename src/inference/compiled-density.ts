@@ -84,6 +84,7 @@ async function compileDensity(kernel: LangevinKernel) {
     info: {
       used: true as const,
       runtime: step.runtime,
+      threads: step.threads,
       operations: step.size,
       compileMs: performance.now() - began,
     },

@@ -130,7 +130,13 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
     return { loss: value, carry: typeof carry === "function" ? carry() : carry };
   };
   return {
-    info: { used: true, runtime: step.runtime, operations: step.size, compileMs: performance.now() - began },
+    info: {
+      used: true,
+      runtime: step.runtime,
+      threads: step.threads,
+      operations: step.size,
+      compileMs: performance.now() - began,
+    },
     evaluate(told) {
       now = told;
       const out = step.run(feeds);

@@ -30,7 +30,7 @@ export type CompiledOutput<P extends Precision> = P extends "float64" ? Float64N
 export interface CompileOptions<P extends Precision = Precision> {
   /** Default `float32`. In `float64` constants written in the function are still those of tfjs: rounded to single precision. */
   readonly dtype?: P;
-  /** Threads inside one operation. Default 1, which is best for steps below a millisecond. */
+  /** Threads inside one operation. Default: one, and more where the products of a run are large. */
   readonly threads?: number;
   /** For messages. Default: the function's name. */
   readonly name?: string;

@@ -9,6 +9,7 @@ import { simplify } from "./rules.ts";
 import { createProgram, type Program } from "./session.ts";
 import { show } from "./show.ts";
 import { GUARD, type Traced, type TraceInput, trace } from "./trace.ts";
+import { threadsFor } from "./work.ts";
 
 /** What to record. */
 export interface StepSpec {
@@ -20,6 +21,7 @@ export interface StepSpec {
   /** Brings what the host inputs depend on into one of two states that have nothing in common. */
   readonly vary?: (state: 0 | 1) => void;
   readonly dtype?: "float32" | "float64";
+  /** Threads inside one operation. Default: one, and more where the products of a run are large. */
   readonly threads?: number;
   /** Only the native runtime will do. */
   readonly native?: boolean;
@@ -39,6 +41,7 @@ export interface CompiledStep {
   /** Nodes of the simplified graph. */
   readonly size: number;
   readonly runtime: string;
+  readonly threads: number;
   dispose(): void;
 }
 
@@ -51,12 +54,9 @@ export interface CompiledStep {
 export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
   const { dtype = "float32" } = spec;
   const { traced, graph } = record(spec);
-  const program = await createProgram(graph, {
-    dtype,
-    ...(spec.native && { runtime: "node" as const }),
-    ...(spec.threads !== undefined && { threads: spec.threads }),
-  });
-  return stepOf(traced, graph, program);
+  const threads = spec.threads ?? threadsFor(graph);
+  const program = await createProgram(graph, { dtype, threads, ...(spec.native && { runtime: "node" as const }) });
+  return stepOf(traced, graph, program, threads);
 }
 
 /** The record, checked and simplified. */
@@ -72,7 +72,12 @@ function record({ what, inputs, body, vary, dtype }: StepSpec): { readonly trace
   return { traced, graph: simplify(traced.graph) };
 }
 
-function stepOf({ host, fixed, reports, guarded }: Traced, graph: Graph, program: Program): CompiledStep {
+function stepOf(
+  { host, fixed, reports, guarded }: Traced,
+  graph: Graph,
+  program: Program,
+  threads: number,
+): CompiledStep {
   const used = new Set(graph.nodes.filter(({ op }) => op === "input").map(({ attrs }) => attrs.name));
   const live = host.filter(({ name }) => used.has(name));
   const take = (out: Values): Values | undefined => {
@@ -89,6 +94,7 @@ function stepOf({ host, fixed, reports, guarded }: Traced, graph: Graph, program
     show: () => show(graph),
     size: graph.nodes.length,
     runtime: program.runtime,
+    threads,
     dispose: () => program.dispose(),
   };
 }
