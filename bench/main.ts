@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 const BENCHMARKS: Readonly<Record<string, string>> = {
   rng: "bulk draws against tf.randomNormal",
   "vae-step": "a VAE training step against plain tfjs wasm",
+  mixture: "log-density and gradient of a mixture of thousands of normals, against the formula in ops",
   snis: "time and memory of ten million particles of a 2-D tilt",
   debias: "the walkthrough over five seeds",
   race: "the same work here and in the peers, one table",

@@ -8,6 +8,7 @@ import { ELEMENTARY } from "./kernels/elementary.ts";
 import { castToBool, ELEMENTWISE_KERNELS, HIGH_RANK, UNARY } from "./kernels/elementwise.ts";
 import { FUSED_KERNELS } from "./kernels/fused.ts";
 import type { Wrapper } from "./kernels/heap.ts";
+import { MIXTURE_KERNELS } from "./kernels/mixture.ts";
 import { REFUSED_KERNELS } from "./kernels/refused.ts";
 import { SUMS } from "./kernels/sums.ts";
 import { TAKE_KERNELS } from "./kernels/take.ts";
@@ -24,6 +25,7 @@ const KERNELS: readonly tf.KernelConfig[] = [
   ...CONVOLUTION_KERNELS,
   TILE,
   ...FUSED_KERNELS,
+  ...MIXTURE_KERNELS,
   ...REFUSED_KERNELS,
 ];
 

@@ -151,6 +151,7 @@ export const f32x4 = {
   eq: simd(0x41),
   lt: simd(0x43),
   gt: simd(0x44),
+  le: simd(0x45),
   abs: simd(0xe0),
   neg: simd(0xe1),
   sqrt: simd(0xe3),

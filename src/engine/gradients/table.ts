@@ -4,6 +4,7 @@ import { BINARY } from "./binary.ts";
 import { CONVOLUTION } from "./convolution.ts";
 import { refuseGradient } from "./define.ts";
 import { ELEMENTWISE } from "./elementwise.ts";
+import { MIXTURES } from "./mixture.ts";
 import { PRODUCT } from "./product.ts";
 import { REDUCE } from "./reduce.ts";
 import { SHAPE } from "./shape.ts";
@@ -17,6 +18,7 @@ const DEFINED: readonly tf.GradConfig[] = [
   ...TAKE,
   ...PRODUCT,
   ...CONVOLUTION,
+  ...MIXTURES,
 ];
 
 /** Kernels that have no derivative, and what a program that wants one can do. */

@@ -1,0 +1,184 @@
+/**
+ * log Σₖ exp(cₖ − ½ Σⱼ ((xⱼ − μₖⱼ)sₖⱼ)²) of points, and its slope in them, four components at a time in one pass: the sum is kept
+ * relative to the largest term so far, so no table of points × components exists.
+ */
+import {
+  type Code,
+  f32,
+  f32x4,
+  i32,
+  type Local,
+  repeat,
+  v128,
+  type WasmFunction,
+  wasmFunction,
+  when,
+} from "../../core/wasm/assembler.ts";
+import {
+  type Constants,
+  constants,
+  exponential,
+  logarithm,
+  type NewLocal,
+  split,
+} from "../../core/wasm/vector-math.ts";
+
+const LANES = 4;
+const FLOAT = 4;
+const VECTOR = LANES * FLOAT;
+/** Vectors whose terms one accumulator takes before it is emptied into another: long naive sums lose digits. */
+const BLOCK = 64;
+/** Terms this far below the largest in the exponent are left out: a million of them are below the rounding of float32. */
+const NEGLIGIBLE = 32;
+
+/** How components lie: `blocks` × `length` vectors, in each c, then μⱼ and sⱼ for every axis j, four components of each. */
+export interface Packing {
+  readonly blocks: number;
+  readonly length: number;
+  readonly bytes: number;
+}
+
+export function packingOf(components: number, dimensions: number): Packing {
+  const vectors = Math.ceil(components / LANES);
+  const blocks = Math.max(1, Math.ceil(vectors / BLOCK));
+  const length = Math.ceil(vectors / blocks);
+  return { blocks, length, bytes: blocks * length * (2 * dimensions + 1) * VECTOR };
+}
+
+/** Packs rows μ₁ …, s₁ …, c of all components; places without a component have weight zero. */
+export function pack(rows: Float32Array, dimensions: number, to: Float32Array): void {
+  const width = 2 * dimensions + 1;
+  const components = rows.length / width;
+  to.fill(0);
+  const put = (row: number, place: number) => {
+    for (let k = 0; k < components; k++) {
+      const at = ((k >> 2) * width + place) * LANES + (k & 3);
+      to[at] = rows[row * components + k] as number;
+    }
+  };
+  put(2 * dimensions, 0);
+  for (let j = 0; j < dimensions; j++) {
+    put(j, 1 + 2 * j);
+    put(dimensions + j, 2 + 2 * j);
+  }
+  // Their width is one: infinity times zero would be NaN.
+  for (let k = components; k < to.length / width; k++) {
+    const at = (k >> 2) * width * LANES + (k & 3);
+    to[at] = Number.NEGATIVE_INFINITY;
+    for (let j = 0; j < dimensions; j++) to[at + (2 + 2 * j) * LANES] = 1;
+  }
+}
+
+/** Every lane combined, in every lane. */
+const across = (combine: (a: Code, b: Code) => Code, x: Local): Code => [
+  x.set(combine(x.get, v128.shuffle(x.get, x.get, [2, 3, 0, 1]))),
+  x.set(combine(x.get, v128.shuffle(x.get, x.get, [1, 0, 3, 2]))),
+];
+
+const series = <T>(count: number, make: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => make(i));
+
+/** m + log S, and NaN where S is: the logarithm takes its bits for a number. */
+function logOfSum(sum: Local, most: Local, out: Code, use: Constants, local: NewLocal): Code {
+  const parts = split(sum.get, use, local);
+  const [prepare, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
+  const value = f32x4.add(f32x4.add(most.get, log), f32x4.mul(sum.get, use.float(0)));
+  return [parts.set, prepare, f32.store(out, f32x4.extract(value, 0))];
+}
+
+/** `name(points, values, slopes, components, n, blocks, length)` for n ≥ 1 points; `value` leaves out the slopes. */
+function loop(name: "value" | "both", dimensions: number): WasmFunction {
+  const axes = name === "both" ? dimensions : 0;
+  const stride = (2 * dimensions + 1) * VECTOR;
+  return wasmFunction(
+    name,
+    ["i32", "i32", "i32", "i32", "i32", "i32", "i32"],
+    ([points, values, slopes, components, n, blocks, length], local) => {
+      const use = constants(local);
+      const vector = () => local("v128");
+      const [at, blocksLeft, left] = [local("i32"), local("i32"), local("i32")] as const;
+      const x = series(dimensions, vector);
+      const z = series(dimensions, vector);
+      const [log, most, least, weight, factor] = [vector(), vector(), vector(), vector(), vector()] as const;
+      // The sum of weights, and of weights times pulls: of a block, and of all blocks before it.
+      const sums = series(1 + axes, vector);
+      const totals = series(1 + axes, vector);
+      const [total] = totals as [Local];
+
+      const [prepareFactor, scaled] = exponential(f32x4.sub(most.get, factor.get), use, local);
+      const [prepareWeight, weighed] = exponential(f32x4.sub(log.get, most.get), use, local);
+      const scale = (sum: Local) => sum.set(f32x4.mul(sum.get, factor.get));
+      const zero = (sum: Local) => sum.set(use.float(0));
+      const raise: Code = [
+        factor.set(f32x4.max(most.get, log.get)),
+        across(f32x4.max, factor),
+        weight.set(factor.get),
+        prepareFactor,
+        factor.set(scaled),
+        most.set(weight.get),
+        least.set(f32x4.sub(most.get, use.float(NEGLIGIBLE))),
+        [...sums, ...totals].map(scale),
+      ];
+      const add: Code = [
+        prepareWeight,
+        weight.set(weighed),
+        sums.map((sum, i) => {
+          if (i === 0) return sum.set(f32x4.add(sum.get, weight.get));
+          const pull = f32x4.mul((z[i - 1] as Local).get, v128.load(at.get, 2 * i * VECTOR));
+          return sum.set(f32x4.add(sum.get, f32x4.mul(weight.get, pull)));
+        }),
+      ];
+      const component: Code = [
+        weight.set(use.float(0)),
+        z.map((zj, j) => [
+          zj.set(
+            f32x4.mul(
+              f32x4.sub((x[j] as Local).get, v128.load(at.get, (1 + 2 * j) * VECTOR)),
+              v128.load(at.get, (2 + 2 * j) * VECTOR),
+            ),
+          ),
+          weight.set(f32x4.add(weight.get, f32x4.mul(zj.get, zj.get))),
+        ]),
+        log.set(f32x4.sub(v128.load(at.get), f32x4.mul(weight.get, use.float(0.5)))),
+        // Also for NaN, which is not below anything.
+        when(v128.anyTrue(v128.not(f32x4.le(log.get, least.get))), [
+          when(v128.anyTrue(f32x4.gt(log.get, most.get)), raise),
+          add,
+        ]),
+        at.set(i32.add(at.get, i32.const(stride))),
+      ];
+      const count = (counter: Local) => counter.tee(i32.sub(counter.get, i32.const(1)));
+      const block: Code = [
+        sums.map(zero),
+        left.set(length.get),
+        repeat(component, count(left)),
+        totals.map((sum, i) => sum.set(f32x4.add(sum.get, (sums[i] as Local).get))),
+      ];
+      const storeSlopes = totals.slice(1).map((sum, j) => {
+        const slope = f32x4.neg(f32x4.div(sum.get, total.get));
+        return f32.store(slopes.get, f32x4.extract(slope, 0), j * FLOAT);
+      });
+      const point: Code = [
+        x.map((xj, j) => xj.set(v128.load32Splat(points.get, j * FLOAT))),
+        totals.map(zero),
+        most.set(use.float(Number.NEGATIVE_INFINITY)),
+        least.set(most.get),
+        at.set(components.get),
+        blocksLeft.set(blocks.get),
+        repeat(block, count(blocksLeft)),
+        totals.map((sum) => across(f32x4.add, sum)),
+        storeSlopes,
+        logOfSum(total, most, values.get, use, local),
+        points.set(i32.add(points.get, i32.const(dimensions * FLOAT))),
+        values.set(i32.add(values.get, i32.const(FLOAT))),
+        slopes.set(i32.add(slopes.get, i32.const(axes * FLOAT))),
+      ];
+      return [use.set, repeat(point, count(n))];
+    },
+  );
+}
+
+/** The loops for points of so many dimensions, written out axis by axis. */
+export const mixtureLoops = (dimensions: number): readonly WasmFunction[] => [
+  loop("value", dimensions),
+  loop("both", dimensions),
+];
