@@ -2,6 +2,7 @@
  * Diagnostics of Markov chains: rank-normalised split R-hat, bulk and tail effective sample size, Monte Carlo standard error
  * (Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021). One scalar at a time: `draws[chain][step]`.
  */
+import { argsort } from "./argsort.ts";
 
 /** Draws of one scalar, by chain; all chains equally long. */
 export type Chains = readonly Float64Array[];
@@ -16,17 +17,36 @@ export function splitChains(chains: Chains): Float64Array[] {
   return chains.flatMap((chain) => [chain.subarray(0, half), chain.subarray(length - half)]);
 }
 
-/** Ranks over all chains (ties share their mean rank), mapped to normal scores by z = Φ⁻¹((r − 3/8)/(S + 1/4)). */
-export function rankNormalize(chains: Chains): Float64Array[] {
+/** All draws of equally long chains, one chain after the other. */
+function pool(chains: Chains): Float64Array {
   const length = chains[0]?.length ?? 0;
   const all = new Float64Array(chains.length * length);
   chains.forEach((chain, c) => {
     all.set(chain, c * length);
   });
-  const order = Uint32Array.from(all, (_, i) => i).sort((a, b) => (all[a] as number) - (all[b] as number));
+  return all;
+}
+
+/** Draws with their order. */
+interface Ordered {
+  readonly chains: Chains;
+  readonly all: Float64Array;
+  readonly order: Uint32Array;
+}
+
+function ordered(chains: Chains): Ordered {
+  const all = pool(chains);
+  return { chains, all, order: argsort(all) };
+}
+
+/** Ranks over all chains (ties share their mean rank), mapped to normal scores by z = Φ⁻¹((r − 3/8)/(S + 1/4)). */
+export const rankNormalize = (chains: Chains): Float64Array[] => normalScores(ordered(chains));
+
+function normalScores({ chains, all, order }: Ordered): Float64Array[] {
+  const length = chains[0]?.length ?? 0;
   const scores = new Float64Array(all.length);
   for (let from = 0; from < order.length; ) {
-    let to = from;
+    let to = from + 1;
     while (to < order.length && all[order[to] as number] === all[order[from] as number]) to++;
     const rank = (from + 1 + to) / 2;
     const score = normalQuantile((rank - 3 / 8) / (all.length + 1 / 4));
@@ -60,28 +80,23 @@ function basicRhat(chains: Chains): number {
   return Math.sqrt((n - 1) / n + between / within);
 }
 
-const pooledMedian = (chains: Chains): number => quantile(chains, 0.5);
-
-function quantile(chains: Chains, p: number): number {
-  const length = chains[0]?.length ?? 0;
-  const all = new Float64Array(chains.length * length);
-  chains.forEach((chain, c) => {
-    all.set(chain, c * length);
-  });
-  all.sort();
+function quantile({ all, order }: Ordered, p: number): number {
+  const sorted = (i: number) => all[order[Math.min(i, all.length - 1)] as number] as number;
   const at = p * (all.length - 1);
   const low = Math.floor(at);
-  return (
-    (all[low] as number) + (at - low) * ((all[Math.min(low + 1, all.length - 1)] as number) - (all[low] as number))
-  );
+  return sorted(low) + (at - low) * (sorted(low + 1) - sorted(low));
 }
 
 /** The larger of the rank-normalised split R-hat and that of the folded draws |x − median|: location and scale both. */
 export function rhat(chains: Chains): number {
-  const halves = splitChains(chains);
-  const median = pooledMedian(halves);
-  const folded = halves.map((half) => half.map((x) => Math.abs(x - median)));
-  return Math.max(basicRhat(rankNormalize(halves)), basicRhat(rankNormalize(folded)));
+  const halves = ordered(splitChains(chains));
+  return rhatOf(halves, normalScores(halves));
+}
+
+function rhatOf(halves: Ordered, scores: Chains): number {
+  const median = quantile(halves, 0.5);
+  const folded = halves.chains.map((half) => half.map((x) => Math.abs(x - median)));
+  return Math.max(basicRhat(scores), basicRhat(rankNormalize(folded)));
 }
 
 /**
@@ -124,11 +139,12 @@ export function meanEss(chains: Chains): number {
 export const bulkEss = (chains: Chains): number => meanEss(rankNormalize(splitChains(chains)));
 
 /** Effective sample size for the tails: the lesser of those for the 5 % and 95 % quantiles. */
-export function tailEss(chains: Chains): number {
-  const halves = splitChains(chains);
+export const tailEss = (chains: Chains): number => tailEssOf(ordered(splitChains(chains)));
+
+function tailEssOf(halves: Ordered): number {
   const at = (p: number) => {
     const q = quantile(halves, p);
-    return meanEss(halves.map((half) => half.map((x) => (x <= q ? 1 : 0))));
+    return meanEss(halves.chains.map((half) => half.map((x) => (x <= q ? 1 : 0))));
   };
   return Math.min(at(0.05), at(0.95));
 }
@@ -136,24 +152,47 @@ export function tailEss(chains: Chains): number {
 /** Monte Carlo standard error of the mean: sd/√ess. */
 export function meanMcse(chains: Chains): number {
   const halves = splitChains(chains);
-  const length = halves[0]?.length ?? 0;
-  const all = new Float64Array(halves.length * length);
-  halves.forEach((half, c) => {
-    all.set(half, c * length);
-  });
-  return Math.sqrt(variance(all) / meanEss(halves));
+  return Math.sqrt(variance(pool(halves)) / meanEss(halves));
+}
+
+/** What the diagnostics say of one scalar. */
+export interface ScalarDiagnostics {
+  readonly rhat: number;
+  readonly bulkEss: number;
+  readonly tailEss: number;
+  readonly mcse: number;
+  readonly mean: number;
+}
+
+/** All diagnostics of one scalar; its draws are put in order once. */
+export function diagnoseChains(chains: Chains): ScalarDiagnostics {
+  const halves = ordered(splitChains(chains));
+  const scores = normalScores(halves);
+  return {
+    rhat: rhatOf(halves, scores),
+    bulkEss: meanEss(scores),
+    tailEss: tailEssOf(halves),
+    mcse: meanMcse(chains),
+    mean: mean(pool(chains)),
+  };
 }
 
 /** Φ⁻¹(p) in double precision, relative error below 1e-9 (Acklam 2003): scores of ranks need no more. */
 function normalQuantile(p: number): number {
   if (p > 0.5) return -normalQuantile(1 - p);
-  const polynomial = (c: readonly number[], x: number) => c.reduce((sum, k) => sum * x + k, 0);
   if (p < TAIL) {
     const q = Math.sqrt(-2 * Math.log(p));
     return polynomial(TAIL_TOP, q) / polynomial(TAIL_BOTTOM, q);
   }
   const q = p - 0.5;
   return (q * polynomial(CENTRE_TOP, q * q)) / polynomial(CENTRE_BOTTOM, q * q);
+}
+
+/** Horner's rule, highest power first. */
+function polynomial(c: readonly number[], x: number): number {
+  let sum = 0;
+  for (const k of c) sum = sum * x + k;
+  return sum;
 }
 const TAIL = 0.02425;
 const CENTRE_TOP = [

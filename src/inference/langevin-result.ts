@@ -3,7 +3,7 @@ import { type NdArray, ndarray } from "../core/array.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import type { Tree } from "../core/tree.ts";
 import type { EngineInfo } from "../engine/engine.ts";
-import { bulkEss, MIXED_RHAT, meanMcse, rhat, tailEss } from "./chains.ts";
+import { diagnoseChains, MIXED_RHAT } from "./chains.ts";
 import type { LangevinState } from "./langevin-kernel.ts";
 
 /** Everything a run needs to go on. Plain data. */
@@ -96,9 +96,11 @@ function diagnoseSite({ data, shape }: NdArray): ChainDiagnostics {
   const [chains, kept, ...event] = shape as [number, number, ...number[]];
   const size = sizeOf(event);
   const entry = (j: number) =>
-    Array.from({ length: chains }, (_, c) =>
-      Float64Array.from({ length: kept }, (_, t) => data[(c * kept + t) * size + j] as number),
-    );
+    Array.from({ length: chains }, (_, c) => {
+      const chain = new Float64Array(kept);
+      for (let t = 0; t < kept; t++) chain[t] = data[(c * kept + t) * size + j] as number;
+      return chain;
+    });
   const columns = {
     rhat: new Float32Array(size),
     bulkEss: new Float32Array(size),
@@ -107,12 +109,8 @@ function diagnoseSite({ data, shape }: NdArray): ChainDiagnostics {
     mean: new Float32Array(size),
   };
   for (let j = 0; j < size; j++) {
-    const draws = entry(j);
-    columns.rhat[j] = rhat(draws);
-    columns.bulkEss[j] = bulkEss(draws);
-    columns.tailEss[j] = tailEss(draws);
-    columns.mcse[j] = meanMcse(draws);
-    columns.mean[j] = draws.reduce((s, chain) => s + chain.reduce((a, b) => a + b, 0), 0) / (chains * kept);
+    const found = diagnoseChains(entry(j));
+    for (const name of Object.keys(columns) as (keyof typeof columns)[]) columns[name][j] = found[name];
   }
   const of = (column: Float32Array) => ndarray(column, event);
   return {
