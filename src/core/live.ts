@@ -10,6 +10,12 @@ import type { Shape } from "./shape.ts";
 /** Values made on the host. */
 export type HostValues = Float32Array | Int32Array;
 
+/** A number of the host that may be another in every run of a record: then a function, asked when host values are made. */
+export type Count = number | (() => number);
+
+/** The number as it is now. */
+export const countOf = (count: Count): number => (typeof count === "function" ? count() : count);
+
 /** What is recording; there while a trace runs, which is always synchronous. */
 export interface Recorder {
   /** The site that was answered last, for messages. */

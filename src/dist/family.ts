@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail, TiltedError } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
-import { holds, hostResult, hostTensor, isKnown, recorder } from "../core/live.ts";
+import { type Count, countOf, holds, hostResult, hostTensor, isKnown, recorder } from "../core/live.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
 import { mapTree, type TensorTree, toArrays, toTensors } from "../core/tree.ts";
 import { stopGradient } from "../engine/ops.ts";
@@ -162,15 +162,17 @@ export function drawn<P extends string>(params: Params<P>, draw: (params: Params
 }
 
 /** The sampler's view of one call. */
-function drawing(key: Key, shape: Shape, first: number): Draw {
-  const offset = first * sizeOf(shape.slice(1));
+function drawing(key: Key, shape: Shape, first: Count): Draw {
+  const offset = () => countOf(first) * sizeOf(shape.slice(1));
   return {
     key,
     shape,
-    offset,
+    get offset() {
+      return offset();
+    },
     noise(draw, own = key, extra = []) {
       const size = sizeOf(extra);
-      return hostTensor(() => draw(own, sizeOf(shape) * size, offset * size), [...shape, ...extra]);
+      return hostTensor(() => draw(own, sizeOf(shape) * size, offset() * size), [...shape, ...extra]);
     },
     values(param, extra = []) {
       const full = [...shape, ...extra];

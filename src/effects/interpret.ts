@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
-import { holds, hostArray, hostTensor, isKnown, recorder } from "../core/live.ts";
+import { type Count, holds, hostArray, hostTensor, isKnown, recorder } from "../core/live.ts";
 import { permutation } from "../core/random/discrete.ts";
 import { uniform } from "../core/random/draws.ts";
 import { type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
@@ -34,7 +34,7 @@ export interface InterpretOptions {
   /** Runs so many copies at once, on an axis to the left of all plates. */
   readonly particles?: number;
   /** Index of the first particle: particles [first, first + n) are the same however they are cut into runs. */
-  readonly first?: number;
+  readonly first?: Count;
   /** Greatest nesting of plates in the model; needed with particles. */
   readonly depth?: number;
   /** Unconstrained values of parameters by name; absent ones take their initial value. */

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
+import type { Count } from "../core/live.ts";
 import { sizeOf } from "../core/shape.ts";
 import { type TensorTree, type Tree, toTensors } from "../core/tree.ts";
 import { scored, sumSites } from "../effects/density.ts";
@@ -60,7 +61,7 @@ export interface WeighOptions {
   readonly key: Key;
   readonly particles: number;
   /** Index of the first of them. */
-  readonly first: number;
+  readonly first: Count;
   /** Outermost plates over which log-weights stay apart; 0 sums them all. */
   readonly apart?: number;
   readonly subsample?: Subsample;

@@ -5,8 +5,9 @@ import { fold } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { sizeOf } from "../core/shape.ts";
 import { evidenceLabel } from "./bound.ts";
+import { compiledChunk, type Weigh, weighing } from "./compiled-weights.ts";
 import type { Problem } from "./infer.ts";
-import { type Plan, type Proposal, plan, weighOnce } from "./proposal.ts";
+import { type Proposal, plan, weighOnce } from "./proposal.ts";
 import { replacements } from "./reservoir.ts";
 import { copyRows, type RowBlock, type RowSite, rowBlocks, rowDraws, rowPlate, rowSite } from "./row-plate.ts";
 import { zerosLike } from "./site-draws.ts";
@@ -74,23 +75,39 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
   });
   checkSize(fillings, n, rows);
 
-  const atOnce = Math.min(n, chunk ?? planned.atOnce);
+  const part = Math.min(n, chunk ?? compiledChunk(planned));
+  const [one, two] = blocks as [RowBlock, RowBlock | undefined];
+  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: part, first: 0, apart: 1 });
+  const count = Math.floor(n / part) * blocks.length;
+  const way = await weighing(planned, problem.choice, {
+    particles: part,
+    count,
+    first: chunkOf(one),
+    ...(two?.rows === one.rows && { other: chunkOf(two) }),
+  });
+  const atOnce = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
+  const eagerly: Weigh = (at) => weighOnce(planned, at);
   let done = 0;
-  for (const block of blocks) {
-    const stream = blockStream(planned, settings, {
-      block,
-      scale: frame.size / block.rows,
-      rows,
-      logWeights,
-      fillings,
-    });
-    for (let first = 0; first < n; first += atOnce) {
-      const particles = Math.min(atOnce, n - first);
-      stream.add(first, particles);
-      done += particles;
-      await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
+  try {
+    for (const block of blocks) {
+      // The last block may have fewer rows than the record.
+      const stream = blockStream(block.rows === one.rows ? way.weigh : eagerly, settings, {
+        block,
+        scale: frame.size / block.rows,
+        rows,
+        logWeights,
+        fillings,
+      });
+      for (let first = 0; first < n; first += atOnce) {
+        const particles = Math.min(atOnce, n - first);
+        stream.add(first, particles);
+        done += particles;
+        await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
+      }
+      stream.finish();
     }
-    stream.finish();
+  } finally {
+    way.dispose();
   }
   const pick = <T>(value: (filling: Filling) => T | undefined): { readonly [name: string]: T } =>
     Object.fromEntries(
@@ -111,7 +128,7 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
     of: evidenceLabel(structure.normalized, structure.observed.length > 0),
     key: problem.key,
     params: planned.params,
-    engine: problem.engine,
+    engine: { ...problem.engine, compiled: way.info },
   });
 }
 
@@ -126,7 +143,7 @@ interface BlockTarget {
 }
 
 /** Takes the draws of one block of rows, chunk by chunk. */
-function blockStream(planned: Plan, { n, resamples }: RowSettings, target: BlockTarget) {
+function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: BlockTarget) {
   const { block, scale, rows, logWeights, fillings } = target;
   const weigh = weightStream(block.rows);
   const streams = fillings.map(({ site: { inner, event } }) =>
@@ -138,7 +155,7 @@ function blockStream(planned: Plan, { n, resamples }: RowSettings, target: Block
     add(first: number, particles: number): void {
       const { key, subsample } = block;
       const { logW, draws } = scope(() => {
-        const { logWeight, model } = weighOnce(planned, { key, subsample, particles, first, apart: 1 });
+        const { logWeight, model } = weighPart({ key, subsample, particles, first, apart: 1 });
         return {
           logW: (logWeight.dataSync() as Float32Array).map((l) => l / scale),
           draws: fillings.map(({ site }) => rowDraws(model, site, particles, block.rows)),

@@ -4,8 +4,9 @@ import { fail } from "../core/errors.ts";
 import { scope } from "../core/scope.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { Effect, Model } from "../effects/effects.ts";
+import { compiledChunk, weighing } from "./compiled-weights.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
-import { type Proposal, plan, weighOnce } from "./proposal.ts";
+import { type Proposal, plan } from "./proposal.ts";
 import { drawnSites, drawsOf, zerosLike } from "./site-draws.ts";
 import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
 import { snisRows } from "./snis-rows.ts";
@@ -127,28 +128,42 @@ async function run(
   { proposal, chunk, startImproper = false }: Settings,
 ): Promise<SnisResult> {
   const planned = plan(problem, proposal);
-  const size = Math.min(n, chunk ?? planned.atOnce);
+  const choice = startImproper ? "wasm" : problem.choice;
+  const part = Math.min(n, chunk ?? compiledChunk(planned));
+  const start = { key: problem.key, particles: part, first: 0, startImproper };
+  const way = await weighing(planned, choice, { particles: part, count: Math.floor(n / part), first: start });
+  const size = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
   const logWeights = new Float32Array(n);
   const kept = new Map<string, NdArray>();
 
-  for (let first = 0; first < n; first += size) {
-    const particles = Math.min(size, n - first);
-    const draws = scope(() => {
-      const { logWeight, model } = weighOnce(planned, { key: problem.key, particles, first, startImproper });
-      logWeights.set(logWeight.dataSync() as Float32Array, first);
-      return drawnSites(model).map((site) => [site.name, drawsOf(model, site, particles)] as const);
-    });
-    for (const [name, { data, shape }] of draws) {
-      const each = sizeOf(shape.slice(1));
-      const all = kept.get(name) ?? ndarray(zerosLike(data, n * each), [n, ...shape.slice(1)]);
-      all.data.set(data, first * each);
-      kept.set(name, all);
+  try {
+    for (let first = 0; first < n; first += size) {
+      const particles = Math.min(size, n - first);
+      const draws = scope(() => {
+        const { logWeight, model } = way.weigh({ ...start, particles, first });
+        logWeights.set(logWeight.dataSync() as Float32Array, first);
+        return drawnSites(model).map((site) => [site.name, drawsOf(model, site, particles)] as const);
+      });
+      for (const [name, { data, shape }] of draws) {
+        const each = sizeOf(shape.slice(1));
+        const all = kept.get(name) ?? ndarray(zerosLike(data, n * each), [n, ...shape.slice(1)]);
+        all.data.set(data, first * each);
+        kept.set(name, all);
+      }
+      await problem.tick({ step: first + particles, total: n, metrics: {} });
     }
-    await problem.tick({ step: first + particles, total: n, metrics: {} });
+  } finally {
+    way.dispose();
   }
   const { normalized, observed } = planned.structure;
-  return snisResult(problem, Object.fromEntries(kept), logWeights, planned.params, {
-    normalized,
-    hasData: observed.length > 0,
-  });
+  return snisResult(
+    { ...problem, engine: { ...problem.engine, compiled: way.info } },
+    Object.fromEntries(kept),
+    logWeights,
+    planned.params,
+    {
+      normalized,
+      hasData: observed.length > 0,
+    },
+  );
 }

@@ -33,6 +33,7 @@ import {
   rootKey,
   sample,
   sgd,
+  snis,
   TiltedError,
   type TrainOptions,
   tilt,
@@ -271,6 +272,46 @@ describe("Langevin", () => {
       close(compiled.sites[name]?.data ?? [], draws.data, name, 2e-3);
     expect(compiled.acceptance).toBeCloseTo(eager.acceptance, 2);
     expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe("SNIS", () => {
+  const models = [...gaussianModels(), ...conjugateModels(), ...summedModels()];
+  it.each(models.map((known) => [known.name, known] as const))("%s", async (_, known) => {
+    for (const proposal of [undefined, known.guide]) {
+      const run = (engine: EngineChoice) =>
+        infer(known.model, snis(300, { chunk: 100, ...(proposal && { proposal }) }), seeded(engine));
+      const eager = await run("wasm");
+      const compiled = await run("compiled").catch((error: unknown) => error);
+      if (compiled instanceof TiltedError) {
+        // Draws that depend on other draws through a sampler that must see its parameters.
+        expect(compiled).toMatchObject({ code: "trace", message: expect.stringMatching(/is read/) });
+        continue;
+      }
+      const found = compiled as typeof eager;
+      expect(found.engine.compiled).toMatchObject({ used: true });
+      close(found.logWeights.data, eager.logWeights.data, "log-weights");
+      for (const [name, draws] of Object.entries(eager.sites))
+        close(found.sites[name]?.data ?? [], draws.data, name, 1e-5);
+    }
+  });
+
+  it("rows apart, in blocks", async () => {
+    const run = (engine: EngineChoice) =>
+      infer(rowModel, snis(200, { rows: "each", chunk: 50, resamples: 2 }), seeded(engine));
+    const [eager, compiled] = [await run("wasm"), await run("compiled")];
+    expect(compiled.engine.compiled).toMatchObject({ used: true });
+    close(compiled.logWeights.data, eager.logWeights.data, "log-weights");
+    close(compiled.sites.z.data, eager.sites.z.data, "z", 1e-5);
+    close(compiled.mean.z.data, eager.mean.z.data, "means");
+  });
+});
+
+/** Rows in blocks of five: the last block is shorter. */
+const rowModel = model(function* () {
+  yield* plate("data", 23, { subsample: 5 }, function* (p) {
+    const z = yield* sample("z", normal(tf.zeros([2]), 1).event(1));
+    yield* observe("x", normal(tf.sum(z, -1), 0.5), p.gather(ndarray(DATA.slice(0, 23))));
   });
 });
 

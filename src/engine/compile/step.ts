@@ -9,7 +9,7 @@ import { simplify } from "./rules.ts";
 import { createProgram, type Program } from "./session.ts";
 import { show } from "./show.ts";
 import { GUARD, type Traced, type TraceInput, trace } from "./trace.ts";
-import { threadsFor } from "./work.ts";
+import { multiplications, threadsFor } from "./work.ts";
 
 /** What to record. */
 export interface StepSpec {
@@ -23,6 +23,8 @@ export interface StepSpec {
   readonly dtype?: "float32" | "float64";
   /** Threads inside one operation. Default: one, and more where the products of a run are large. */
   readonly threads?: number;
+  /** Given the multiplications of one run, why it does not pay to go on; nothing when it does. */
+  readonly worth?: (multiplications: number) => string | undefined;
   /** Only the native runtime will do. */
   readonly native?: boolean;
 }
@@ -60,10 +62,15 @@ export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
 }
 
 /** The record, checked and simplified. */
-function record({ what, inputs, body, vary, dtype }: StepSpec): { readonly traced: Traced; readonly graph: Graph } {
+function record({ what, inputs, body, vary, dtype, worth }: StepSpec): {
+  readonly traced: Traced;
+  readonly graph: Graph;
+} {
   const options = { what, exact: dtype === "float64", copies: new WeakMap<object, NumericArray>() };
   vary?.(0);
   const traced = trace(inputs, body, options);
+  const idle = worth?.(multiplications(traced.graph));
+  if (idle !== undefined) fail("unsupported", `${what}: ${idle}`);
   if (vary !== undefined) {
     vary(1);
     const differs = difference(traced, trace(inputs, body, options));
