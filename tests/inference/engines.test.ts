@@ -303,7 +303,7 @@ describe("SNIS", () => {
     expect(compiled.engine.compiled).toMatchObject({ used: true });
     close(compiled.logWeights.data, eager.logWeights.data, "log-weights");
     close(compiled.sites.z.data, eager.sites.z.data, "z", 1e-5);
-    close(compiled.mean.z.data, eager.mean.z.data, "means");
+    close(compiled.mean("z").value.data, eager.mean("z").value.data, "mean");
   });
 });
 

@@ -11,6 +11,8 @@ import { type HostValues, liveArrays, type Recorder, recorder, recording } from 
 import { scope } from "../../core/scope.ts";
 import type { Shape } from "../../core/shape.ts";
 import { FUSED_KERNELS } from "../kernels/fused.ts";
+import { MIXTURE, MIXTURE_SLOPE } from "../kernels/mixture.ts";
+import { mixtureSlope, mixtureValue } from "../mixture-slices.ts";
 import { type Builder, createBuilder, type Rewrite } from "./graph.ts";
 import type { TraceKernel } from "./kernel.ts";
 import { KERNELS } from "./kernels.ts";
@@ -323,7 +325,14 @@ class Trace implements Recorder {
 }
 
 /** Kernels that are compositions of ops, which record themselves. */
-const COMPOSED = FUSED_KERNELS;
+const COMPOSED: readonly Pick<tf.KernelConfig, "kernelName" | "kernelFunc">[] = [
+  ...FUSED_KERNELS,
+  { kernelName: MIXTURE, kernelFunc: ({ inputs }) => mixtureValue(inputs.x as tf.Tensor, inputs.rows as tf.Tensor) },
+  {
+    kernelName: MIXTURE_SLOPE,
+    kernelFunc: ({ inputs }) => mixtureSlope(inputs.x as tf.Tensor, inputs.rows as tf.Tensor),
+  },
+];
 
 /** Kernels whose result is another at every call, whatever goes into them. */
 const RANDOM = new Set(["Multinomial"]);
