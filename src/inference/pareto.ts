@@ -48,6 +48,29 @@ export function paretoShape(sorted: Float64Array): number {
   return (n * k + PRIOR_COUNT * PRIOR_K) / (n + PRIOR_COUNT);
 }
 
+/** The `count` largest values, in no order, by partitions around a pivot: linear in the number of values. Moves them about. */
+function largest(values: Float64Array, count: number): Float64Array {
+  const first = values.length - count;
+  let [low, high] = [0, values.length - 1];
+  while (low < high) {
+    const pivot = values[(low + high) >>> 1] as number;
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while ((values[i] as number) < pivot) i++;
+      while ((values[j] as number) > pivot) j--;
+      if (i > j) break;
+      const kept = values[i] as number;
+      values[i++] = values[j] as number;
+      values[j--] = kept;
+    }
+    // Between j and i everything equals the pivot.
+    if (first <= j) high = j;
+    else if (first >= i) low = i;
+    else break;
+  }
+  return values.slice(first);
+}
+
 /**
  * Pareto k of log-weights, from the min(n/5, 3√n) largest.
  *
@@ -58,12 +81,13 @@ export function paretoK(logWeights: ArrayLike<number>): number {
   const n = logWeights.length;
   const tail = Math.min(Math.floor(n / 5), Math.ceil(3 * Math.sqrt(n)));
   if (tail < FEWEST) return Number.POSITIVE_INFINITY;
-  const sorted = Float64Array.from(logWeights).sort();
-  const max = sorted[n - 1] as number;
-  if (max === sorted[0]) return Number.NEGATIVE_INFINITY;
-  const cut = Math.exp((sorted[n - tail - 1] as number) - max);
-  const exceedances = sorted
-    .subarray(n - tail)
+  const values = new Float64Array(logWeights);
+  if (values.every((l) => l === values[0])) return Number.NEGATIVE_INFINITY;
+  const top = largest(values, tail + 1).sort();
+  const max = top[tail] as number;
+  const cut = Math.exp((top[0] as number) - max);
+  const exceedances = top
+    .subarray(1)
     .map((l) => Math.exp(l - max) - cut)
     .filter((x) => x > 0);
   return exceedances.length < FEWEST ? Number.POSITIVE_INFINITY : paretoShape(exceedances);

@@ -82,6 +82,15 @@ export function diagnose({ count, max, sum, squares }: WeightSums): WeightDiagno
 
 /** Weights that sum to 1. */
 export function normalizeWeights(logWeights: ArrayLike<number>): Float64Array {
-  const { max, sum } = sumWeights(logWeights);
-  return Float64Array.from({ length: logWeights.length }, (_, i) => Math.exp((logWeights[i] as number) - max) / sum);
+  let max = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < logWeights.length; i++) if ((logWeights[i] as number) > max) max = logWeights[i] as number;
+  const weights = new Float64Array(logWeights.length);
+  let sum = 0;
+  for (let i = 0; i < weights.length; i++) {
+    const w = Math.exp((logWeights[i] as number) - max);
+    weights[i] = w;
+    sum += w;
+  }
+  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) / sum;
+  return weights;
 }

@@ -62,6 +62,9 @@ function accumulate(x: Float32Array, groups: readonly Group[], totals: Float64Ar
       else addRows(x, from, 1, size, totals, to);
     } else if (g === last - 1 && reduced) {
       addRows(x, from, size, (groups[last] as Group).size, totals, to);
+    } else if (g === last - 1) {
+      const n = (groups[last] as Group).size;
+      for (let k = 0; k < size; k++) totals[to + k] = (totals[to + k] as number) + sumRow(x, from + k * n, n);
     } else {
       const [step, put] = [inStride[g] as number, outStride[g] as number];
       for (let k = 0; k < size; k++) walk(g + 1, from + k * step, to + k * put);
