@@ -14,11 +14,20 @@ beforeAll(async () => {
   await useEngine("wasm");
 });
 
+const opened: Disposable[] = [];
+/** compile(), disposed after the test. */
+const compiled = ((...args: Parameters<typeof compile>) => {
+  const made = compile(...args);
+  opened.push(made);
+  return made;
+}) as typeof compile;
+
 let before = 0;
 beforeEach(() => {
   before = tf.memory().numTensors;
 });
 afterEach(() => {
+  for (const made of opened.splice(0)) made[Symbol.dispose]();
   expect(tf.memory().numTensors).toBe(before);
   expect(tf.getBackend()).toBe("wasm");
 });
@@ -39,13 +48,13 @@ describe("compile", () => {
       const { value, grad } = tf.valueAndGrad(f)(w);
       return { value, grad };
     };
-    using single = compile(step);
+    const single = compiled(step);
     const { value, grad } = await single.run({ w: x2 });
     expect(value.shape).toEqual([]);
     expect(value.data).toBeInstanceOf(Float32Array);
     expect(value.data[0]).toBeCloseTo(Math.exp(0.5) + Math.E, 5);
     expect(grad.shape).toEqual([2]);
-    using double = compile(step, { dtype: "float64" });
+    const double = compiled(step, { dtype: "float64" });
     const exact = await double.run({ w: { data: Float64Array.of(0.1, 0.2), shape: [2] } });
     expect(exact.grad.data).toBeInstanceOf(Float64Array);
     expect(Math.abs((exact.grad.data[1] as number) - Math.exp(0.1) / 2)).toBeLessThan(1e-15);
@@ -53,7 +62,7 @@ describe("compile", () => {
 
   it("records once for each set of shapes, and shows the graphs", async () => {
     let records = 0;
-    using twice = compile(({ x }: { readonly x: tf.Tensor }) => {
+    const twice = compiled(({ x }: { readonly x: tf.Tensor }) => {
       records++;
       return { y: tf.mul(x, 2) };
     });
@@ -71,7 +80,7 @@ describe("compile", () => {
     const weights = tf.tensor([[1, 2, 3]]);
     const large = tf.ones([300, 100]);
     const mixed = tf.tidy(() => tf.add(large, tf.range(0, 100)));
-    using product = compile(({ x }: { readonly x: tf.Tensor }) => ({
+    const product = compiled(({ x }: { readonly x: tf.Tensor }) => ({
       y: tf.matMul(weights, tf.reshape(x, [3, 1])),
       z: tf.add(tf.sum(tf.mul(mixed, 2)), tf.sum(x)),
     }));
@@ -85,7 +94,7 @@ describe("compile", () => {
   });
 
   it("may read what does not depend on its inputs", async () => {
-    using step = compile(({ x }: { readonly x: tf.Tensor }) => {
+    const step = compiled(({ x }: { readonly x: tf.Tensor }) => {
       const three = tf.add(tf.scalar(1), 2).dataSync()[0] as number;
       return { y: tf.mul(x, three) };
     });
@@ -93,7 +102,7 @@ describe("compile", () => {
   });
 
   it("draws from its key what a distribution draws: the same bits, fresh in every run", async () => {
-    using noisy = compile(({ x }: { readonly x: tf.Tensor }, key) => ({
+    const noisy = compiled(({ x }: { readonly x: tf.Tensor }, key) => ({
       y: tf.add(tf.mul(x, 0), normal(tf.zeros([2]), 1).sample(fold(key, "a"))),
       n: poisson(3).sample(fold(key, "b"), [4]),
     }));
@@ -115,7 +124,7 @@ describe("compile", () => {
 
   it("makes the numbers of the host anew for every run", async () => {
     let rate = 1;
-    using scaled = compile(({ x }: { readonly x: tf.Tensor }) => ({
+    const scaled = compiled(({ x }: { readonly x: tf.Tensor }) => ({
       y: tf.mul(
         x,
         hostTensor(() => Float32Array.of(rate), []),
@@ -128,7 +137,7 @@ describe("compile", () => {
     ["dataSync", (x: tf.Tensor) => tf.mul(x, x.dataSync()[0] as number)],
     ["a branch", (x: tf.Tensor) => ((tf.sum(x).arraySync() as unknown as number) > 0 ? x : tf.neg(x))],
   ])("refuses to read what depends on its inputs: %s", async (_, f) => {
-    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: f(x) }), { name: "halve" });
+    const step = compiled(({ x }: { readonly x: tf.Tensor }) => ({ y: f(x) }), { name: "halve" });
     const error = await failure(() => step.run({ x: x2 }));
     expect(error.code).toBe("trace");
     expect(error.message).toMatch(/halve.*tf\.where/s);
@@ -140,7 +149,7 @@ describe("compile", () => {
     ["Math.random", (x: tf.Tensor) => tf.mul(x, Math.random())],
     ["multinomial", (x: tf.Tensor) => tf.add(x, tf.cast(tf.multinomial([0.3, 0.7], 2), "float32"))],
   ])("refuses randomness that is no input: %s", async (_, f) => {
-    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: f(x) }));
+    const step = compiled(({ x }: { readonly x: tf.Tensor }) => ({ y: f(x) }));
     const error = await failure(() => step.run({ x: x2 }));
     expect(error.code).toBe("trace");
     expect(error.message).toMatch(/distribution/);
@@ -148,12 +157,12 @@ describe("compile", () => {
 
   it("refuses a program that is another at another key", async () => {
     let n = 0;
-    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: n++ % 2 === 0 ? tf.exp(x) : tf.sin(x) }));
+    const step = compiled(({ x }: { readonly x: tf.Tensor }) => ({ y: n++ % 2 === 0 ? tf.exp(x) : tf.sin(x) }));
     expect((await failure(() => step.run({ x: x2 }))).message).toMatch(/exp at first, then sin/);
   });
 
   it("refuses the words of its key", async () => {
-    using step = compile(({ x }: { readonly x: tf.Tensor }, key) => ({ y: tf.mul(x, key.lo % 7) }));
+    const step = compiled(({ x }: { readonly x: tf.Tensor }, key) => ({ y: tf.mul(x, key.lo % 7) }));
     expect((await failure(() => step.run({ x: x2 }, 1))).code).toBe("trace");
   });
 
@@ -162,7 +171,7 @@ describe("compile", () => {
       const z = yield* sample("z", normal(x, 1).event(1));
       return z.dataSync()[0];
     });
-    using step = compile(({ x }: { readonly x: tf.Tensor }, key) => {
+    const step = compiled(({ x }: { readonly x: tf.Tensor }, key) => {
       interpret(reads(x), { key });
       return { x };
     });
@@ -171,7 +180,7 @@ describe("compile", () => {
   });
 
   it("leaves engine and memory as they were when the function throws, inside a gradient too", async () => {
-    using step = compile(({ x }: { readonly x: tf.Tensor }) => ({
+    const step = compiled(({ x }: { readonly x: tf.Tensor }) => ({
       y: tf.grad((v: tf.Tensor) => {
         tf.exp(v);
         throw new RangeError("mine");
@@ -190,7 +199,7 @@ describe("compile", () => {
   });
 
   it("says that a check inside it failed", async () => {
-    using step = compile(({ s }: { readonly s: tf.Tensor }) => ({ y: normal(0, s).logProb(1) }));
+    const step = compiled(({ s }: { readonly s: tf.Tensor }) => ({ y: normal(0, s).logProb(1) }));
     expect((await step.run({ s: vector(1) })).y.data[0]).toBeCloseTo(-0.5 - 0.5 * Math.log(2 * Math.PI), 5);
     expect((await failure(() => step.run({ s: vector(-1) }))).message).toMatch(/check inside/);
   });
