@@ -244,7 +244,7 @@ describe("draws against the density", () => {
   it("in the plane: the mean of q/p over draws of p is one", () => {
     const ratios = scope(() => {
       const p = (families["diagonal normals"] as () => Distribution)();
-      const x = p.sample(rootKey(33), [DRAWS]);
+      const x = p.sample(rootKey(33), [2 * DRAWS]);
       // q is the first component: the ratio is at most 1/0.3.
       return tf
         .exp(

@@ -45,15 +45,59 @@ export function packingOf(components: number, dimensions: number): Packing {
   return { blocks, length, bytes: blocks * length * (2 * dimensions + 1) * VECTOR };
 }
 
+/** Cells along an axis of the grid by which components are put in order. */
+const CELLS = 64;
+/** Bits of a number below 64 apart by one, so that two numbers fit between each other. */
+const APART = Uint16Array.from({ length: CELLS }, (_, i) => {
+  let bits = 0;
+  for (let b = 0; b < 6; b++) bits |= ((i >> b) & 1) << (2 * b);
+  return bits;
+});
+
+/** The cell of each value between the least and the largest; what is no number is in the first. */
+function cellsOf(values: Float32Array): Uint8Array {
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const v of values) {
+    if (v < low) low = v;
+    if (v > high) high = v;
+  }
+  const factor = (CELLS - 1) / (high - low);
+  return Uint8Array.from(values, (v) => (v - low) * factor);
+}
+
+/**
+ * Components by place in the plane of the first two axes, along a curve that stays near itself (Morton's): those that are far
+ * from a point then share vectors, which are left out whole.
+ */
+function order(rows: Float32Array, components: number, dimensions: number): Uint32Array {
+  const across = cellsOf(rows.subarray(0, components));
+  const along = dimensions > 1 ? cellsOf(rows.subarray(components, 2 * components)) : across;
+  const starts = new Uint32Array(CELLS * CELLS + 1);
+  const codes = Uint16Array.from(
+    across,
+    (cell, k) => (APART[cell] as number) | ((APART[along[k] as number] as number) << 1),
+  );
+  for (const code of codes) starts[code + 1] = (starts[code + 1] as number) + 1;
+  for (let c = 0; c < CELLS * CELLS; c++) starts[c + 1] = (starts[c + 1] as number) + (starts[c] as number);
+  const out = new Uint32Array(components);
+  codes.forEach((code, k) => {
+    const place = starts[code] as number;
+    out[place] = k;
+    starts[code] = place + 1;
+  });
+  return out;
+}
+
 /** Packs rows μ₁ …, s₁ …, c of all components; places without a component have weight zero. */
 export function pack(rows: Float32Array, dimensions: number, to: Float32Array): void {
   const width = 2 * dimensions + 1;
   const components = rows.length / width;
+  const ordered = order(rows, components, dimensions);
   to.fill(0);
   const put = (row: number, place: number) => {
-    for (let k = 0; k < components; k++) {
-      const at = ((k >> 2) * width + place) * LANES + (k & 3);
-      to[at] = rows[row * components + k] as number;
+    const from = row * components;
+    for (let i = 0; i < components; i++) {
+      to[((i >> 2) * width + place) * LANES + (i & 3)] = rows[from + (ordered[i] as number)] as number;
     }
   };
   put(2 * dimensions, 0);
@@ -62,8 +106,8 @@ export function pack(rows: Float32Array, dimensions: number, to: Float32Array): 
     put(dimensions + j, 2 + 2 * j);
   }
   // Their width is one: infinity times zero would be NaN.
-  for (let k = components; k < to.length / width; k++) {
-    const at = (k >> 2) * width * LANES + (k & 3);
+  for (let i = components; i < to.length / width; i++) {
+    const at = (i >> 2) * width * LANES + (i & 3);
     to[at] = Number.NEGATIVE_INFINITY;
     for (let j = 0; j < dimensions; j++) to[at + (2 + 2 * j) * LANES] = 1;
   }
