@@ -1,9 +1,8 @@
 /** The density that Langevin chains climb, compiled: log p and its gradient at positions, recorded once for all steps. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
-import { compileStep } from "../engine/compile/step.ts";
 import type { CompileInfo, EngineChoice } from "../engine/info.ts";
-import { reasonNotTo, WORTH_COMPILING } from "./compiled-loss.ts";
+import { reasonOf, WORTH_COMPILING } from "./compiled-loss.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
 
 /** A kernel, compiled or as it was. */
@@ -36,21 +35,24 @@ export async function compileKernel(
   if (choice === "wasm" || choice === "node-gpu") return without(`the ${choice} engine was asked for`);
   if (choice === "auto" && steps < WORTH_COMPILING)
     return without(`${steps} steps do not repay the recording; { engine: "compiled" } insists`);
+  const wanted = evaluateLangevin(kernel, start);
   let compiled: (CompiledKernel & { readonly evaluate: (at: readonly Float32Array[]) => LangevinState }) | undefined;
   try {
     compiled = await compileDensity(kernel);
-    compare(evaluateLangevin(kernel, start), compiled.evaluate(start));
+    compare(wanted, compiled.evaluate(start));
     return compiled;
   } catch (error) {
     compiled?.dispose();
     if (choice === "compiled") throw error;
-    return without(reasonNotTo(error));
+    return without(reasonOf(error));
   }
 }
 
 async function compileDensity(kernel: LangevinKernel) {
   const began = performance.now();
   const { shapes, logDensity } = kernel;
+  // Loaded when first needed: the compiler is a third of a small bundle.
+  const { compileStep } = await import("../engine/compile/step.ts");
   const step = await compileStep({
     what: "langevin",
     inputs: Object.fromEntries(shapes.map((shape, i) => [`position ${i}`, { shape, dtype: "float32" }])),

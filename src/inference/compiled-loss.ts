@@ -3,18 +3,20 @@
  * carried to it) is an input; parameters are inputs too, read where the optimiser left them.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { fail, TiltedError } from "../core/errors.ts";
+import { fail } from "../core/errors.ts";
 import { fold, type Key, liveKey } from "../core/key.ts";
 import { recorder } from "../core/live.ts";
 import type { ArrayTree, TensorTree } from "../core/tree.ts";
-import { compileStep, type Values } from "../engine/compile/step.ts";
+import type { Values } from "../engine/compile/step.ts";
 import type { CompileInfo, EngineChoice } from "../engine/info.ts";
 import type { Layout } from "./flat.ts";
 import { valueAndGradient } from "./gradient.ts";
 import type { LossWithCarry, StepContext } from "./loss.ts";
 
-/** Steps from which a run repays the recording, some hundred milliseconds. */
+/** Steps of a small model from which a run repays the recording, some hundred milliseconds. */
 export const WORTH_COMPILING = 100;
+/** Parameters whose updating is worth as much as a step of a small model. */
+const LARGE_MODEL = 20_000;
 
 /** One evaluation. */
 export interface Evaluated {
@@ -106,6 +108,8 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
     const known = Object.entries(derivatives).filter(([, d]) => d !== undefined) as [string, tf.Tensor][];
     return { loss: value, ...Object.fromEntries(known.map(([param, d]) => [output(param), d])) };
   };
+  // Loaded when first needed: the compiler is a third of a small bundle.
+  const { compileStep } = await import("../engine/compile/step.ts");
   const step = await compileStep({
     what: name,
     inputs: Object.fromEntries(layout.map(({ name, shape }) => [input(name), { shape, dtype: "float32" }])),
@@ -146,11 +150,8 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
   };
 }
 
-/** Why a compilation failed, if that is a reason to go on without it. */
-export function reasonNotTo(error: unknown): string {
-  if (error instanceof TiltedError && ["trace", "engine", "unsupported"].includes(error.code)) return error.message;
-  throw error;
-}
+/** Why a compilation failed. Whatever it was, a run that need not be compiled goes on without. */
+export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What the loop offers to a compilation. */
 export interface LoopSpec {
@@ -179,13 +180,14 @@ export async function compileFor(
   if (choice === "wasm" || choice === "node-gpu") return without(`the ${choice} engine was asked for`);
   if (spec.layout.length === 0) return without("there are no parameters");
   if (done >= total) return without("there are no steps to do");
-  if (choice === "auto" && total < WORTH_COMPILING)
+  if (choice === "auto" && total * (1 + spec.params.length / LARGE_MODEL) < WORTH_COMPILING)
     return without(`${total} steps do not repay the recording; { engine: "compiled" } insists`);
+  // Faults of the loss show here first, as they would without compiling.
+  const wanted = check();
+  const gradients = spec.grads.slice();
   let compiled: CompiledLoss | undefined;
   try {
     compiled = await compileLoss({ ...spec, anyRuntime: choice === "compiled" });
-    const wanted = check();
-    const gradients = spec.grads.slice();
     const found = await compiled.evaluate(context());
     const differs = found === undefined ? undefined : disagreement(wanted.loss, gradients, found.loss, spec.grads);
     if (differs !== undefined)
@@ -194,7 +196,7 @@ export async function compileFor(
   } catch (error) {
     compiled?.dispose();
     if (choice === "compiled") throw error;
-    return without(reasonNotTo(error));
+    return without(reasonOf(error));
   }
 }
 

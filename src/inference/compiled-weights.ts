@@ -6,9 +6,9 @@ import { countOf, recorder } from "../core/live.ts";
 import { scope } from "../core/scope.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import type { Execution, SiteRecord } from "../effects/interpret.ts";
-import { type CompiledStep, compileStep } from "../engine/compile/step.ts";
+import type { CompiledStep } from "../engine/compile/step.ts";
 import type { CompileInfo, EngineChoice } from "../engine/info.ts";
-import { reasonNotTo } from "./compiled-loss.ts";
+import { reasonOf } from "./compiled-loss.ts";
 import { type Plan, type WeighOptions, weighOnce } from "./proposal.ts";
 
 /** As {@link weighOnce}, whichever way. Call it inside `scope`. */
@@ -62,7 +62,7 @@ export async function weighing(planned: Plan, choice: EngineChoice, chunks: Chun
   } catch (error) {
     compiled?.dispose();
     if (choice === "compiled") throw error;
-    return without(reasonNotTo(error));
+    return without(reasonOf(error));
   }
 }
 
@@ -92,6 +92,8 @@ async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean):
   let sites: Recorded[] = [];
   let execution: Execution | undefined;
   let weightShape: Shape = [];
+  // Loaded when first needed: the compiler is a third of a small bundle.
+  const { compileStep } = await import("../engine/compile/step.ts");
   const step: CompiledStep = await compileStep({
     what: "snis",
     inputs: {},

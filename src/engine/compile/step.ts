@@ -76,7 +76,13 @@ function record({ what, inputs, body, vary, dtype, worth }: StepSpec): {
     const differs = difference(traced, trace(inputs, body, options));
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
-  return { traced, graph: simplify(traced.graph) };
+  return { traced, graph: withoutIdle(simplify(traced.graph)) };
+}
+
+/** Inputs that nothing uses need not be given. */
+function withoutIdle(graph: Graph): Graph {
+  const used = new Set(graph.nodes);
+  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input)) };
 }
 
 function stepOf(
@@ -85,7 +91,7 @@ function stepOf(
   program: Program,
   threads: number,
 ): CompiledStep {
-  const used = new Set(graph.nodes.filter(({ op }) => op === "input").map(({ attrs }) => attrs.name));
+  const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
   const live = host.filter(({ name }) => used.has(name));
   const take = (out: Values): Values | undefined => {
     if (guarded && out[GUARD]?.[0] !== 1) return undefined;

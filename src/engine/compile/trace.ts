@@ -100,7 +100,7 @@ const DTYPES: readonly string[] = ["float32", "int32", "bool"];
 class Trace implements Recorder {
   site: string | undefined;
   readonly builder: Builder;
-  readonly host_: HostInput[] = [];
+  readonly hosts: HostInput[] = [];
   readonly fixed: Record<string, NumericArray> = {};
   readonly reports: { name: string; node: Node; read(values: HostValues): void }[] = [];
   readonly guards: Node[] = [];
@@ -178,7 +178,9 @@ class Trace implements Recorder {
     const make = liveArrays.get(values);
     if (make === undefined) {
       const id = this.#under.write(values, shape, dtype);
-      if (this.#exact || values.length <= LARGE) this.#remember(id, this.#constant(values, shape, dtype as DType));
+      // A copy: the array is the caller's, who may write to it before the record is compiled.
+      if (this.#exact || values.length <= LARGE)
+        this.#remember(id, this.#constant(values.slice(), shape, dtype as DType));
       return id;
     }
     const name = this.#arrays.get(values) ?? this.#add(make);
@@ -190,8 +192,8 @@ class Trace implements Recorder {
   }
 
   #add(make: () => HostValues): string {
-    const name = `host${this.host_.length}`;
-    this.host_.push({ name, make });
+    const name = `host${this.hosts.length}`;
+    this.hosts.push({ name, make });
     return name;
   }
 
@@ -319,7 +321,7 @@ class Trace implements Recorder {
       ...this.reports.map(({ name, node }) => ({ name, node })),
       ...(guard ? [{ name: GUARD, node: guard }] : []),
     ]);
-    const { host_: host, fixed, reports, origins } = this;
+    const { hosts: host, fixed, reports, origins } = this;
     return { graph, host, fixed, reports, origins, guarded: guard !== undefined };
   }
 }
