@@ -10,6 +10,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { bundleSize } from "./race/bundle.ts";
+import { coldStarts } from "./race/cold-start.ts";
+import { COSTS, floorMs, measureMachine } from "./race/floor.ts";
 import { writeInputs } from "./race/inputs.ts";
 import { contestants, type Process, start } from "./race/process.ts";
 import { markdown, type Row, show } from "./race/table.ts";
@@ -28,9 +31,13 @@ const { values } = parseArgs({
 
 const list = (given: string | undefined): readonly string[] | undefined => given?.split(",");
 const only = list(values.only);
+/** Workloads that are no loop of calls. */
+const APART = ["cold-start", "bundle"] as const;
+const known = [...WORKLOADS.map((w) => w.name), ...APART];
+const wanted = (name: string) => only?.includes(name) ?? true;
 for (const name of only ?? []) {
-  if (!WORKLOADS.some((w) => w.name === name)) {
-    console.error(`no workload "${name}"; there are ${WORKLOADS.map((w) => w.name).join(", ")}`);
+  if (!known.includes(name)) {
+    console.error(`no workload "${name}"; there are ${known.join(", ")}`);
     process.exit(1);
   }
 }
@@ -41,7 +48,11 @@ const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[
 
 try {
   writeInputs(folder);
-  for (const workload of WORKLOADS.filter(({ name }) => only?.includes(name) ?? true)) {
+  const machine = await measureMachine();
+  console.log(
+    `this machine, one thread: ${(machine.flops / 1e9).toFixed(0)} GFLOP/s in a product, ${(machine.bytes / 1e9).toFixed(0)} GB/s in a copy`,
+  );
+  for (const workload of WORKLOADS.filter(({ name }) => wanted(name))) {
     console.log(`\n${workload.name}: ${workload.what}`);
     for (const threads of (list(values.threads) ?? ["1"]).map(Number)) {
       const names = contestants(workload.systems).filter((s) => list(values.systems)?.includes(s) ?? true);
@@ -50,7 +61,14 @@ try {
       for (const system of names) {
         const child = start(system, folder, threads);
         const first = await child.ask({ do: "prepare", workload: workload.name });
-        const base = { workload: workload.name, system, engine: first.version ?? system, threads };
+        const cost = COSTS[workload.name];
+        const base = {
+          workload: workload.name,
+          system,
+          engine: first.version ?? system,
+          threads,
+          ...(cost !== undefined && { floorMs: floorMs(cost, machine) / threads }),
+        };
         if (first.error !== undefined || first.check === undefined) {
           child.end();
           rows.push({ ...base, error: first.error ?? "no answer" });
@@ -89,6 +107,26 @@ try {
       }
       console.log(show(rows.filter((r) => r.workload === workload.name && r.threads === threads)));
     }
+  }
+  if (wanted("cold-start")) {
+    console.log("\ncold-start: from the start of a process to the first posterior mean");
+    const starts = coldStarts(rounds);
+    rows.push(...starts);
+    for (const task of new Set(starts.map((r) => r.workload))) {
+      console.log(`  ${task}\n${show(starts.filter((r) => r.workload === task))}`);
+    }
+  }
+  if (wanted("bundle")) {
+    const { minified, gzip, engineGzip } = await bundleSize();
+    console.log(
+      `\nbundle: ${minified.toFixed(0)} KiB minified, ${gzip.toFixed(0)} KiB gzip; the engine's WebAssembly ${engineGzip.toFixed(0)} KiB gzip`,
+    );
+    rows.push({
+      workload: "bundle",
+      system: "tilted-wasm",
+      engine: `gzip KiB: ${gzip.toFixed(0)} + ${engineGzip.toFixed(0)}`,
+      threads: 1,
+    });
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -24,9 +24,10 @@ export interface Process {
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Where `peers.sh` puts the virtual environment, unless TILTED_PEERS says otherwise. */
-const python = (): string =>
-  join(process.env.TILTED_PEERS ?? join(homedir(), ".cache", "tilted-peers"), "bin", "python");
+/** Where `peers.sh` puts them, unless TILTED_PEERS says otherwise. */
+export const peersFolder = (): string => process.env.TILTED_PEERS ?? join(homedir(), ".cache", "tilted-peers");
+
+const python = (): string => join(peersFolder(), "bin", "python");
 
 const IN_NODE: readonly System[] = ["tilted-wasm", "tilted-compiled", "tfjs"];
 

@@ -13,6 +13,8 @@ export interface Row {
   /** Fewest and most. */
   readonly spread?: readonly [number, number];
   readonly peakMiB?: number;
+  /** The least time this machine could need. */
+  readonly floorMs?: number;
   readonly check?: Check;
   readonly error?: string;
 }
@@ -28,7 +30,7 @@ const ours = (rows: readonly Row[]): number =>
       .map((r) => r.medianMs ?? Number.POSITIVE_INFINITY),
   );
 
-const HEAD = ["system", "threads", "first call, ms", "median, ms", "spread", "÷ ours", "MiB", "answers"];
+const HEAD = ["system", "threads", "first call, ms", "median, ms", "spread", "÷ ours", "÷ floor", "MiB", "answers"];
 
 function cells(row: Row, best: number): string[] {
   const { medianMs, spread, check } = row;
@@ -39,6 +41,7 @@ function cells(row: Row, best: number): string[] {
     ms(medianMs),
     spread === undefined ? "" : `${ms(spread[0])} to ${ms(spread[1])}`,
     medianMs === undefined || !Number.isFinite(best) ? "" : (medianMs / best).toFixed(2),
+    medianMs === undefined || row.floorMs === undefined ? "" : (medianMs / row.floorMs).toFixed(1),
     row.peakMiB === undefined ? "" : row.peakMiB.toFixed(0),
     row.error ?? (check === undefined ? "" : check.ok ? "agree" : `differ: ${check.worst}`),
   ];

@@ -6,26 +6,27 @@ system, task = sys.argv[1], sys.argv[2]
 if system == "numpyro":
     import jax
     import jax.numpy as jnp
+    import numpyro
+    import numpyro.distributions as dist
+    from numpyro.infer.util import log_density
 
-    def weights(z):
-        return -0.5 * (z ** 2).sum(-1)
+    def coin(heads):
+        p = numpyro.sample("x", dist.Beta(2.0, 2.0))
+        numpyro.sample("heads", dist.Binomial(10, p), obs=heads)
 
-    if task == "coin":
-        import numpyro
-        import numpyro.distributions as dist
-        from numpyro.infer.util import log_density
+    def tilt():
+        z = numpyro.sample("x", dist.Normal(jnp.zeros(2), 1.0).to_event(1))
+        numpyro.factor("tilt", -0.5 * ((z - 1) ** 2).sum())
 
-        def coin(heads):
-            p = numpyro.sample("p", dist.Beta(2.0, 2.0))
-            numpyro.sample("heads", dist.Binomial(10, p), obs=heads)
+    prior = dist.Beta(2.0, 2.0) if task == "coin" else dist.Normal(jnp.zeros(2), 1.0).to_event(1)
+    model, args = (coin, (7,)) if task == "coin" else (tilt, ())
 
-        p = dist.Beta(2.0, 2.0).sample(jax.random.key(1), (1000,))
-        joint = jax.vmap(lambda p: log_density(coin, (7,), {}, {"p": p})[0] - dist.Beta(2.0, 2.0).log_prob(p))(p)
-        print(float((jax.nn.softmax(joint) * p).sum()))
-    else:
-        z = jax.random.normal(jax.random.key(1), (1000, 2))
-        w = jax.nn.softmax(-0.5 * ((z - 1) ** 2).sum(-1))
-        print(float((w[:, None] * z).sum(0).mean()))
+    def estimate(key):
+        draws = prior.sample(key, (1000,))
+        log_w = jax.vmap(lambda x: log_density(model, args, {}, {"x": x})[0] - prior.log_prob(x))(draws)
+        return (jax.nn.softmax(log_w) * draws.reshape(1000, -1).mean(-1)).sum()
+
+    print(float(jax.jit(estimate)(jax.random.key(1))))
 elif system == "pyro":
     import pyro
     import pyro.distributions as dist
