@@ -1,35 +1,52 @@
 /** A user's project: the package as it is published, built into a folder of its own, and a bundler. */
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type BuildResult, build } from "esbuild";
+import { type BuildResult, build, type Metafile } from "esbuild";
 import { root, runNode } from "../support/run.ts";
 
 /** A project that depends on the package. */
 export interface App {
   readonly folder: string;
-  /** Bundles pages of the project for a browser; keyed by the page's name. */
-  bundle(...pages: readonly string[]): Promise<Readonly<Record<string, Bundle>>>;
+  /** Bundles a page of the project for a browser. */
+  bundle(page: string): Promise<Bundle>;
   remove(): void;
 }
 
 export interface Bundle {
-  readonly code: Uint8Array;
-  /** Files of the package that are in it. */
-  readonly files: readonly string[];
+  /** Files by name; the page's own is `index.js`. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** What the page loads before it asks for more. */
+  readonly initial: readonly Uint8Array[];
+  /** Modules of the package in what the page loads first. */
+  readonly modules: readonly string[];
   readonly warnings: readonly string[];
 }
 
-function bundles(folder: string, { outputFiles, metafile, warnings }: BuildResult<{ metafile: true; write: false }>) {
-  const texts = warnings.map(({ text, location }) => `${location?.file ?? ""}: ${text}`);
-  return Object.fromEntries(
-    Object.entries(metafile.outputs).map(([path, { inputs }]) => {
-      const name = basename(path, ".js");
-      const files = Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0);
-      const ours = files.flatMap(([file]) => /tilted\/lib\/(.*)$/.exec(file)?.[1] ?? []);
-      const code = outputFiles.find((file) => basename(file.path) === `${name}.js`)?.contents ?? new Uint8Array();
-      return [name, { code, files: ours, warnings: texts, folder }];
-    }),
-  );
+const ENTRY = "index.js";
+
+/** Outputs that the entry imports, directly or not, but for dynamic imports. */
+function loadedFirst({ outputs }: Metafile): string[] {
+  const found = Object.keys(outputs).filter((path) => basename(path) === ENTRY);
+  for (const path of found) {
+    for (const { path: next, kind } of outputs[path]?.imports ?? [])
+      if (kind === "import-statement" && next in outputs && !found.includes(next)) found.push(next);
+  }
+  return found;
+}
+
+function bundleOf({ outputFiles, metafile, warnings }: BuildResult<{ metafile: true; write: false }>): Bundle {
+  const files = new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
+  const first = loadedFirst(metafile);
+  return {
+    files,
+    initial: first.flatMap((path) => files.get(basename(path)) ?? []),
+    modules: first.flatMap((path) =>
+      Object.entries(metafile.outputs[path]?.inputs ?? {}).flatMap(([file, { bytesInOutput }]) =>
+        bytesInOutput > 0 ? (/tilted\/lib\/(.*)$/.exec(file)?.[1] ?? []) : [],
+      ),
+    ),
+    warnings: warnings.map(({ text, location }) => `${location?.file ?? ""}: ${text}`),
+  };
 }
 
 /** Builds the package as `npm run build` does, but for the check of types, and installs it into a new project. */
@@ -46,13 +63,13 @@ export async function createApp(): Promise<App> {
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }');
   return {
     folder,
-    bundle: async (...pages) =>
-      bundles(
-        folder,
+    bundle: async (page) =>
+      bundleOf(
         await build({
           absWorkingDir: folder,
-          entryPoints: pages.map((page) => join(folder, "page", `${page}.ts`)),
+          entryPoints: { index: join(folder, "page", `${page}.ts`) },
           bundle: true,
+          splitting: true,
           format: "esm",
           platform: "browser",
           minify: true,

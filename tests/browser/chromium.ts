@@ -21,15 +21,16 @@ const ISOLATED = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** Serves a bundle at `/app.js`, a page that runs it at `/`, and the engine's files under `/wasm/`. */
-async function serve(code: Uint8Array, isolated: boolean) {
+/** Serves a bundle's files, a page that runs its `index.js` at `/`, and the engine's files under `/wasm/`. */
+async function serve(files: ReadonlyMap<string, Uint8Array>, isolated: boolean) {
   const file = (path: string): readonly [string, string | Uint8Array] | undefined => {
     if (path === "/")
       return [
         "text/html",
-        '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/app.js"></script>',
+        '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/index.js"></script>',
       ];
-    if (path === "/app.js") return ["text/javascript", code];
+    const code = files.get(path.slice(1));
+    if (code !== undefined) return ["text/javascript", code];
     const engine = /^\/wasm\/([\w-]+\.wasm)$/.exec(path)?.[1];
     return engine === undefined ? undefined : ["application/wasm", readFileSync(join(ENGINE_FILES, engine))];
   };
@@ -59,8 +60,12 @@ export interface Visit {
 }
 
 /** Opens a page that runs the bundle. */
-export async function visit(executablePath: string, code: Uint8Array, options: PageOptions): Promise<Visit> {
-  const server = await serve(code, options.isolated);
+export async function visit(
+  executablePath: string,
+  files: ReadonlyMap<string, Uint8Array>,
+  options: PageOptions,
+): Promise<Visit> {
+  const server = await serve(files, options.isolated);
   // A container has no user namespace for the sandbox, and little shared memory.
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
   try {

@@ -5,8 +5,6 @@ import type { Builder } from "./graph.ts";
 import type { TraceKernel } from "./kernel.ts";
 import { type Node, sizeOf } from "./node.ts";
 
-const { backend_util } = tf;
-
 const axesOf = (axis: number | number[] | undefined, shape: readonly number[]): number[] =>
   tf.util.parseAxisParam(axis as number[], [...shape]);
 
@@ -59,11 +57,11 @@ interface BlockAttrs {
 
 function batchToSpace(b: Builder, x: Node, { blockShape, crops }: BlockAttrs): Node {
   const [shape, block] = [[...x.shape], sizeOf(blockShape)];
-  const reshaped = backend_util.getReshaped(shape, blockShape, block);
-  const permuted = b.transpose(b.reshape(x, reshaped), backend_util.getPermuted(reshaped.length, blockShape.length));
-  const flat = backend_util.getReshapedPermuted(shape, blockShape, block);
-  const begin = backend_util.getSliceBeginCoords(crops, blockShape.length);
-  const size = backend_util.getSliceSize(flat, crops, blockShape.length);
+  const reshaped = tf.backend_util.getReshaped(shape, blockShape, block);
+  const permuted = b.transpose(b.reshape(x, reshaped), tf.backend_util.getPermuted(reshaped.length, blockShape.length));
+  const flat = tf.backend_util.getReshapedPermuted(shape, blockShape, block);
+  const begin = tf.backend_util.getSliceBeginCoords(crops, blockShape.length);
+  const size = tf.backend_util.getSliceSize(flat, crops, blockShape.length);
   const rest = flat.slice(begin.length);
   return b.slice(b.reshape(permuted, flat), [...begin, ...rest.map(() => 0)], [...size, ...rest]);
 }
@@ -76,12 +74,12 @@ function spaceToBatch(b: Builder, x: Node, { blockShape, paddings }: BlockAttrs)
     x.shape.map((_, i) => (i === 0 ? none : (paddings[i - 1] ?? none))),
   );
   const shape = [...padded.shape];
-  const reshaped = backend_util.getReshaped(shape, blockShape, block, false);
+  const reshaped = tf.backend_util.getReshaped(shape, blockShape, block, false);
   const permuted = b.transpose(
     b.reshape(padded, reshaped),
-    backend_util.getPermuted(reshaped.length, blockShape.length, false),
+    tf.backend_util.getPermuted(reshaped.length, blockShape.length, false),
   );
-  return b.reshape(permuted, backend_util.getReshapedPermuted(shape, blockShape, block, false));
+  return b.reshape(permuted, tf.backend_util.getReshapedPermuted(shape, blockShape, block, false));
 }
 
 function depthToSpace(b: Builder, x: Node, s: number, dataFormat: string): Node {
@@ -128,7 +126,7 @@ export const SHAPES: { readonly [kernelName: string]: TraceKernel } = {
     const x = inputs.x as Node;
     const [at] = axesOf(axis, x.shape) as [number];
     let from = 0;
-    return backend_util
+    return tf.backend_util
       .prepareSplitSize({ shape: [...x.shape] } as tf.Tensor, numOrSizeSplits, at)
       .map((size) => slice(b, x, at, (from += size) - size, size));
   },
