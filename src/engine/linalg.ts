@@ -6,7 +6,9 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
+import { isKnown } from "../core/live.ts";
 import { broadcastShapes, type Shape, showShape, sizeOf } from "../core/shape.ts";
+import { choleskyInOps, triangularSolveInOps } from "./linalg-ops.ts";
 import { float } from "./smooth.ts";
 
 /** The order of a batch of square matrices. */
@@ -37,6 +39,7 @@ const place = (batch: Shape, m: number): string =>
 
 function factorise(a: tf.Tensor, name: string): tf.Tensor {
   const d = orderOf(a, name);
+  if (!isKnown(a)) return choleskyInOps(a);
   const data = a.dataSync();
   const out = new Float32Array(data.length);
   const l = new Float64Array(d * d);
@@ -105,6 +108,7 @@ export interface TriangularOptions {
 function substitute(l: tf.Tensor, b: tf.Tensor, lower: boolean, transpose: boolean): tf.Tensor {
   const d = l.shape[l.rank - 1] as number;
   const k = b.shape[b.rank - 1] as number;
+  if (!isKnown(l) || !isKnown(b)) return triangularSolveInOps(l, b, lower, transpose);
   const matrices = l.dataSync();
   const right = b.dataSync();
   const out = new Float32Array(right.length);

@@ -60,7 +60,7 @@ export interface TraceOptions {
 }
 
 /** Elements from which a constant is an input instead. */
-const LARGE = 16384;
+const LARGE = 1 << 20;
 
 interface Backend {
   write(values: unknown, shape: number[], dtype: tf.DataType): object;
