@@ -150,6 +150,10 @@ export async function engineFor(choice: EngineChoice): Promise<EngineInfo> {
   return choice === "wasm" ? useEngine("wasm") : useEngine("node-gpu");
 }
 
+/** What `auto` means here: whoever started node-gpu wants the work there, so that nothing is compiled for the CPU unasked. */
+export const choiceHere = (choice: EngineChoice = "auto"): EngineChoice =>
+  choice === "auto" && chosen?.name === "node-gpu" ? "node-gpu" : choice;
+
 /**
  * For code that cannot await: the engine in use.
  *

@@ -5,7 +5,7 @@ import { type Key, rootKey, type Seed } from "../core/key.ts";
 import type { Tree } from "../core/tree.ts";
 import type { Effect, Model } from "../effects/effects.ts";
 import type { GuideFits } from "../effects/sites.ts";
-import { type EngineChoice, type EngineInfo, engineFor } from "../engine/engine.ts";
+import { choiceHere, type EngineChoice, type EngineInfo, engineFor } from "../engine/engine.ts";
 
 /** A function on types: from a model's effects (and arguments) to the type of a method's result. */
 export interface ResultKind {
@@ -111,8 +111,8 @@ export async function infer<
   const abort = () => {
     if (signal?.aborted) fail("aborted", `${method.name}: aborted`, { cause: signal.reason });
   };
-  const choice = options.engine ?? "auto";
-  const engine = await engineFor(choice);
+  const engine = await engineFor(options.engine ?? "auto");
+  const choice = choiceHere(options.engine);
   abort();
   let lastYield = Date.now();
   const result = await method.run({

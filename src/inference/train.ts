@@ -7,6 +7,7 @@ import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { ArrayTree, TensorTree } from "../core/tree.ts";
+import { choiceHere } from "../engine/engine.ts";
 import type { CompileInfo, EngineChoice } from "../engine/info.ts";
 import { readInto } from "../engine/read.ts";
 import { arena } from "../engine/wasm/adam.ts";
@@ -190,7 +191,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
       return { loss: read, carry: typeof next.carry === "function" ? next.carry() : next.carry };
     });
   const keyOf = (at: number): Key => fold(fold(key, "step"), at);
-  const { compiled, info } = await compileFor(options.engine ?? "auto", total, step, {
+  const { compiled, info } = await compileFor(choiceHere(options.engine), total, step, {
     spec: { name, loss, layout, params, grads, key, carry },
     check: () => eagerly(context(keyOf(step))),
     context: () => context(keyOf(step)),

@@ -8,8 +8,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TiltedError } from "../../src/core/errors.ts";
 import { scope } from "../../src/core/scope.ts";
+import { normal } from "../../src/dist/index.ts";
 import { useEngine } from "../../src/engine/engine.ts";
 import { quietly } from "../../src/engine/quiet.ts";
+import { infer, langevin, model, sample } from "../../src/index.ts";
 import { OP_TABLE } from "./op-table.ts";
 import type { OpCase } from "./table/case.ts";
 
@@ -101,6 +103,16 @@ describe("node-gpu", () => {
         expect(Math.abs(y - (wanted[k]?.[i] as number)) / scale).toBeLessThan(1e-5);
       });
     });
+  });
+
+  it("keeps a run that would repay compiling, unless that is asked for", async () => {
+    const walk = model(function* () {
+      return yield* sample("x", normal(0, 1));
+    });
+    const r = await infer(walk, langevin({ chains: 4, steps: 200, warmup: 20, stepSize: 0.5 }), { seed: 1 });
+    expect(r.engine.name).toBe("node-gpu");
+    expect(r.engine.compiled).toEqual({ used: false, reason: "the node-gpu engine was asked for" });
+    expect(tf.memory().numTensors).toBe(0);
   });
 
   it("says which index of a gather is out of range", () => {
