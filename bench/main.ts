@@ -8,6 +8,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   mixture: "log-density and gradient of a mixture of thousands of normals, against the formula in ops",
   snis: "time and memory of ten million particles of a 2-D tilt",
   debias: "the walkthrough over five seeds",
+  scaling: "time and memory against particles, dimensions, chains, batch and parameters",
   race: "the same work here and in the peers, one table",
 };
 
