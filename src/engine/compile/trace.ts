@@ -94,6 +94,20 @@ function on<T>(name: string, backend: Backend, body: () => T): T {
   }
 }
 
+/**
+ * Runs `body` with another `Math.random`. Everything of tfjs that draws without a seed (tf.randomNormal, tf.dropout, …) takes its seed
+ * from there, and two records of a small draw may agree by chance: so asking for one is refused where it happens.
+ */
+function randomBy<T>(random: () => number, body: () => T): T {
+  const before = Math.random;
+  Math.random = random;
+  try {
+    return body();
+  } finally {
+    Math.random = before;
+  }
+}
+
 const DTYPES: readonly string[] = ["float32", "int32", "bool"];
 
 /** The symbolic tensors of one trace, and the builder that they belong to. */
@@ -112,6 +126,7 @@ class Trace implements Recorder {
   /** Known data as nodes, by data and then by shape. */
   readonly #constants = new WeakMap<object, Map<string, Node>>();
   readonly #arrays = new Map<HostValues, string>();
+  readonly #random = Math.random;
   /** The engine underneath. */
   readonly #name: string;
   readonly #under: Backend;
@@ -163,6 +178,7 @@ class Trace implements Recorder {
     return fail(
       "trace",
       `${this.#where()}: ${name} draws random numbers of its own, which would be the same in every run of the compiled step. Draw with sample(), or from a distribution and the key of the step`,
+      this.site === undefined ? {} : { site: this.site },
     );
   }
 
@@ -170,6 +186,7 @@ class Trace implements Recorder {
     return fail(
       "trace",
       `${this.#where()}: the op ${name} cannot be compiled; write it in other ops, or run with { engine: "wasm" }`,
+      this.site === undefined ? {} : { site: this.site },
     );
   }
 
@@ -251,7 +268,7 @@ class Trace implements Recorder {
 
   /** Runs on the engine underneath, with nothing recording. */
   outside<T>(body: () => T): T {
-    return recording(undefined, () => on(this.#name, this.#under, body));
+    return randomBy(this.#random, () => recording(undefined, () => on(this.#name, this.#under, body)));
   }
 
   /** One kernel. */
@@ -380,19 +397,22 @@ export function trace(
     fail("trace", "a step that is being compiled cannot compile another: call it as a function");
   install();
   const run = new Trace(options);
+  const noRandom = () => run.refuseDraw("something without a seed (Math.random, tf.randomNormal, tf.dropout)");
   return recording(run, () =>
-    on(TRACE_BACKEND, run.backend, () => {
-      let outputs: Record<string, Node> = {};
-      scope(() => {
-        const tensors = Object.fromEntries(
-          Object.entries(inputs).map(([name, { shape, dtype }]) => [
-            name,
-            run.tracked(run.builder.input(name, shape, dtype)),
-          ]),
-        );
-        outputs = Object.fromEntries(Object.entries(body(tensors, run)).map(([name, x]) => [name, run.node(x)]));
-      });
-      return run.finish(outputs);
-    }),
+    randomBy(noRandom, () =>
+      on(TRACE_BACKEND, run.backend, () => {
+        let outputs: Record<string, Node> = {};
+        scope(() => {
+          const tensors = Object.fromEntries(
+            Object.entries(inputs).map(([name, { shape, dtype }]) => [
+              name,
+              run.tracked(run.builder.input(name, shape, dtype)),
+            ]),
+          );
+          outputs = Object.fromEntries(Object.entries(body(tensors, run)).map(([name, x]) => [name, run.node(x)]));
+        });
+        return run.finish(outputs);
+      }),
+    ),
   );
 }
