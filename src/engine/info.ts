@@ -4,9 +4,8 @@
 export type EngineName = "wasm" | "node-gpu";
 
 /**
- * Which engine runs an inner loop. `auto`: compiled where that pays and can be done, else op by op on the engine in use, and always so on
- * node-gpu, which only a program that wants it starts. `compiled`
- * insists. `wasm` and `node-gpu`: op by op, on that engine.
+ * Which engine runs an inner loop. `auto`: compiled where that pays and can be done, else op by op on the engine in use, and always so
+ * on node-gpu, which only a program that wants it starts. `compiled` insists. `wasm` and `node-gpu`: op by op, on that engine.
  */
 export type EngineChoice = "auto" | "wasm" | "compiled" | "node-gpu";
 

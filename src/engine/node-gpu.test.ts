@@ -139,6 +139,7 @@ describe('useEngine("node-gpu")', () => {
     });
     expect((isNullOrUndefined as (value: unknown) => boolean)(undefined)).toBe(true);
     expect((isNullOrUndefined as (value: unknown) => boolean)(0)).toBe(false);
+    expect((process.getBuiltinModule("util") as unknown as Record<string, unknown>).isArray).toBe(Array.isArray);
     expect(process.env.TF_CPP_MIN_LOG_LEVEL).toBeUndefined();
   });
 

@@ -60,10 +60,12 @@ function explain(error: unknown): TiltedError {
   );
 }
 
-/** `util.isNullOrUndefined`, on which every op of tfjs-node calls: gone since Node 23, and in 22 with a printed warning. */
+/** Functions of `util` that tfjs-node calls: the first gone since Node 23, both deprecated, with a printed warning, before they go. */
 function restoreUtil(node: NodeProcess): void {
   const util = node.getBuiltinModule?.("util");
-  if (util !== undefined) util.isNullOrUndefined = (value: unknown) => value === null || value === undefined;
+  if (util === undefined) return;
+  util.isNullOrUndefined = (value: unknown) => value === null || value === undefined;
+  util.isArray = Array.isArray;
 }
 
 /** Runs `body` while TensorFlow's C++ side, which reads the environment when it is loaded, keeps its information to itself. */
