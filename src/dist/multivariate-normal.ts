@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
+import { holds } from "../core/live.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, showShape } from "../core/shape.ts";
 import { cholesky, diagonal, triangularInverse } from "../engine/linalg.ts";
@@ -69,20 +70,20 @@ const ASYMMETRY = 1e-5;
 
 function factor(given: ArrayLike): tf.Tensor {
   const covariance = toTensor(given);
-  const skew = tf.tidy(() => {
-    if (covariance.rank < 2) return 0;
+  tf.tidy(() => {
+    if (covariance.rank < 2) return;
     const axes = covariance.shape.map((_, i) => i);
     const n = axes.length;
     [axes[n - 2], axes[n - 1]] = [n - 1, n - 2];
-    const [difference] = tf.max(tf.abs(tf.sub(covariance, tf.transpose(covariance, axes)))).dataSync();
-    const [size] = tf.max(tf.abs(covariance)).dataSync();
-    return (difference as number) / (size as number);
-  });
-  if (skew > ASYMMETRY)
+    const difference = tf.max(tf.abs(tf.sub(covariance, tf.transpose(covariance, axes))));
+    const size = tf.max(tf.abs(covariance));
+    if (holds(tf.logicalNot(tf.greater(difference, tf.mul(size, ASYMMETRY))))) return;
+    const skew = tf.div(difference, size).dataSync()[0] as number;
     fail(
       "parameter",
       `multivariateNormal: covariance must be symmetric, but differs from its transpose by ${skew.toPrecision(2)} of its largest entry`,
     );
+  });
   return cholesky(covariance, "multivariateNormal: covariance");
 }
 

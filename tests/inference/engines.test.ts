@@ -9,6 +9,7 @@ import {
   bernoulli,
   type Distribution,
   gamma,
+  lowerCholesky,
   mixtureSameFamily,
   multivariateNormal,
   normal,
@@ -197,6 +198,24 @@ describe("variational fits", () => {
       yield* sample("z", multivariateNormal({ loc: yield* param("loc", tf.zeros([2])), scaleTril: tril }));
     });
     return onBoth((engine) => infer(mixed, elbo(guide, { ...common, kl: "sampled" }), seeded(engine)));
+  });
+
+  it("learnt matrices: a covariance in the model, a Cholesky factor in the guide", () => {
+    const correlated = model(function* () {
+      const log = yield* param("log", tf.tensor([0.1, -0.2]));
+      const cross = tf.tensor([
+        [0, 0.2],
+        [0.2, 0],
+      ]);
+      const covariance = tf.add(tf.mul(tf.eye(2), tf.exp(log)), cross);
+      const z = yield* sample("z", multivariateNormal({ loc: 0, covariance }));
+      yield* observe("x", normal(tf.sum(z, -1), 0.5), 1.3);
+    });
+    const guide = model(function* () {
+      const scaleTril = yield* param("tril", tf.eye(2), { constraint: lowerCholesky });
+      yield* sample("z", multivariateNormal({ loc: yield* param("loc", tf.zeros([2])), scaleTril }));
+    });
+    return onBoth((engine) => infer(correlated, elbo(guide, { ...common, kl: "sampled" }), seeded(engine)));
   });
 
   it("validates op by op, and stops as before", () => {
