@@ -1,8 +1,9 @@
 /** The density that Langevin chains climb, compiled: log p and its gradient at positions, recorded once for all steps. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
-import type { CompileInfo, EngineChoice } from "../engine/info.ts";
+import type { CompileInfo } from "../engine/info.ts";
 import { reasonOf, WORTH_COMPILING } from "./compiled-loss.ts";
+import type { Problem } from "./infer.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
 
 /** A kernel, compiled or as it was. */
@@ -23,7 +24,7 @@ const DISAGREEMENT = 1e-2;
  */
 export async function compileKernel(
   kernel: LangevinKernel,
-  choice: EngineChoice,
+  { choice, threads }: Pick<Problem, "choice" | "threads">,
   steps: number,
   start: readonly Float32Array[],
 ): Promise<CompiledKernel> {
@@ -38,7 +39,7 @@ export async function compileKernel(
   const wanted = evaluateLangevin(kernel, start);
   let compiled: (CompiledKernel & { readonly evaluate: (at: readonly Float32Array[]) => LangevinState }) | undefined;
   try {
-    compiled = await compileDensity(kernel);
+    compiled = await compileDensity(kernel, threads);
     compare(wanted, compiled.evaluate(start));
     return compiled;
   } catch (error) {
@@ -48,7 +49,7 @@ export async function compileKernel(
   }
 }
 
-async function compileDensity(kernel: LangevinKernel) {
+async function compileDensity(kernel: LangevinKernel, threads: number | undefined) {
   const began = performance.now();
   const { shapes, logDensity } = kernel;
   // Loaded when first needed: the compiler is a third of a small bundle.
@@ -68,6 +69,7 @@ async function compileDensity(kernel: LangevinKernel) {
     // A density has no randomness and no steps: two records of it are alike, or it is none.
     vary: () => undefined,
     native: true,
+    ...(threads !== undefined && { threads }),
   });
   const evaluate = (positions: readonly Float32Array[]): LangevinState => {
     const out = step.run(Object.fromEntries(positions.map((x, i) => [`position ${i}`, x])));

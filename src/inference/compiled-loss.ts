@@ -45,6 +45,7 @@ export interface LossSpec {
   readonly grads: Float32Array;
   readonly key: Key;
   readonly carry: ArrayTree;
+  readonly threads: number | undefined;
   /** Whether WebAssembly will do where the native runtime is missing. */
   readonly anyRuntime: boolean;
 }
@@ -118,6 +119,7 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
       now = { ...now, key: fold(key, `record ${state}`), step: APART[state], epoch: APART[state] };
     },
     native: !spec.anyRuntime,
+    ...(spec.threads !== undefined && { threads: spec.threads }),
   });
   const feeds = Object.fromEntries(
     layout.map(({ name, offset, size }) => [input(name), params.subarray(offset, offset + size)]),

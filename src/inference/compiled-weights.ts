@@ -116,6 +116,7 @@ async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean):
       now = { ...(state === 0 ? first : other), key: fold(first.key, `record ${state}`), first: state * 1_000_003 };
     },
     native: true,
+    ...(planned.problem.threads !== undefined && { threads: planned.problem.threads }),
     ...(mustPay && {
       worth: (multiplications) =>
         multiplications * chunks.count < WORTH_COMPILING ? "the model is too small to repay the recording" : undefined,

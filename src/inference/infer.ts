@@ -41,6 +41,8 @@ export interface Problem {
   readonly engine: EngineInfo;
   /** What the caller wants of the inner loop. */
   readonly choice: EngineChoice;
+  /** Threads of a compiled inner loop, where the caller says so. */
+  readonly threads?: number;
   /** Call between steps, outside every memory scope: reports, lets the event loop live, and throws `aborted`. */
   tick(progress: Omit<Progress, "method">): Promise<void>;
 }
@@ -85,6 +87,8 @@ export interface InferOptions<Args extends readonly unknown[]> {
    * it op by op, on that engine, which stays in use. The draws are the same on each.
    */
   readonly engine?: EngineChoice;
+  /** Threads inside one operation of a compiled loop. Default: one, and more where the products of a step are large. */
+  readonly threads?: number;
 }
 
 /**
@@ -122,6 +126,7 @@ export async function infer<
     params: options.params ?? {},
     engine,
     choice,
+    ...(options.threads !== undefined && { threads: options.threads }),
     async tick(progress) {
       onProgress?.({ method: method.name, ...progress });
       // Microtasks alone would starve timers and input; a real turn of the event loop now and then does not.

@@ -134,7 +134,7 @@ async function run(
   };
   const start = from === undefined ? await place.start(init) : undefined;
   const at = from?.state.positions ?? start?.positions ?? [];
-  const compiled = await compileKernel(eager, problem.choice, warmup + steps, at);
+  const compiled = await compileKernel(eager, problem, warmup + steps, at);
   const { kernel } = compiled;
   let state = from?.state ?? initLangevin(kernel, start?.positions ?? []);
   const far = adjusted && start?.far === true ? Math.min(APPROACH_STEPS, Math.floor(APPROACH_SHARE * warmup)) : 0;

@@ -86,6 +86,8 @@ export interface TrainOptions {
    * it cannot be. `wasm` runs every op by itself.
    */
   readonly engine?: EngineChoice;
+  /** Threads inside one operation of a compiled step. Default: one, and more where the products of a step are large. */
+  readonly threads?: number;
 }
 
 /** A finished run. */
@@ -192,7 +194,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
     });
   const keyOf = (at: number): Key => fold(fold(key, "step"), at);
   const { compiled, info } = await compileFor(choiceHere(options.engine), total, step, {
-    spec: { name, loss, layout, params, grads, key, carry },
+    spec: { name, loss, layout, params, grads, key, carry, threads: options.threads },
     check: () => eagerly(context(keyOf(step))),
     context: () => context(keyOf(step)),
   });

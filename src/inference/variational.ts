@@ -154,6 +154,7 @@ async function raise(
     key: fold(problem.key, "train"),
     tick: problem.tick,
     engine: problem.choice,
+    ...(problem.threads !== undefined && { threads: problem.threads }),
     ...(options.clip && { clip: options.clip }),
     ...(options.patience !== undefined && { patience: options.patience }),
     ...(options.onEpoch && { onEpoch: options.onEpoch }),
