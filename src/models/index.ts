@@ -2,5 +2,24 @@
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
 export { type EnergyOptions, energy } from "./energy.ts";
 export { aggregateBase, type LatentBase, posteriorRows, priorBase } from "./latent.ts";
+export {
+  binary,
+  type Entries,
+  type GaussianOptions,
+  gaussian,
+  type Likelihood,
+  type StudentOptions,
+  student,
+} from "./likelihoods.ts";
+export { linearMask, type MaskModel, networkMask, type SelfMaskingOptions, selfMasking } from "./mask-models.ts";
+export { type Incomplete, type Miwae, type MiwaeOptions, miwae, type NotMiwae, notMiwae } from "./miwae.ts";
+export {
+  learntConstant,
+  type PartialEncoder,
+  type PartialEncoding,
+  type PointNetOptions,
+  pointNet,
+  zeroFilled,
+} from "./partial-encoders.ts";
 export { type RefineOptions, refinedRows } from "./refine.ts";
 export { decode, encode, type Posteriors, type Vae, type VaeOptions, vae } from "./vae.ts";

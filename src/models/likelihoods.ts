@@ -1,0 +1,84 @@
+/** Likelihoods of a datum given its latent: heads on a decoder that end in a distribution over entries. */
+import * as tf from "@tensorflow/tfjs-core";
+import { ndarray } from "../core/array.ts";
+import type { Distribution } from "../dist/distribution.ts";
+import { bernoulli, normal, studentT } from "../dist/index.ts";
+import { type ParamEffect, type Program, param } from "../effects/effects.ts";
+import { linear } from "../nn/layers.ts";
+
+/** What a decoder says of every entry, `[...batch, features]`: entries are independent given the latent. */
+export interface Entries {
+  /** One number an event. */
+  readonly dist: Distribution;
+  /** E[x | z]. */
+  readonly mean: tf.Tensor;
+  /** x as a function of noise that does not depend on z, where the family has one: location and scale. */
+  readonly scale?: tf.Tensor;
+}
+
+/** Heads from the last hidden layer, of a given width, to the entries. */
+export type Likelihood = (width: number, features: number) => (h: tf.Tensor) => Program<ParamEffect, Entries>;
+
+/** Options of {@link gaussian}. */
+export interface GaussianOptions {
+  /** One scale for all features (default), one for each, or a head of the decoder. */
+  readonly scale?: "shared" | "feature" | "head";
+  /** Least standard deviation: without it a flexible decoder can put all mass on one datum. Default 1e-3. */
+  readonly floor?: number;
+}
+
+const FLOOR = 1e-3;
+/** softplus⁻¹(1): scales start at one. */
+const UNIT = Math.log(Math.E - 1);
+
+/** x_j ~ N(μ_j(z), σ_j²), σ = softplus(·) + floor. */
+export const gaussian =
+  ({ scale = "shared", floor = FLOOR }: GaussianOptions = {}): Likelihood =>
+  (width, features) => {
+    const loc = linear("decoder/loc", width, features);
+    const head = linear("decoder/scale", width, features);
+    const size = scale === "shared" ? 1 : features;
+    return function* (h) {
+      const mean = yield* loc(h);
+      const raw =
+        scale === "head"
+          ? yield* head(h)
+          : yield* param("decoder/log-scale", () => ndarray(new Float32Array(size).fill(UNIT)));
+      const sd = tf.add(tf.softplus(raw), floor);
+      return { dist: normal(mean, sd), mean, scale: sd };
+    };
+  };
+
+/** Options of {@link student}. */
+export interface StudentOptions {
+  /** Least scale. Default 1e-3. */
+  readonly floor?: number;
+  /** Degrees of freedom are above it. Default 3: skewness exists. */
+  readonly leastDf?: number;
+}
+
+/** x_j ~ t_ν(μ_j(z), σ_j(z)), ν_j(z) > 3: heavy tails for data with outliers. */
+export const student =
+  ({ floor = FLOOR, leastDf = 3 }: StudentOptions = {}): Likelihood =>
+  (width, features) => {
+    const [loc, scale, df] = [
+      linear("decoder/loc", width, features),
+      linear("decoder/scale", width, features),
+      linear("decoder/df", width, features),
+    ];
+    return function* (h) {
+      const mean = yield* loc(h);
+      const sd = tf.add(tf.softplus(yield* scale(h)), floor);
+      const freedom = tf.add(tf.softplus(yield* df(h)), leastDf);
+      return { dist: studentT(freedom, mean, sd), mean };
+    };
+  };
+
+/** x_j ~ Bernoulli(σ(l_j(z))); grey values count as the cross-entropy. */
+export const binary = (): Likelihood => (width, features) => {
+  const logits = linear("decoder/logits", width, features);
+  return function* (h) {
+    const l = yield* logits(h);
+    return { dist: bernoulli({ logits: l }, { grey: true }), mean: tf.sigmoid(l) };
+  };
+};

@@ -1,0 +1,199 @@
+/**
+ * Deep latent-variable models of incomplete data. MIWAE is a VAE observed through a mask; not-MIWAE adds the mask as a datum of its own,
+ * which depends on what it hides.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import type { NdArray } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { showShape } from "../core/shape.ts";
+import { normal } from "../dist/index.ts";
+import {
+  type DeterministicEffect,
+  deterministic,
+  type Model,
+  model,
+  type ObserveEffect,
+  observe,
+  type ParamEffect,
+  type PlateEffect,
+  type Program,
+  type SampleEffect,
+  sample,
+} from "../effects/effects.ts";
+import { plate } from "../effects/plate.ts";
+import { type Activation, glorotUniform, linear, mlp, tanh } from "../nn/layers.ts";
+import { type Entries, gaussian, type Likelihood } from "./likelihoods.ts";
+import { type MaskModel, selfMasking } from "./mask-models.ts";
+import { filled, type PartialEncoding, zeroFilled } from "./partial-encoders.ts";
+
+/** Sizes and parts of a {@link miwae}. */
+export interface MiwaeOptions {
+  readonly features: number;
+  /** Dimensions of the latent. */
+  readonly latent: number;
+  /** Hidden widths of the encoder, and of the decoder in reverse. */
+  readonly hidden: readonly number[];
+  /** Hidden widths of the decoder, if others; `[]` makes it linear: with one Gaussian scale for all, probabilistic PCA. */
+  readonly decoderHidden?: readonly number[];
+  /** Default {@link gaussian}. */
+  readonly likelihood?: Likelihood;
+  /** Default {@link zeroFilled}. */
+  readonly encoding?: PartialEncoding;
+  /** Default {@link tanh}. */
+  readonly activation?: Activation;
+  /** Rows of a minibatch. Default: all. */
+  readonly batch?: number;
+}
+
+/** Data `[n, features]`, whatever stands in missing places, and mask, 1 where observed. */
+export type Incomplete = [x: NdArray, mask: NdArray];
+
+type Parts<Sites> = Sites | ParamEffect | PlateEffect<"data">;
+
+/** Model and guide of a MIWAE. */
+export interface Miwae {
+  /**
+   * z ~ N(0, I), x_j ~ likelihood(z), observed where the mask is 1. The deterministic site `imputed` is x where it was observed and
+   * E[x|z] elsewhere: its posterior mean is the single imputation.
+   */
+  readonly model: Model<
+    Incomplete,
+    Parts<SampleEffect<"z"> | ObserveEffect<"x"> | DeterministicEffect<"imputed">>,
+    void
+  >;
+  /** q(z | observed entries), diagonal Gaussian. */
+  readonly guide: Model<Incomplete, Parts<SampleEffect<"z">>, void>;
+}
+
+/** Model and guide of a not-MIWAE. */
+export interface NotMiwae {
+  /**
+   * As {@link Miwae}, with the missing entries drawn, x_m = μ(z) + σ(z)·ε, and the mask observed: s ~ p(s | x_o, x_m). The latent site
+   * `noise` is ε ~ N(0, I), the same in the guide, where it cancels: the weight is p(x_o|z) p(s|x_o, x_m) p(z)/q(z|x_o). `imputed`
+   * holds the drawn entries, so that its posterior mean is E[x_m | x_o, s].
+   */
+  readonly model: Model<
+    Incomplete,
+    Parts<
+      | SampleEffect<"z">
+      | SampleEffect<"noise">
+      | ObserveEffect<"x">
+      | ObserveEffect<"mask">
+      | DeterministicEffect<"imputed">
+    >,
+    void
+  >;
+  readonly guide: Model<Incomplete, Parts<SampleEffect<"z"> | SampleEffect<"noise">>, void>;
+}
+
+/** Smallest standard deviation of q(z|x). */
+const MIN_SCALE = 1e-4;
+
+const standard = (n: number) => normal(tf.zeros([n]), 1).event(1);
+
+/** What both models share: rows, decoder and encoder. */
+function parts(what: string, options: MiwaeOptions) {
+  const { features, latent, hidden, activation = tanh, batch } = options;
+  const { decoderHidden = [...hidden].reverse(), likelihood = gaussian(), encoding = zeroFilled() } = options;
+  const layers = { activation, weightInit: glorotUniform, output: activation };
+  const through = (name: string, widths: readonly number[]) =>
+    widths.length < 2 ? undefined : mlp(name, widths, layers);
+  const summary = encoding(features);
+  const trunk = through("encoder", [summary.width, ...hidden]);
+  const width = hidden[hidden.length - 1] ?? summary.width;
+  const loc = linear("encoder/loc", width, latent, { weightInit: glorotUniform });
+  const scale = linear("encoder/scale", width, latent, { weightInit: glorotUniform });
+  const decoder = through("decoder", [latent, ...decoderHidden]);
+  const heads = likelihood(decoderHidden[decoderHidden.length - 1] ?? latent, features);
+  return {
+    rows(x: NdArray, mask: NdArray) {
+      for (const [name, { shape }] of Object.entries({ data: x, mask })) {
+        if (shape.length !== 2 || shape[1] !== features || shape[0] !== x.shape[0])
+          fail("shape", `${what}: expected ${name} of shape [n, ${features}], got ${showShape(shape)}`);
+      }
+      return [x.shape[0] as number, batch === undefined ? {} : { subsample: batch }] as const;
+    },
+    *decode(z: tf.Tensor): Program<ParamEffect, Entries> {
+      return yield* heads(decoder === undefined ? z : yield* decoder(z));
+    },
+    *drawLatent(x: tf.Tensor, mask: tf.Tensor) {
+      const seen = yield* summary.program(x, mask);
+      const h = trunk === undefined ? seen : yield* trunk(seen);
+      const sd = tf.add(tf.softplus(yield* scale(h)), MIN_SCALE);
+      return yield* sample("z", normal(yield* loc(h), sd).event(1));
+    },
+  };
+}
+
+/**
+ * MIWAE (Mattei & Frellsen 2019): fitted by `iwae` it raises a bound of Σ log p(x_observed), which is right for data missing (completely)
+ * at random.
+ *
+ * @example
+ * const net = miwae({ features: 11, latent: 10, hidden: [128, 128], batch: 16 });
+ * const fit = await infer(net.model, iwae(net.guide, 20, { optimizer: adam(1e-3), epochs: 100 }), { args: [x, mask], seed: 1 });
+ * const filled = await infer(net.model, snis(1000, { proposal: net.guide, rows: "each", keep: false }), {
+ *   args: [x, mask], params: fit.params, seed: 2,
+ * });
+ * filled.mean("imputed").value;
+ */
+export function miwae(options: MiwaeOptions): Miwae {
+  const { rows, decode, drawLatent } = parts("miwae", options);
+  return {
+    model: model(function* (x: NdArray, mask: NdArray) {
+      yield* plate("data", ...rows(x, mask), function* ({ gather }) {
+        const [values, seen] = [gather(x), gather(mask)];
+        const z = yield* sample("z", standard(options.latent));
+        const { dist, mean } = yield* decode(z);
+        yield* observe("x", dist.event(1), values, { mask: seen });
+        yield* deterministic("imputed", mixed(values, seen, mean));
+      });
+    }),
+    guide: model(function* (x: NdArray, mask: NdArray) {
+      yield* plate("data", ...rows(x, mask), function* ({ gather }) {
+        yield* drawLatent(gather(x), gather(mask));
+      });
+    }),
+  };
+}
+
+/** Observed entries as they are, others from a tensor that may have particles in front. */
+function mixed(x: tf.Tensor, mask: tf.Tensor, others: tf.Tensor): tf.Tensor {
+  const seen = tf.broadcastTo(tf.cast(mask, "bool"), others.shape);
+  return tf.where(seen, tf.broadcastTo(filled(x, mask, 0), others.shape), others);
+}
+
+/**
+ * not-MIWAE (Ipsen, Mattei & Frellsen 2021): fitted by `iwae` it raises a bound of Σ log p(x_observed, mask), for entries whose absence
+ * says something about them.
+ *
+ * @param maskModel - p(s | x). Default {@link selfMasking}: large values hide.
+ * @throws `unsupported` when the likelihood has no location and scale.
+ */
+export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMasking()): NotMiwae {
+  const { features, latent } = options;
+  const { rows, decode, drawLatent } = parts("notMiwae", options);
+  const maskOf = maskModel(features);
+  return {
+    model: model(function* (x: NdArray, mask: NdArray) {
+      yield* plate("data", ...rows(x, mask), function* ({ gather }) {
+        const [values, seen] = [gather(x), gather(mask)];
+        const z = yield* sample("z", standard(latent));
+        const noise = yield* sample("noise", standard(features));
+        const { dist, mean, scale } = yield* decode(z);
+        if (scale === undefined)
+          return fail("unsupported", `notMiwae: a likelihood of ${dist.family} has no location and scale to draw from`);
+        yield* observe("x", dist.event(1), values, { mask: seen });
+        const complete = mixed(values, seen, tf.add(mean, tf.mul(scale, noise)));
+        yield* observe("mask", (yield* maskOf(complete)).event(1), seen);
+        yield* deterministic("imputed", complete);
+      });
+    }),
+    guide: model(function* (x: NdArray, mask: NdArray) {
+      yield* plate("data", ...rows(x, mask), function* ({ gather }) {
+        yield* drawLatent(gather(x), gather(mask));
+        yield* sample("noise", standard(features));
+      });
+    }),
+  };
+}
