@@ -20,5 +20,6 @@ interface NodeModules {
   "node:module": typeof import("node:module");
   "node:path": typeof import("node:path");
   "node:util": typeof import("node:util");
+  "node:worker_threads": typeof import("node:worker_threads");
   "node:zlib": typeof import("node:zlib");
 }

@@ -46,6 +46,7 @@ export interface LossSpec {
   readonly key: Key;
   readonly carry: ArrayTree;
   readonly threads: number | undefined;
+  readonly background: boolean | undefined;
   /** Whether WebAssembly will do where the native runtime is missing. */
   readonly anyRuntime: boolean;
 }
@@ -119,6 +120,7 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
       now = { ...now, key: fold(key, `record ${state}`), step: APART[state], epoch: APART[state] };
     },
     native: !spec.anyRuntime,
+    ...(spec.background && { background: true }),
     ...(spec.threads !== undefined && { threads: spec.threads }),
   });
   const feeds = Object.fromEntries(

@@ -203,6 +203,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
       tick: problem.tick,
       engine: problem.choice,
       ...(problem.threads !== undefined && { threads: problem.threads }),
+      ...(problem.background && { background: true }),
       loss: (params, context) =>
         lossOver(context.key, params, baseDraws(fold(context.key, "base"), negatives), ({ kept }) => {
           const batch = Math.min(options.batch ?? 128, kept.length);

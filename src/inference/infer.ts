@@ -43,6 +43,8 @@ export interface Problem {
   readonly choice: EngineChoice;
   /** Threads of a compiled inner loop, where the caller says so. */
   readonly threads?: number;
+  /** Whether training steps are to leave the event loop free. */
+  readonly background?: boolean;
   /** Call between steps, outside every memory scope: reports, lets the event loop live, and throws `aborted`. */
   tick(progress: Omit<Progress, "method">): Promise<void>;
 }
@@ -89,6 +91,11 @@ export interface InferOptions<Args extends readonly unknown[]> {
   readonly engine?: EngineChoice;
   /** Threads inside one operation of a compiled loop. Default: one, and more where the products of a step are large. */
   readonly threads?: number;
+  /**
+   * Training steps that are compiled run in a thread of their own (Node), so that the event loop stays free during a step and not only
+   * between steps; parameters and gradients are copied. Default false.
+   */
+  readonly background?: boolean;
 }
 
 /**
@@ -127,6 +134,7 @@ export async function infer<
     engine,
     choice,
     ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.background && { background: true }),
     async tick(progress) {
       onProgress?.({ method: method.name, ...progress });
       // Microtasks alone would starve timers and input; a real turn of the event loop now and then does not.

@@ -88,6 +88,8 @@ export interface TrainOptions {
   readonly engine?: EngineChoice;
   /** Threads inside one operation of a compiled step. Default: one, and more where the products of a step are large. */
   readonly threads?: number;
+  /** A compiled step runs in a thread of its own (Node), so that the event loop stays free meanwhile. Default false. */
+  readonly background?: boolean;
 }
 
 /** A finished run. */
@@ -194,7 +196,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
     });
   const keyOf = (at: number): Key => fold(fold(key, "step"), at);
   const { compiled, info } = await compileFor(choiceHere(options.engine), total, step, {
-    spec: { name, loss, layout, params, grads, key, carry, threads: options.threads },
+    spec: { name, loss, layout, params, grads, key, carry, threads: options.threads, background: options.background },
     check: () => eagerly(context(keyOf(step))),
     context: () => context(keyOf(step)),
   });

@@ -155,6 +155,7 @@ async function raise(
     tick: problem.tick,
     engine: problem.choice,
     ...(problem.threads !== undefined && { threads: problem.threads }),
+    ...(problem.background && { background: true }),
     ...(options.clip && { clip: options.clip }),
     ...(options.patience !== undefined && { patience: options.patience }),
     ...(options.onEpoch && { onEpoch: options.onEpoch }),

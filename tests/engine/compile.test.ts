@@ -129,6 +129,28 @@ describe("compile", () => {
     expect((await failure(() => step.run({ a: indefinite, b }))).message).toMatch(/check inside/);
   });
 
+  it("in a thread of its own gives the same, and leaves the event loop free", async () => {
+    const work = ({ x }: { readonly x: tf.Tensor }) => {
+      let y = x;
+      for (let i = 0; i < 12; i++) y = tf.tanh(tf.matMul(y, x));
+      return { y, total: tf.sum(y) };
+    };
+    const x = ndarray(
+      Float32Array.from({ length: 400 * 400 }, (_, i) => Math.sin(i) / 20),
+      [400, 400],
+    );
+    const [here, there] = [compiled(work), compiled(work, { background: true })];
+    const wanted = await here.run({ x });
+    await there.run({ x });
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    const found = await there.run({ x });
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(0);
+    expect(found.total.data[0]).toBe(wanted.total.data[0]);
+    expect(Buffer.from(found.y.data.buffer).equals(Buffer.from(wanted.y.data.buffer))).toBe(true);
+  });
+
   it("may read what does not depend on its inputs", async () => {
     const step = compiled(({ x }: { readonly x: tf.Tensor }) => {
       const three = tf.add(tf.scalar(1), 2).dataSync()[0] as number;

@@ -218,6 +218,14 @@ describe("variational fits", () => {
     return onBoth((engine) => infer(correlated, elbo(guide, { ...common, kl: "sampled" }), seeded(engine)));
   });
 
+  it("in a thread of its own gives the same bits", async () => {
+    const run = (background: boolean) => infer(rows, elbo(rowsGuide, common), { ...seeded("compiled"), background });
+    const [here, there] = [await run(false), await run(true)];
+    expect(there.engine.compiled).toMatchObject({ used: true, runtime: "worker" });
+    expect([...there.params.loc.data]).toEqual([...here.params.loc.data]);
+    expect(there.history).toEqual(here.history);
+  });
+
   it("validates op by op, and stops as before", () => {
     const method = elbo(rowsGuide, { ...common, steps: 12, stepsPerEpoch: 3, validation: { args: [] } });
     return onBoth((engine) => infer(rows, method, seeded(engine)));

@@ -32,6 +32,8 @@ export interface CompileOptions<P extends Precision = Precision> {
   readonly dtype?: P;
   /** Threads inside one operation. Default: one, and more where the products of a run are large. */
   readonly threads?: number;
+  /** Runs in a thread of its own (Node), so that the event loop stays free; inputs and outputs are copied. Default false. */
+  readonly background?: boolean;
   /** For messages. Default: the function's name. */
   readonly name?: string;
 }
@@ -138,6 +140,7 @@ export function compile<I extends string, O extends string, P extends Precision 
       },
       dtype,
       ...(options.threads !== undefined && { threads: options.threads }),
+      ...(options.background && { background: true }),
     });
     now = undefined;
     texts.push(compiled.show());

@@ -1,41 +1,9 @@
 /** ONNX Runtime found and loaded: native in Node when the optional peer is there, else WebAssembly. */
 import { fail } from "../../core/errors.ts";
+import type { LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor, Values } from "./runtime-types.ts";
+import { workerRuntime } from "./runtime-worker.ts";
 
-export type RuntimeName = "node" | "web";
-
-export interface SessionSettings {
-  readonly threads: number;
-  /** Whether the runtime may fuse operations: its fusions keep factors in single width, so not in a float64 program. */
-  readonly fuse: boolean;
-  /** Writes a profile of every run to a file whose name starts so. */
-  readonly profile?: string;
-}
-
-/** What is used of a tensor of ONNX Runtime. */
-export interface Tensor {
-  readonly data: unknown;
-}
-
-type Values = Readonly<Record<string, Tensor>>;
-
-/** A loaded model. `runNow` is there when the runtime can answer before it returns. */
-export interface LoadedModel {
-  readonly runNow?: (feeds: Values, wanted: readonly string[]) => Values;
-  readonly run: (feeds: Values, wanted: readonly string[]) => Promise<Values>;
-  /** Ends profiling; the profile is then complete on disk. */
-  readonly endProfiling: () => void;
-  readonly release: () => void;
-}
-
-export interface Runtime {
-  readonly name: RuntimeName;
-  readonly makeTensor: (
-    type: "float32" | "float64" | "int32" | "bool",
-    data: unknown,
-    shape: readonly number[],
-  ) => Tensor;
-  readonly load: (model: Uint8Array, settings: SessionSettings) => Promise<LoadedModel>;
-}
+export type { LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor } from "./runtime-types.ts";
 
 interface PublicSession {
   run(feeds: Values, wanted: readonly string[]): Promise<Values>;
@@ -63,7 +31,12 @@ interface NativeBinding {
 }
 
 // Held in variables so that bundlers leave the optional peers alone.
-const packages = { node: "onnxruntime-node", native: "onnxruntime-node/dist/binding.js", web: "onnxruntime-web" };
+const packages = {
+  node: "onnxruntime-node",
+  worker: "onnxruntime-node",
+  native: "onnxruntime-node/dist/binding.js",
+  web: "onnxruntime-web",
+};
 
 const inNode = () => typeof process !== "undefined" && process.versions?.node !== undefined;
 
@@ -146,7 +119,11 @@ async function webRuntime(): Promise<Runtime> {
   };
 }
 
-const loaders: Record<RuntimeName, () => Promise<Runtime>> = { node: nodeRuntime, web: webRuntime };
+const loaders: Record<RuntimeName, () => Promise<Runtime>> = {
+  node: nodeRuntime,
+  web: webRuntime,
+  worker: () => workerRuntime(sessionOptions),
+};
 const loading = new Map<RuntimeName, Promise<Runtime>>();
 
 function load(name: RuntimeName): Promise<Runtime> {

@@ -27,6 +27,8 @@ export interface StepSpec {
   readonly worth?: (multiplications: number) => string | undefined;
   /** Only the native runtime will do. */
   readonly native?: boolean;
+  /** In a thread of its own, so that the event loop stays free while it runs. */
+  readonly background?: boolean;
 }
 
 /** Values by name. */
@@ -57,9 +59,12 @@ export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
   const { dtype = "float32" } = spec;
   const { traced, graph } = record(spec);
   const threads = spec.threads ?? threadsFor(graph);
-  const program = await createProgram(graph, { dtype, threads, ...(spec.native && { runtime: "node" as const }) });
+  const program = await createProgram(graph, { dtype, threads, ...runtimeFor(spec) });
   return stepOf(traced, graph, program, threads);
 }
+
+const runtimeFor = ({ background, native }: StepSpec) =>
+  background ? { runtime: "worker" as const } : native ? { runtime: "node" as const } : {};
 
 /** The record, checked and simplified. */
 function record({ what, inputs, body, vary, dtype, worth }: StepSpec): {

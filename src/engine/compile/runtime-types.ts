@@ -1,0 +1,38 @@
+/** What is used of ONNX Runtime, whichever of its packages it is. */
+
+/** `worker`: the native runtime in a thread of its own. */
+export type RuntimeName = "node" | "web" | "worker";
+
+export interface SessionSettings {
+  readonly threads: number;
+  /** Whether the runtime may fuse operations: its fusions keep factors in single width, so not in a float64 program. */
+  readonly fuse: boolean;
+  /** Writes a profile of every run to a file whose name starts so. */
+  readonly profile?: string;
+}
+
+/** What is used of a tensor of ONNX Runtime. */
+export interface Tensor {
+  readonly data: unknown;
+}
+
+export type Values = Readonly<Record<string, Tensor>>;
+
+/** A loaded model. `runNow` is there when the runtime can answer before it returns. */
+export interface LoadedModel {
+  readonly runNow?: (feeds: Values, wanted: readonly string[]) => Values;
+  readonly run: (feeds: Values, wanted: readonly string[]) => Promise<Values>;
+  /** Ends profiling; the profile is then complete on disk. */
+  readonly endProfiling: () => void;
+  readonly release: () => void;
+}
+
+export interface Runtime {
+  readonly name: RuntimeName;
+  readonly makeTensor: (
+    type: "float32" | "float64" | "int32" | "bool",
+    data: unknown,
+    shape: readonly number[],
+  ) => Tensor;
+  readonly load: (model: Uint8Array, settings: SessionSettings) => Promise<LoadedModel>;
+}
