@@ -3,10 +3,10 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Graph } from "../../src/engine/compile/node.ts";
 import { simplify } from "../../src/engine/compile/rules.ts";
-import { createProgram } from "../../src/engine/compile/session.ts";
 import { show } from "../../src/engine/compile/show.ts";
 import { evaluate } from "../support/graph-reference.ts";
 import { lcg } from "../support/lcg.ts";
+import { programFor } from "../support/programs.ts";
 import { graphInputs, graphOf, instructionLists } from "../support/random-graph.ts";
 
 /** One unit in the last place of each precision. */
@@ -37,7 +37,7 @@ it.each(["float32", "float64"] as const)("random programs agree with exact arith
       // Perturbing shows rounding best when it is far above the rounding of the evaluator itself.
       const probe = 2 ** -30;
       const moved = sensitivity(graph, probe);
-      using program = await createProgram(simplified ? simplify(graph) : graph, { dtype });
+      const program = await programFor(simplified ? simplify(graph) : graph, { dtype });
       const found = program.run(graphInputs);
       for (const { name } of graph.outputs) {
         const largest = exact[name]!.reduce((m, v) => Math.max(m, Math.abs(v)), 1);

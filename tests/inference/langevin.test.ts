@@ -435,8 +435,8 @@ describe("what cannot be run", () => {
       model(function* () {
         return yield* sample(name as "x", normal(tf.zeros([event]), 1).event(1));
       });
-    for (const of of [other("y", 1), other("x", 3)]) {
-      await expect(resume(checkpoint, 4, of)).rejects.toMatchObject({
+    for (const stranger of [other("y", 1), other("x", 3)]) {
+      await expect(resume(checkpoint, 4, stranger)).rejects.toMatchObject({
         code: "argument",
         message: expect.stringMatching(/it holds "x" \[4\], here move "[xy]" \[4, [13]\]/),
       });

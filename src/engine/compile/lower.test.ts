@@ -1,6 +1,7 @@
 /** Every primitive on ONNX Runtime in both precisions against the evaluator in doubles. */
 import { afterAll, describe, expect, it } from "vitest";
 import { evaluate } from "../../../tests/support/graph-reference.ts";
+import { programFor } from "../../../tests/support/programs.ts";
 import { type Builder, createBuilder } from "./graph.ts";
 import { arithmeticBinary, comparingBinary, keepingUnary, type Node, realUnary, type UnaryOp } from "./node.ts";
 import { type Arrays, createProgram, type Program } from "./session.ts";
@@ -124,7 +125,7 @@ describe("elementwise primitives", () => {
   it("does not end the process on integer division by zero", async () => {
     const g = createBuilder();
     const [a, b] = [g.input("a", [1], "int32"), g.input("b", [1], "int32")];
-    using program = await createProgram(
+    const program = await programFor(
       g.finish([
         { name: "q", node: g.binary("div", a, b) },
         { name: "r", node: g.binary("mod", a, b) },

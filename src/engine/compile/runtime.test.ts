@@ -1,4 +1,4 @@
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it, onTestFinished, vi } from "vitest";
 
 afterEach(() => {
   vi.resetModules();
@@ -35,7 +35,8 @@ it("falls back to the public session when the binding has another shape", async 
   const { createBuilder } = await import("./graph.ts");
   const g = createBuilder();
   const y = g.unary("neg", g.input("x", [2]));
-  using program = await createProgram(g.finish([{ name: "y", node: y }]), { runtime: "node" });
+  const program = await createProgram(g.finish([{ name: "y", node: y }]), { runtime: "node" });
+  onTestFinished(() => program.dispose());
   expect(program.synchronous).toBe(false);
   expect(Array.from((await program.runAsync({ x: Float32Array.of(1, 2) })).y!)).toEqual([-1, -2]);
 });

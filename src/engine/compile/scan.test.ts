@@ -1,6 +1,7 @@
 /** Steps repeated inside the runtime: the same as running the step again and again. */
 import { describe, expect, it } from "vitest";
 import { evaluate } from "../../../tests/support/graph-reference.ts";
+import { programFor } from "../../../tests/support/programs.ts";
 import { createBuilder } from "./graph.ts";
 import type { Graph } from "./node.ts";
 import { simplify } from "./rules.ts";
@@ -54,7 +55,7 @@ describe("a step repeated inside the runtime", () => {
   ] as const)("%s on %s", async (dtype, runtime, bound) => {
     for (const graph of [step(), simplify(step())]) {
       const expected = unrolled(graph);
-      using program = await createProgram(graph, { dtype, runtime, scan: { length, carry, slices: ["noise"] } });
+      const program = await programFor(graph, { dtype, runtime, scan: { length, carry, slices: ["noise"] } });
       const found = await program.runAsync(inputs);
       for (const [name, exact] of Object.entries(expected)) {
         expect(found[name]!.length, name).toBe(exact.length);
@@ -71,7 +72,7 @@ describe("a step repeated inside the runtime", () => {
     const g = createBuilder();
     const [z, a] = [g.input("z", [3]), g.input("a", [3])];
     const factor = g.unary("exp", g.unary("sin", a));
-    using program = await createProgram(g.finish([{ name: "z", node: g.binary("mul", z, factor) }]), {
+    const program = await programFor(g.finish([{ name: "z", node: g.binary("mul", z, factor) }]), {
       scan: { length: 4, carry: { z: "z" } },
     });
     // exp and sin stand before the Scan node.

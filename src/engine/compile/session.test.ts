@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { programFor } from "../../../tests/support/programs.ts";
 import { createBuilder } from "./graph.ts";
 import type { Graph } from "./node.ts";
 import { createProgram } from "./session.ts";
@@ -25,7 +26,7 @@ describe("a program", () => {
     (["float32", "float64"] as const).map((d) => [r, d] as const),
   );
   it.each(everywhere)("on %s in %s: outputs named twice, inputs and constants as outputs", async (runtime, dtype) => {
-    using program = await createProgram(product(), { dtype, runtime });
+    const program = await programFor(product(), { dtype, runtime });
     const out = await program.runAsync(inputs);
     expect(program.runtime).toBe(runtime);
     expect(Array.from(out.y!)).toEqual([2, 3, 4, 5]);
@@ -36,23 +37,23 @@ describe("a program", () => {
   });
 
   it("answers at once on the native runtime, and says so where it cannot", async () => {
-    using native = await createProgram(product(), { runtime: "node" });
+    const native = await programFor(product(), { runtime: "node" });
     expect(Array.from(native.run(inputs).y!)).toEqual([2, 3, 4, 5]);
-    using web = await createProgram(product(), { runtime: "web" });
+    const web = await programFor(product(), { runtime: "web" });
     expect(() => web.run(inputs)).toThrow(
       expect.objectContaining({ code: "engine", message: expect.stringContaining("runAsync") }),
     );
   });
 
   it("does not share memory between runs", async () => {
-    using program = await createProgram(product(), { runtime: "node" });
+    const program = await programFor(product(), { runtime: "node" });
     const first = program.run(inputs).y!;
     program.run({ ...inputs, x: new Float32Array(4) });
     expect(Array.from(first)).toEqual([2, 3, 4, 5]);
   });
 
   it("checks its inputs by name and length, and converts their numbers", async () => {
-    using program = await createProgram(product());
+    const program = await programFor(product());
     expect(() => program.run({ x: inputs.x })).toThrow(
       expect.objectContaining({ code: "argument", message: expect.stringContaining("input w") }),
     );
@@ -97,7 +98,7 @@ describe("a program", () => {
       { name: "sum", node: g.reduce("sum", x) },
       { name: "mean", node: g.reduce("mean", x, [0]) },
     ]);
-    using program = await createProgram(graph);
+    const program = await programFor(graph);
     const { sum, mean } = program.run({ x: new Float32Array(n).fill(0.1) });
     expect(Math.abs(sum![0]! / (n * 0.1) - 1)).toBeLessThan(1e-6);
     expect(Math.abs(mean![0]! / 0.1 - 1)).toBeLessThan(1e-6);
@@ -106,7 +107,7 @@ describe("a program", () => {
   it("keeps the small probabilities that the kernel of the runtime loses", async () => {
     const g = createBuilder();
     const x = g.input("x", [3]);
-    using program = await createProgram(g.finish([{ name: "p", node: g.unary("sigmoid", x) }]));
+    const program = await programFor(g.finish([{ name: "p", node: g.unary("sigmoid", x) }]));
     const at = [-10, -20, -60];
     program.run({ x: Float32Array.from(at) }).p!.forEach((p, i) => {
       expect(p * (1 + Math.exp(-at[i]!))).toBeCloseTo(1, 5);
