@@ -1,6 +1,7 @@
 /** The density that Langevin chains climb, compiled: log p and its gradient at positions, recorded once for all steps. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
+import type { Values } from "../engine/compile/step.ts";
 import type { CompileInfo } from "../engine/info.ts";
 import { reasonOf, WORTH_COMPILING } from "./compiled-loss.ts";
 import type { Problem } from "./infer.ts";
@@ -24,7 +25,7 @@ const DISAGREEMENT = 1e-2;
  */
 export async function compileKernel(
   kernel: LangevinKernel,
-  { choice, threads }: Pick<Problem, "choice" | "threads">,
+  { choice, threads, background = false }: Pick<Problem, "choice" | "threads" | "background">,
   steps: number,
   start: readonly Float32Array[],
 ): Promise<CompiledKernel> {
@@ -37,10 +38,10 @@ export async function compileKernel(
   if (choice === "auto" && steps < WORTH_COMPILING)
     return without(`${steps} steps do not repay the recording; { engine: "compiled" } insists`);
   const wanted = evaluateLangevin(kernel, start);
-  let compiled: (CompiledKernel & { readonly evaluate: (at: readonly Float32Array[]) => LangevinState }) | undefined;
+  let compiled: Awaited<ReturnType<typeof compileDensity>> | undefined;
   try {
-    compiled = await compileDensity(kernel, threads);
-    compare(wanted, compiled.evaluate(start));
+    compiled = await compileDensity(kernel, { threads, background, native: choice === "auto" });
+    compare(wanted, await compiled.evaluate(start));
     return compiled;
   } catch (error) {
     compiled?.dispose();
@@ -49,7 +50,13 @@ export async function compileKernel(
   }
 }
 
-async function compileDensity(kernel: LangevinKernel, threads: number | undefined) {
+interface Where {
+  readonly threads: number | undefined;
+  readonly background: boolean;
+  readonly native: boolean;
+}
+
+async function compileDensity(kernel: LangevinKernel, { threads, ...where }: Where) {
   const began = performance.now();
   const { shapes, logDensity } = kernel;
   // Loaded when first needed: the compiler is a third of a small bundle.
@@ -68,23 +75,25 @@ async function compileDensity(kernel: LangevinKernel, threads: number | undefine
     },
     // A density has no randomness and no steps: two records of it are alike, or it is none.
     vary: () => undefined,
-    native: true,
+    ...where,
     ...(threads !== undefined && { threads }),
   });
-  const evaluate = (positions: readonly Float32Array[]): LangevinState => {
-    const out = step.run(Object.fromEntries(positions.map((x, i) => [`position ${i}`, x])));
-    if (out instanceof Promise) return fail("engine", "langevin: the compiled density does not answer at once");
+  const stateOf = (positions: readonly Float32Array[], out: Values | undefined): LangevinState =>
     // A check inside the model failed: the other engine says which.
-    if (out === undefined) return evaluateLangevin(kernel, positions);
-    return {
-      positions,
-      gradients: shapes.map((_, i) => out[`gradient ${i}`] as Float32Array),
-      logDensity: out.density as Float32Array,
-    };
-  };
+    out === undefined
+      ? evaluateLangevin(kernel, positions)
+      : {
+          positions,
+          gradients: shapes.map((_, i) => out[`gradient ${i}`] as Float32Array),
+          logDensity: out.density as Float32Array,
+        };
+  const run = (positions: readonly Float32Array[]) =>
+    step.run(Object.fromEntries(positions.map((x, i) => [`position ${i}`, x])));
+  const evaluateLater = async (positions: readonly Float32Array[]) => stateOf(positions, await run(positions));
+  const evaluate = (positions: readonly Float32Array[]) => stateOf(positions, run(positions) as Values | undefined);
   return {
-    evaluate,
-    kernel: { ...kernel, evaluate },
+    evaluate: evaluateLater,
+    kernel: step.synchronous ? { ...kernel, evaluate } : { ...kernel, evaluateLater },
     info: {
       used: true as const,
       runtime: step.runtime,

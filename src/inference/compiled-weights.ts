@@ -6,7 +6,7 @@ import { countOf, recorder } from "../core/live.ts";
 import { scope } from "../core/scope.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import type { Execution, SiteRecord } from "../effects/interpret.ts";
-import type { CompiledStep } from "../engine/compile/step.ts";
+import type { CompiledStep, Values } from "../engine/compile/step.ts";
 import type { CompileInfo, EngineChoice } from "../engine/info.ts";
 import { reasonOf } from "./compiled-loss.ts";
 import { type Plan, type WeighOptions, weighOnce } from "./proposal.ts";
@@ -17,6 +17,8 @@ export type Weigh = (at: WeighOptions) => ReturnType<typeof weighOnce>;
 /** A way to weigh. */
 export interface Weighing {
   readonly weigh: Weigh;
+  /** To be awaited before `weigh` with the same options, outside every scope. */
+  prepare(at: WeighOptions): Promise<void>;
   readonly info: CompileInfo;
   dispose(): void;
 }
@@ -49,6 +51,7 @@ export async function weighing(planned: Plan, choice: EngineChoice, chunks: Chun
   const eagerly: Weigh = (at) => weighOnce(planned, at);
   const without = (reason: string): Weighing => ({
     weigh: eagerly,
+    prepare: async () => undefined,
     info: { used: false, reason },
     dispose: () => undefined,
   });
@@ -57,6 +60,7 @@ export async function weighing(planned: Plan, choice: EngineChoice, chunks: Chun
   let compiled: Weighing | undefined;
   try {
     compiled = await compileWeighing(planned, chunks, choice === "auto");
+    await compiled.prepare(chunks.first);
     compare(eagerly, compiled.weigh, chunks.first);
     return compiled;
   } catch (error) {
@@ -115,18 +119,19 @@ async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean):
     vary(state) {
       now = { ...(state === 0 ? first : other), key: fold(first.key, `record ${state}`), first: state * 1_000_003 };
     },
-    native: true,
+    native: mustPay,
+    background: planned.problem.background ?? false,
     ...(planned.problem.threads !== undefined && { threads: planned.problem.threads }),
     ...(mustPay && {
       worth: (multiplications) =>
         multiplications * chunks.count < WORTH_COMPILING ? "the model is too small to repay the recording" : undefined,
     }),
   });
+  let prepared: Values | undefined;
   const weigh: Weigh = (at) => {
     if (at.particles !== particles) return weighOnce(planned, at);
     now = at;
-    const out = step.run({});
-    if (out instanceof Promise) return fail("engine", "snis: compiled weights do not come at once");
+    const out = step.synchronous ? (step.run({}) as Values | undefined) : prepared;
     // A check inside the model failed: the other engine says which.
     if (out === undefined) return weighOnce(planned, at);
     const made = sites.map(({ record, output, shape, dtype }) => {
@@ -141,7 +146,16 @@ async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean):
   };
   const { runtime, threads, size: operations } = step;
   const info = { used: true as const, runtime, threads, operations, compileMs: performance.now() - began };
-  return { weigh, info, dispose: () => step.dispose() };
+  return {
+    weigh,
+    async prepare(at) {
+      if (step.synchronous || at.particles !== particles) return;
+      now = at;
+      prepared = await step.run({});
+    },
+    info,
+    dispose: () => step.dispose(),
+  };
 }
 
 /** @throws `trace` when the weights of the first chunk differ by more than rounding. */

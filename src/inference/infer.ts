@@ -43,7 +43,7 @@ export interface Problem {
   readonly choice: EngineChoice;
   /** Threads of a compiled inner loop, where the caller says so. */
   readonly threads?: number;
-  /** Whether training steps are to leave the event loop free. */
+  /** Whether a compiled loop is to leave the event loop free. */
   readonly background?: boolean;
   /** Call between steps, outside every memory scope: reports, lets the event loop live, and throws `aborted`. */
   tick(progress: Omit<Progress, "method">): Promise<void>;
@@ -92,8 +92,8 @@ export interface InferOptions<Args extends readonly unknown[]> {
   /** Threads inside one operation of a compiled loop. Default: one, and more where the products of a step are large. */
   readonly threads?: number;
   /**
-   * Training steps that are compiled run in a thread of their own (Node), so that the event loop stays free during a step and not only
-   * between steps; parameters and gradients are copied. Default false.
+   * A compiled loop runs in a thread of its own (Node), so that the event loop stays free during a step and not only between steps;
+   * what goes in and comes out is copied. Default false.
    */
   readonly background?: boolean;
 }

@@ -44,6 +44,8 @@ export interface LangevinKernel {
   readonly adjusted: boolean;
   /** Density and gradient by another way than op by op. */
   readonly evaluate?: (positions: readonly Float32Array[]) => LangevinState;
+  /** The same, where the way does not answer at once. */
+  readonly evaluateLater?: (positions: readonly Float32Array[]) => Promise<LangevinState>;
 }
 
 /** Density and gradient at positions; neither need be finite. */
@@ -85,22 +87,33 @@ export function initLangevin(kernel: LangevinKernel, positions: readonly Float32
   return state;
 }
 
-/** One step of every chain. `stepSize` is η, in units of the square of the position. */
-export function stepLangevin(
+/** √(2ηT). */
+const spreadOf = ({ temperature }: LangevinKernel, stepSize: number): number => Math.sqrt(2 * stepSize * temperature);
+
+/** Where one step takes every chain. `stepSize` is η, in units of the square of the position. */
+export function proposeLangevin(
+  kernel: LangevinKernel,
+  { positions, gradients }: LangevinState,
+  stepSize: number,
+  { normals }: LangevinNoise,
+): Float32Array[] {
+  const spread = spreadOf(kernel, stepSize);
+  return positions.map((x, s) => {
+    const [g, xi] = [gradients[s] as Float32Array, normals[s] as Float32Array];
+    return x.map((v, i) => v + stepSize * (g[i] as number) + spread * (xi[i] as number));
+  });
+}
+
+/** The step that {@link proposeLangevin} proposed, taken or not by every chain. */
+export function acceptLangevin(
   kernel: LangevinKernel,
   state: LangevinState,
   stepSize: number,
   noise: LangevinNoise,
+  proposal: LangevinState,
 ): { readonly state: LangevinState; readonly info: LangevinInfo } {
   const { temperature, adjusted, shapes } = kernel;
-  const spread = Math.sqrt(2 * stepSize * temperature);
-  const proposal = evaluateLangevin(
-    kernel,
-    state.positions.map((x, s) => {
-      const [g, xi] = [state.gradients[s] as Float32Array, noise.normals[s] as Float32Array];
-      return x.map((v, i) => v + stepSize * (g[i] as number) + spread * (xi[i] as number));
-    }),
-  );
+  const spread = spreadOf(kernel, stepSize);
   const chains = (shapes[0] as Shape)[0] as number;
   const acceptance = new Float32Array(chains);
   const taken = new Uint8Array(chains);

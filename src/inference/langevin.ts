@@ -11,11 +11,13 @@ import { adaptStepSize, type StepSizeState, startStepSize } from "./dual-averagi
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { gatherLost, startApproach, stepApproach } from "./langevin-approach.ts";
 import {
+  acceptLangevin,
+  evaluateLangevin,
   initLangevin,
   jumpLangevin,
   type LangevinKernel,
   type LangevinNoise,
-  stepLangevin,
+  proposeLangevin,
 } from "./langevin-kernel.ts";
 import { type LangevinCheckpoint, type LangevinResult, langevinResult } from "./langevin-result.ts";
 import { densityOf, freed, type Moving, movingSites } from "./langevin-target.ts";
@@ -136,7 +138,7 @@ async function run(
   const at = from?.state.positions ?? start?.positions ?? [];
   const compiled = await compileKernel(eager, problem, warmup + steps, at);
   const { kernel } = compiled;
-  let state = from?.state ?? initLangevin(kernel, start?.positions ?? []);
+  let state = from?.state ?? initLangevin(eager, start?.positions ?? []);
   const far = adjusted && start?.far === true ? Math.min(APPROACH_STEPS, Math.floor(APPROACH_SHARE * warmup)) : 0;
   let approach = startApproach(state, Math.sqrt(settings.stepSize));
   let adaptation: StepSizeState = startStepSize(from?.stepSize ?? settings.stepSize);
@@ -159,7 +161,9 @@ async function run(
         await problem.tick({ step: t + 1, total: warmup + steps, metrics: {} });
         continue;
       }
-      const next = stepLangevin(kernel, state, eta, noise);
+      const to = proposeLangevin(kernel, state, eta, noise);
+      const proposal = await (kernel.evaluateLater?.(to) ?? evaluateLangevin(kernel, to));
+      const next = acceptLangevin(kernel, state, eta, noise, proposal);
       state = next.state;
       if (jumpEvery !== undefined && (first + t + 1) % jumpEvery === 0) {
         const key = fold(fold(problem.key, "jump"), first + t);

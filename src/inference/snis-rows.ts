@@ -100,6 +100,7 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
       });
       for (let first = 0; first < n; first += atOnce) {
         const particles = Math.min(atOnce, n - first);
+        if (block.rows === one.rows) await way.prepare({ ...chunkOf(block), particles, first });
         stream.add(first, particles);
         done += particles;
         await problem.tick({ step: done, total: n * blocks.length, metrics: {} });

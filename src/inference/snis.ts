@@ -139,6 +139,7 @@ async function run(
   try {
     for (let first = 0; first < n; first += size) {
       const particles = Math.min(size, n - first);
+      await way.prepare({ ...start, particles, first });
       const draws = scope(() => {
         const { logWeight, model } = way.weigh({ ...start, particles, first });
         logWeights.set(logWeight.dataSync() as Float32Array, first);

@@ -218,7 +218,7 @@ describe("variational fits", () => {
     return onBoth((engine) => infer(correlated, elbo(guide, { ...common, kl: "sampled" }), seeded(engine)));
   });
 
-  it("in a thread of its own gives the same bits", async () => {
+  it("in a thread of its own, a training gives the same bits", async () => {
     const run = (background: boolean) => infer(rows, elbo(rowsGuide, common), { ...seeded("compiled"), background });
     const [here, there] = [await run(false), await run(true)];
     expect(there.engine.compiled).toMatchObject({ used: true, runtime: "worker" });
@@ -299,6 +299,33 @@ describe("Langevin", () => {
       close(compiled.sites[name]?.data ?? [], draws.data, name, 2e-3);
     expect(compiled.acceptance).toBeCloseTo(eager.acceptance, 2);
     expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe("in a thread of its own", () => {
+  const tilted = pipe(
+    model(function* () {
+      yield* sample("z", normal(tf.zeros([2]), 1).event(1));
+    }),
+    tilt("z", (z) => tf.sum(tf.cos(z), -1)),
+  );
+  // Jumps between modes are made op by op there.
+  it("Langevin gives the same chains", async () => {
+    const run = (background: boolean) =>
+      infer(tilted, langevin({ chains: 8, steps: 20, warmup: 10, jumpEvery: 7 }), {
+        ...seeded("compiled"),
+        background,
+      });
+    const [here, there] = [await run(false), await run(true)];
+    expect(there.engine.compiled).toMatchObject({ used: true, runtime: "worker" });
+    close(there.sites.z.data, here.sites.z.data, "z");
+  });
+  it("SNIS gives the same bits", async () => {
+    const run = (background: boolean) =>
+      infer(tilted, snis(250, { chunk: 100 }), { ...seeded("compiled"), background });
+    const [here, there] = [await run(false), await run(true)];
+    expect(there.engine.compiled).toMatchObject({ used: true, runtime: "worker" });
+    expect([...there.logWeights.data]).toEqual([...here.logWeights.data]);
   });
 });
 

@@ -45,6 +45,8 @@ export interface CompiledStep {
   /** Nodes of the simplified graph. */
   readonly size: number;
   readonly runtime: string;
+  /** Whether `run` answers at once. */
+  readonly synchronous: boolean;
   readonly threads: number;
   dispose(): void;
 }
@@ -112,6 +114,7 @@ function stepOf(
     show: () => show(graph),
     size: graph.nodes.length,
     runtime: program.runtime,
+    synchronous: program.synchronous,
     threads,
     dispose: () => program.dispose(),
   };
