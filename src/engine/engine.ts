@@ -7,7 +7,7 @@ import type { EngineChoice, EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
 import { type NodeGpuOptions, startNodeGpu } from "./node-gpu.ts";
 import { quietly } from "./quiet.ts";
-import { withNodeThreads } from "./threads.ts";
+import { inTime, withNodeThreads, withoutThreads } from "./threads.ts";
 
 export type { CompileInfo, EngineChoice, EngineInfo, EngineName } from "./info.ts";
 export type { NodeGpuOptions } from "./node-gpu.ts";
@@ -23,7 +23,8 @@ export interface WasmOptions {
   /**
    * Threads for large products: 1 by default, at most 8. Chosen at the first start and fixed from then on. Where threads
    * cannot be had the engine runs without, and the result says so in a note. In a browser they need a cross-origin isolated
-   * page; in Node they are experimental.
+   * page, and number at most half of its processors; a bundler that takes the loader's function apart (Vite 8 does) leaves
+   * the engine without them, ten seconds later. In Node they are experimental.
    */
   readonly threads?: number;
 }
@@ -73,8 +74,10 @@ async function startBackend(threads: number): Promise<{ started: boolean; said: 
   const attempt = async (): Promise<boolean> => {
     const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
     wasm.setThreadsCount(threads);
-    if (!inNode || threads === 1 || running !== undefined) return start();
-    return (await withNodeThreads(threads, start)) || start();
+    if (running !== undefined) return start();
+    if (threads === 1) return withoutThreads(start);
+    const started = await (inNode ? withNodeThreads(threads, start) : inTime(start));
+    return started || withoutThreads(start);
   };
   const { result, said } = await quietly(attempt, (message) => /wasm|worker/i.test(message));
   return { started: result, said };

@@ -1,5 +1,5 @@
 /**
- * Threads for the wasm engine in Node, on request. tfjs turns them off in Node because its loader speaks to browsers only:
+ * Threads for the wasm engine, on request. In Node tfjs turns them off because its loader speaks to browsers only:
  * it hands a worker its program as an object URL of a Blob. While the engine starts, this file stands between: Blobs keep
  * their text, and a worker gets it as source code. It leans on the layout of tfjs-backend-wasm 4.22, so any failure means a
  * start without threads, never an error.
@@ -8,6 +8,26 @@ import * as tf from "@tensorflow/tfjs-core";
 
 /** A worker that did not come up by then will not. */
 const START_LIMIT_MS = 10_000;
+
+/** tfjs's switch for its loader with threads. */
+const FLAG = "WASM_HAS_MULTITHREAD_SUPPORT";
+
+/** Whether `start` succeeds, and before long: a loader whose workers fail waits for them for ever. */
+export async function inTime(start: () => Promise<boolean>): Promise<boolean> {
+  let limit: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    limit = setTimeout(() => resolve(false), START_LIMIT_MS);
+  });
+  const started = await Promise.race([start().catch(() => false), late]);
+  clearTimeout(limit);
+  return started;
+}
+
+/** Starts the engine with the loader that knows no threads, whatever the page allows: the other cannot be packed by every bundler. */
+export function withoutThreads(start: () => Promise<boolean>): Promise<boolean> {
+  tf.env().set(FLAG, false);
+  return start();
+}
 
 type Construct = new (...args: never[]) => object;
 interface Replaceable {
@@ -94,9 +114,7 @@ export async function withNodeThreads(threads: number, start: () => Promise<bool
   };
   const textOf = (blob: unknown) => (typeof blob === "object" && blob !== null ? parts.get(blob) : undefined);
   const cpus = (os.cpus as () => object[])();
-  const flag = "WASM_HAS_MULTITHREAD_SUPPORT";
-  tf.env().set(flag, true);
-  let limit: ReturnType<typeof setTimeout> | undefined;
+  tf.env().set(FLAG, true);
   const started = await replacing(
     [
       [globalThis as unknown as Replaceable, "Blob", TextBlob],
@@ -106,15 +124,8 @@ export async function withNodeThreads(threads: number, start: () => Promise<bool
       // The loader takes half of what it finds.
       [os, "cpus", () => Array.from({ length: 2 * threads }, () => cpus[0])],
     ],
-    () =>
-      Promise.race([
-        start().catch(() => false),
-        new Promise<boolean>((resolve) => {
-          limit = setTimeout(() => resolve(false), START_LIMIT_MS);
-        }),
-      ]),
+    () => inTime(start),
   );
-  clearTimeout(limit);
-  if (!started) tf.env().set(flag, false);
+  if (!started) tf.env().set(FLAG, false);
   return started;
 }

@@ -52,7 +52,9 @@ if (browser === undefined)
 const PAGES: readonly PageOptions[] = [
   { isolated: false, threads: 1 },
   { isolated: false, threads: 2 },
+  { isolated: true, threads: 1 },
   { isolated: true, threads: 2 },
+  { isolated: true, threads: 2, deaf: true },
 ];
 const NEEDS_NODE = /needs Node|in Node/;
 /** Rounding differs with the number of threads, and sums of it grow over steps. */
@@ -64,14 +66,14 @@ describe.skipIf(browser === undefined)("Chromium (skipped without one: set CHROM
     node = await findings({});
   });
 
-  it.each(PAGES)("isolated: $isolated, threads: $threads", async (options) => {
+  it.each(PAGES)("isolated: $isolated, threads: $threads, workers that fail: $deaf", async (options) => {
     const { outcome, isolated, console } = await visit(browser ?? "", bundle("page").files, options);
     const { found, error } = JSON.parse(outcome) as { found?: Findings; error?: string };
     expect(error).toBeUndefined();
     if (found === undefined) throw new Error("the page found nothing");
     expect(isolated).toBe(options.isolated);
     expect(console).toEqual([]);
-    const threads = options.isolated ? options.threads : 1;
+    const threads = options.isolated && !options.deaf ? options.threads : 1;
     expect(found.engine).toMatchObject({ name: "wasm", simd: true, threads });
     if (threads !== options.threads) expect(found.engine.note).toMatch(/threads are not available/);
     expect(found.draws).toEqual(node.draws);

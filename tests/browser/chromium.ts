@@ -50,6 +50,8 @@ export interface PageOptions {
   /** Cross-origin isolated: with shared memory. */
   readonly isolated: boolean;
   readonly threads: number;
+  /** Workers whose program never runs, as some bundlers make them. */
+  readonly deaf?: boolean;
 }
 
 /** What the page left, and what it said on the console. */
@@ -76,6 +78,16 @@ export async function visit(
     page.on("pageerror", (error) => said.push(String(error)));
     // tfjs takes at most half of the processors, which would leave one of two.
     await page.addInitScript(() => Object.defineProperty(navigator, "hardwareConcurrency", { value: 4 }));
+    if (options.deaf) {
+      await page.addInitScript(() => {
+        Object.assign(globalThis, {
+          Worker: class {
+            postMessage() {}
+            terminate() {}
+          },
+        });
+      });
+    }
     await page.goto(`${server.address}?threads=${options.threads}`);
     const [outcome, isolated] = await page.evaluate(() =>
       Promise.all([(globalThis as unknown as { outcome?: Promise<string> }).outcome ?? "", crossOriginIsolated]),
