@@ -52,13 +52,13 @@ function exact({ k, d, x, rows }: Problem, i: number): { value: number; slope: n
   return { value: most + Math.log(total), slope };
 }
 
-const valueOf = ({ n, k, d, x, rows }: Problem) =>
+const valuesAt = ({ n, k, d, x, rows }: Problem) =>
   scope(() =>
     logSumOfBells(tf.tensor2d(x, [n, d]), tf.tensor2d(rows, [2 * d + 1, k]))
       .dataSync()
       .slice(),
   );
-const slopeOf = ({ n, k, d, x, rows }: Problem) =>
+const slopesAt = ({ n, k, d, x, rows }: Problem) =>
   scope(() => {
     const bells = tf.tensor2d(rows, [2 * d + 1, k]);
     return tf
@@ -81,7 +81,7 @@ describe("a sum of bells", () => {
     [4, 70, 33, 2],
   ])("of %i points and %i components in %i dimensions, of width %f, is that of double precision", (n, k, d, width) => {
     const p = problem(n, k, d, width);
-    const [values, slopes] = [valueOf(p), slopeOf(p)];
+    const [values, slopes] = [valuesAt(p), slopesAt(p)];
     for (let i = 0; i < n; i++) {
       const { value, slope } = exact(p, i);
       expect(Math.abs((values[i] as number) - value) / Math.max(1, Math.abs(value))).toBeLessThan(CLOSE);
@@ -97,33 +97,37 @@ describe("a sum of bells", () => {
     scope(() => {
       const [points, bells] = [tf.tensor2d(x, [n, d]), tf.tensor2d(rows, [2 * d + 1, k])];
       const values = mixtureValue(points, bells).dataSync();
-      valueOf({ n, k, d, x, rows }).forEach((value, i) => expect(value).toBeCloseTo(values[i] as number, 3));
+      valuesAt({ n, k, d, x, rows }).forEach((value, i) => {
+        expect(value).toBeCloseTo(values[i] as number, 3);
+      });
       const slopes = mixtureSlope(points, bells).dataSync();
-      slopeOf({ n, k, d, x, rows }).forEach((slope, i) => expect(slope).toBeCloseTo(slopes[i] as number, 2));
+      slopesAt({ n, k, d, x, rows }).forEach((slope, i) => {
+        expect(slope).toBeCloseTo(slopes[i] as number, 2);
+      });
     });
   });
 
   it("gives a point the same bits alone and among others", () => {
     const p = problem(20, 500, 2, 0.1);
-    const [values, slopes] = [valueOf(p), slopeOf(p)];
+    const [values, slopes] = [valuesAt(p), slopesAt(p)];
     for (const i of [0, 7, 19]) {
       const alone = { ...p, n: 1, x: p.x.slice(2 * i, 2 * i + 2) };
-      expect(valueOf(alone)).toEqual(values.slice(i, i + 1));
-      expect(slopeOf(alone)).toEqual(slopes.slice(2 * i, 2 * i + 2));
+      expect(valuesAt(alone)).toEqual(values.slice(i, i + 1));
+      expect(slopesAt(alone)).toEqual(slopes.slice(2 * i, 2 * i + 2));
     }
   });
 
   it("finds what is far below and far above", () => {
     const bells = Float32Array.of(0, 0, 1, 1, -1e4, 88_000);
-    expect([...valueOf({ n: 2, k: 2, d: 1, x: Float32Array.of(0, 100), rows: bells })]).toEqual([88_000, 83_000]);
+    expect([...valuesAt({ n: 2, k: 2, d: 1, x: Float32Array.of(0, 100), rows: bells })]).toEqual([88_000, 83_000]);
     // The second component alone; then none.
     const one = Float32Array.of(3, 0, 1, 2, Number.NEGATIVE_INFINITY, 0);
     const none = Float32Array.of(3, 0, 1, 2, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY);
     const x = Float32Array.of(3);
-    expect([...valueOf({ n: 1, k: 2, d: 1, x, rows: one })]).toEqual([-18]);
-    expect([...slopeOf({ n: 1, k: 2, d: 1, x, rows: one })]).toEqual([-12]);
-    expect([...valueOf({ n: 1, k: 2, d: 1, x, rows: none })]).toEqual([Number.NEGATIVE_INFINITY]);
-    expect([...valueOf({ n: 1, k: 2, d: 1, x: Float32Array.of(Number.POSITIVE_INFINITY), rows: one })]).toEqual([
+    expect([...valuesAt({ n: 1, k: 2, d: 1, x, rows: one })]).toEqual([-18]);
+    expect([...slopesAt({ n: 1, k: 2, d: 1, x, rows: one })]).toEqual([-12]);
+    expect([...valuesAt({ n: 1, k: 2, d: 1, x, rows: none })]).toEqual([Number.NEGATIVE_INFINITY]);
+    expect([...valuesAt({ n: 1, k: 2, d: 1, x: Float32Array.of(Number.POSITIVE_INFINITY), rows: one })]).toEqual([
       Number.NEGATIVE_INFINITY,
     ]);
   });
@@ -132,18 +136,18 @@ describe("a sum of bells", () => {
     const p = problem(3, 9, 2, 0.5);
     const x = p.x.slice();
     x[2] = Number.NaN;
-    expect([...valueOf({ ...p, x })].map(Number.isNaN)).toEqual([false, true, false]);
+    expect([...valuesAt({ ...p, x })].map(Number.isNaN)).toEqual([false, true, false]);
     for (const place of [4, 20, 40]) {
       const rows = p.rows.slice();
       rows[place] = Number.NaN;
-      expect([...valueOf({ ...p, rows })].every(Number.isNaN)).toBe(true);
+      expect([...valuesAt({ ...p, rows })].every(Number.isNaN)).toBe(true);
     }
   });
 
   it("of no points is empty", () => {
     const p = problem(0, 9, 2, 0.5);
-    expect(valueOf(p)).toHaveLength(0);
-    expect(slopeOf(p)).toHaveLength(0);
+    expect(valuesAt(p)).toHaveLength(0);
+    expect(slopesAt(p)).toHaveLength(0);
   });
 
   it("has gradients in components, second derivatives, and leaves nothing behind", () => {
@@ -167,7 +171,9 @@ describe("a sum of bells", () => {
         found.forEach((g, i) => {
           const scale = Math.max(...(truth[i] as tf.Tensor).dataSync().map(Math.abs));
           const values = (truth[i] as tf.Tensor).dataSync();
-          g.dataSync().forEach((y, j) => expect(Math.abs(y - (values[j] as number)) / scale).toBeLessThan(1e-4));
+          g.dataSync().forEach((y, j) => {
+            expect(Math.abs(y - (values[j] as number)) / scale).toBeLessThan(1e-4);
+          });
         });
       }
     });
