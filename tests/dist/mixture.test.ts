@@ -257,7 +257,7 @@ describe("draws against the density", () => {
         )
         .dataSync();
     });
-    expectMean(ratios, 1, { what: "q/p", detects: 0.1 });
+    expectMean(ratios, 1, { what: "q/p", detects: 0.11 });
   });
 });
 

@@ -101,7 +101,7 @@ describe("rows", () => {
   });
 
   it("takes the logarithm within each row, then sums rows", async () => {
-    const { bound } = await infer(rows, iwae(guide, 5, { steps: 0, boundDraws: 20_000 }), { seed: SEED });
+    const { bound } = await infer(rows, iwae(guide, 5, { steps: 0, boundDraws: 30_000 }), { seed: SEED });
     expectEstimate({ ...bound, standardError: bound.standardError + 1e-4 }, -N * GAPS[5], {
       what: "per row",
       detects: 0.1,

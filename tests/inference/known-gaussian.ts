@@ -31,7 +31,7 @@ const conjugate = (): Known => {
     logEvidence: m.normalLogDensity([1.2], [0], [[2]]),
     of: "log p(data)",
     moments: [
-      { what: "E[x | y]", of: ({ x }) => x as tf.Tensor, truth: 0.6, detects: 0.1 },
+      { what: "E[x | y]", of: ({ x }) => x as tf.Tensor, truth: 0.6, detects: 0.12 },
       { what: "E[x² | y]", of: ({ x }) => tf.square(x as tf.Tensor), truth: second(0.5), detects: 0.15 },
     ],
     guide: any(
@@ -70,6 +70,18 @@ const quadraticTilt = (): Known => {
   const P = m.inverse(S);
   const tiltedS = m.inverse(m.plus(P, A));
   const tiltedMean = m.apply(tiltedS, m.add(m.apply(P, mean), b));
+  /** log Z of the energy times `power`. */
+  const logZOf = (power: number) => {
+    const covariance = m.inverse(m.plus(P, m.scaled(power, A)));
+    const shift = m.add(
+      m.apply(P, mean),
+      b.map((v) => power * v),
+    );
+    return (
+      -power * c +
+      (m.logDet(covariance) - m.logDet(S) + m.quadraticForm(covariance, shift) - m.quadraticForm(P, mean)) / 2
+    );
+  };
   const logZ =
     -c +
     (m.logDet(tiltedS) - m.logDet(S) + m.quadraticForm(m.inverse(tiltedS), tiltedMean) - m.quadraticForm(P, mean)) / 2;
@@ -84,8 +96,8 @@ const quadraticTilt = (): Known => {
   const Q = m.inverse(tiltedS);
   const biasedS = m.inverse(m.plus(Q, m.scaled(-eta / 2, m.times(Q, Q))));
   const moments = (cov: m.Matrix): readonly Moment[] => [
-    { what: "E[x₀]", of: ({ x }) => entry(x, 0), truth: tiltedMean[0] as number, detects: 0.1 },
-    { what: "E[x₁]", of: ({ x }) => entry(x, 1), truth: tiltedMean[1] as number, detects: 0.1 },
+    { what: "E[x₀]", of: ({ x }) => entry(x, 0), truth: tiltedMean[0] as number, detects: 0.12 },
+    { what: "E[x₁]", of: ({ x }) => entry(x, 1), truth: tiltedMean[1] as number, detects: 0.12 },
     {
       what: "E[x₀x₁]",
       of: ({ x }) => tf.mul(entry(x, 0), entry(x, 1)),
@@ -111,6 +123,7 @@ const quadraticTilt = (): Known => {
       ),
     ),
     logEvidence: logZ,
+    worth: Math.exp(2 * logZ - logZOf(2)),
     of: "log Z",
     moments: moments(tiltedS),
     guide: any(
@@ -127,6 +140,13 @@ const quadraticTilt = (): Known => {
     continuous: true,
     ula: { stepSize: eta, truths: moments(biasedS).map((moment) => moment.truth) },
   };
+};
+
+/** ½zᵀAz − aᵀz. */
+const quadraticEnergy = (z: tf.Tensor, A: m.Matrix, a: m.Vector) => {
+  const flat = tf.reshape(z, [-1, 2]) as tf.Tensor2D;
+  const Az = tf.matMul(flat, matrix(A).tensor() as tf.Tensor2D);
+  return tf.reshape(tf.sum(tf.mul(flat, tf.sub(tf.div(Az, 2), vector(a).tensor())), 1), z.shape.slice(0, -1));
 };
 
 /** Probabilistic PCA of two rows and three features, all or some observed, the latent as it is or tilted by ½zᵀAz − aᵀz. */
@@ -161,8 +181,41 @@ const ppca = (name: string, mask: m.Matrix | undefined, latent: { A: m.Matrix; a
         m.apply(Wt, shift).map((v) => v / sigma ** 2),
       ),
     );
-    return { S, mean, logEvidence: m.normalLogDensity(shift, m.apply(Wo, tiltedMean), marginal) + logZ };
+    // ∇ log p(x) = −C⁻¹(x − μ), of the features seen; under a tilt that of p_E(x).
+    const score = m.apply(m.inverse(marginal), m.subtract(m.apply(Wo, tiltedMean), shift));
+    return {
+      S,
+      mean,
+      score: { feature: kept[0] as number, truth: score[0] as number },
+      logEvidence: m.normalLogDensity(shift, m.apply(Wo, tiltedMean), marginal) + logZ,
+    };
   });
+  const momentsAt = (covariance: (S: m.Matrix) => m.Matrix) =>
+    exact.flatMap(({ S, mean, score }, r): Moment[] => [
+      { what: `E[z${r}0]`, of: ({ z }) => entry(z, r, 0), truth: mean[0] as number, detects: 0.16 },
+      {
+        what: `E[z${r}0 z${r}1]`,
+        of: ({ z }) => tf.mul(entry(z, r, 0), entry(z, r, 1)),
+        truth: (covariance(S)[0]?.[1] as number) + (mean[0] as number) * (mean[1] as number),
+        detects: 0.15,
+      },
+      {
+        // Fisher's identity: the score of x is the posterior mean of that of x given z.
+        what: `∂ log p(x)/∂x${r}${score.feature}`,
+        of: ({ z }) => {
+          const [w0, w1] = W[score.feature] as [number, number];
+          const at = (rows[r]?.[score.feature] as number) - (mu[score.feature] as number);
+          return tf.div(tf.sub(tf.add(tf.mul(w0, entry(z, r, 0)), tf.mul(w1, entry(z, r, 1))), at), sigma ** 2);
+        },
+        truth: score.truth,
+        detects: 0.3,
+      },
+    ]);
+  const eta = 0.15;
+  const settled = (S: m.Matrix) => {
+    const Q = m.inverse(S);
+    return m.inverse(m.plus(Q, m.scaled(-eta / 2, m.times(Q, Q))));
+  };
   const means = exact.map((row) => row.mean);
   const loose = 0.75;
   const values = rows.map((x, r) => x.map((v, j) => ((mask?.[r]?.[j] ?? 1) === 1 ? v : Number.NaN)));
@@ -185,25 +238,21 @@ const ppca = (name: string, mask: m.Matrix | undefined, latent: { A: m.Matrix; a
       );
     });
   });
-  const energy = (z: tf.Tensor) => {
-    const flat = tf.reshape(z, [-1, 2]) as tf.Tensor2D;
-    const Az = tf.matMul(flat, matrix(A).tensor() as tf.Tensor2D);
-    return tf.reshape(tf.sum(tf.mul(flat, tf.sub(tf.div(Az, 2), vector(a).tensor())), 1), z.shape.slice(0, -1));
-  };
   return {
     name,
-    model: latent === undefined ? any(base) : any(pipe(base, tilt("z", energy))),
+    model:
+      latent === undefined
+        ? any(base)
+        : any(
+            pipe(
+              base,
+              tilt("z", (z) => quadraticEnergy(z, A, a)),
+            ),
+          ),
     logEvidence: exact.reduce((s, row) => s + row.logEvidence, 0),
     of: latent === undefined ? "log p(data)" : "log p(data) + log Z",
-    moments: exact.flatMap(({ S, mean }, r): Moment[] => [
-      { what: `E[z${r}0]`, of: ({ z }) => entry(z, r, 0), truth: mean[0] as number, detects: 0.12 },
-      {
-        what: `E[z${r}0 z${r}1]`,
-        of: ({ z }) => tf.mul(entry(z, r, 0), entry(z, r, 1)),
-        truth: (S[0]?.[1] as number) + (mean[0] as number) * (mean[1] as number),
-        detects: 0.15,
-      },
-    ]),
+    moments: momentsAt((S) => S),
+    ula: { stepSize: eta, truths: momentsAt(settled).map(({ truth }) => truth) },
     guide: program(function* () {
       yield* sample("z", normal(matrix(means), loose).event(1));
     }),
@@ -212,6 +261,81 @@ const ppca = (name: string, mask: m.Matrix | undefined, latent: { A: m.Matrix; a
       yield* sample("z", multivariateNormal({ loc: matrix(means), covariance: matrix(exact.map((row) => row.S)) }));
     }),
     continuous: true,
+  };
+};
+
+/** PPCA whose latent is tilted by ½zᵀAz − aᵀz, and whose x is latent too: x ~ N(μ + W S_t a, W S_t Wᵀ + σ²I). */
+const tiltedData = (): Known => {
+  const [W, mu, sigma] = [
+    [
+      [1, 0.3],
+      [-0.4, 0.8],
+    ],
+    [0.2, -0.4],
+    0.7,
+  ] as const;
+  const { A, a } = latentTilt;
+  const S = m.inverse(m.plus(m.identity(2), A));
+  const mean = m.apply(S, a);
+  const loose = 0.9;
+  const [Wt, noise] = [m.transpose(W), m.identity(2, sigma ** 2)];
+  const xMean = m.add(mu, m.apply(W, mean));
+  const xCovariance = m.plus(m.times(W, m.times(S, Wt)), noise);
+  const inside = (z: tf.Tensor) => {
+    const flat = tf.matMul(tf.reshape(z, [-1, 2]) as tf.Tensor2D, matrix(Wt).tensor() as tf.Tensor2D);
+    return normal(tf.add(tf.reshape(flat, z.shape), vector(mu).tensor()), sigma).event(1);
+  };
+  const guideOf = (covariance: m.Matrix) =>
+    any(
+      model(function* () {
+        const z = yield* sample("z", multivariateNormal({ loc: vector(mean), covariance: matrix(covariance) }));
+        yield* sample("x", inside(z));
+      }),
+    );
+  const momentsAt = (covariance: m.Matrix): readonly Moment[] => [
+    { what: "E[x₀]", of: ({ x }) => entry(x, 0), truth: xMean[0] as number, detects: 0.28 },
+    { what: "E[x₁]", of: ({ x }) => entry(x, 1), truth: xMean[1] as number, detects: 0.28 },
+    {
+      what: "E[x₀²]",
+      of: ({ x }) => tf.square(entry(x, 0)),
+      truth: (covariance[0]?.[0] as number) + (xMean[0] as number) ** 2,
+      detects: 0.4,
+    },
+    {
+      what: "E[x₀x₁]",
+      of: ({ x }) => tf.mul(entry(x, 0), entry(x, 1)),
+      truth: (covariance[0]?.[1] as number) + (xMean[0] as number) * (xMean[1] as number),
+      detects: 0.3,
+    },
+  ];
+  // ULA moves (z, x) together: their joint precision decides what it settles in.
+  const eta = 0.1;
+  const corner = m.scaled(-(sigma ** -2), W);
+  const upper = m.plus(m.inverse(S), m.scaled(sigma ** -2, m.times(Wt, W)));
+  const Q = [
+    ...upper.map((row, i) => [...row, ...corner.map((c) => c[i] as number)]),
+    ...corner.map((row, i) => [...row, ...(m.identity(2, sigma ** -2)[i] as number[])]),
+  ];
+  const settled = m.inverse(m.plus(Q, m.scaled(-eta / 2, m.times(Q, Q))));
+  return {
+    name: "PPCA, latent tilted, data unseen",
+    model: any(
+      pipe(
+        model(function* () {
+          const z = yield* sample("z", normal(tf.zeros([2]), 1).event(1));
+          yield* sample("x", inside(z));
+        }),
+        tilt("z", (z) => quadraticEnergy(z, A, a)),
+      ),
+    ),
+    logEvidence: (m.logDet(S) + m.dot(a, mean)) / 2,
+    of: "log Z",
+    moments: momentsAt(xCovariance),
+    guide: guideOf(m.identity(2, loose ** 2)),
+    gap: m.normalKl(mean, m.identity(2, loose ** 2), mean, S),
+    posterior: guideOf(S),
+    continuous: true,
+    ula: { stepSize: eta, truths: momentsAt(settled.slice(2).map((row) => row.slice(2))).map(({ truth }) => truth) },
   };
 };
 
@@ -235,4 +359,5 @@ export const gaussianModels = (): readonly Known[] => [
   ppca("PPCA, features missing", someMissing, undefined),
   ppca("PPCA, latent tilted", undefined, latentTilt),
   ppca("PPCA, features missing and latent tilted", someMissing, latentTilt),
+  tiltedData(),
 ];

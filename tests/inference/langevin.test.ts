@@ -45,7 +45,7 @@ describe("ULA", () => {
     const x = last(r.sites.x);
     expectMean(x, 3, { what: "mean", detects: 0.12 * Math.sqrt(variance) });
     const squares = x.map((v) => (v - 3) ** 2);
-    expectMean(squares, variance, { what: "variance", detects: 0.15 * variance });
+    expectMean(squares, variance, { what: "variance", detects: 0.17 * variance });
     // The bias is seen: it is not the variance of the target.
     if (eta / (s * s) > 0.3) expectDiffers(meanOf(squares), s * s * T);
   });
@@ -244,7 +244,7 @@ describe("data sites", () => {
     const method = langevin({ chains: 4000, steps: 1, warmup: 80, stepSize: 0.1, sites: ["x"] });
     const x = last((await infer(fixed, method, { seed: 8 })).sites.x);
     // The value 7 that was given is forgotten.
-    expectMean(x, 2, { what: "mean", detects: 0.08 });
+    expectMean(x, 2, { what: "mean", detects: 0.09 });
     expectMean(
       x.map((v) => (v - 2) ** 2),
       0.25,
@@ -255,7 +255,7 @@ describe("data sites", () => {
   it("move under a tilt of the data: N(2, ¼) by E = −x is N(2.25, ¼)", async () => {
     const tilted = pipe(m, condition({ z: 2 }), tilt("x", tf.neg));
     const method = langevin({ chains: 4000, steps: 1, warmup: 80, stepSize: 0.1, sites: ["x"] });
-    expectMean(last((await infer(tilted, method, { seed: 9 })).sites.x), 2.25, { what: "mean", detects: 0.08 });
+    expectMean(last((await infer(tilted, method, { seed: 9 })).sites.x), 2.25, { what: "mean", detects: 0.09 });
   });
 
   it("stay where they are when they do not move", async () => {
@@ -263,7 +263,7 @@ describe("data sites", () => {
       seed: 10,
     });
     expect(Object.keys(r.sites)).toEqual(["z"]);
-    expectMean(last(r.sites.z), 7 / 1.25, { what: "E[z | x = 7]", detects: 0.08 });
+    expectMean(last(r.sites.z), 7 / 1.25, { what: "E[z | x = 7]", detects: 0.09 });
   });
 
   it("may be missing in part: entries under the mask say nothing", async () => {
@@ -277,11 +277,11 @@ describe("data sites", () => {
     });
     const r = await infer(masked, langevin({ chains: 4000, steps: 1, warmup: 60, stepSize: 0.2 }), { seed: 11 });
     const z = last(r.sites.z);
-    expectMean(z, 1, { what: "mean", detects: 0.08 });
+    expectMean(z, 1, { what: "mean", detects: 0.09 });
     expectMean(
       z.map((v) => (v - 1) ** 2),
       1 / 3,
-      { what: "variance", detects: 0.08 },
+      { what: "variance", detects: 0.09 },
     );
   });
 });

@@ -6,7 +6,6 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type NdArray, ndarray } from "../../src/core/array.ts";
 import { scope } from "../../src/core/scope.ts";
 import type { Tree } from "../../src/core/tree.ts";
-import { startTestedEngine } from "../support/engine.ts";
 import type { Bound } from "../../src/inference/bound.ts";
 import { elbo } from "../../src/inference/elbo.ts";
 import { infer } from "../../src/inference/infer.ts";
@@ -14,6 +13,7 @@ import { iwae } from "../../src/inference/iwae.ts";
 import { type LangevinOptions, langevin } from "../../src/inference/langevin.ts";
 import { logZ } from "../../src/inference/log-z.ts";
 import { snis } from "../../src/inference/snis.ts";
+import { startTestedEngine } from "../support/engine.ts";
 import { ALPHA, criticalZ, expectEstimate, expectMean } from "../support/statistics.ts";
 import type { AnyModel, Known, Moment } from "./known.ts";
 import { conjugateModels } from "./known-conjugate.ts";
@@ -68,7 +68,7 @@ const walked = async (known: Known, options: LangevinOptions, truths: readonly n
 };
 
 describe.each(models)("$name", (known) => {
-  const { model, logEvidence, moments, guide, gap, posterior, continuous, ula } = known;
+  const { model, logEvidence, moments, guide, gap, posterior, continuous, ula, worth } = known;
   const lower = (bound: Bound, truth: number, what: string) => {
     const { value, standardError } = rounded(bound);
     expect(value, `${what} ${value} ± ${standardError} above ${truth}`).toBeLessThanOrEqual(truth + Z * standardError);
@@ -77,6 +77,7 @@ describe.each(models)("$name", (known) => {
 
   it("SNIS from the prior, and log Z from both sides", async () => {
     const r = await weighted(known, undefined);
+    if (worth !== undefined) expect(Math.abs(r.essRatio / worth - 1)).toBeLessThan(0.05);
     const sandwich = logZ(r.logWeights.data);
     const noise = Z * r.logEvidence.standardError + 1e-5;
     expect(sandwich.lower.value).toBeLessThanOrEqual(logEvidence + noise);

@@ -98,7 +98,7 @@ describe("SNIS", () => {
       snis(100_000),
       { seed: 3 },
     );
-    expectEstimate(p.logEvidence, 3 * Math.expm1(t), { what: "Poisson log Z", detects: 0.04 });
+    expectEstimate(p.logEvidence, 3 * Math.expm1(t), { what: "Poisson log Z", detects: 0.045 });
     expectEstimate(p.expectation("k"), 3 * Math.exp(t), { what: "Poisson mean", detects: 0.13 });
     const times = model(function* () {
       return yield* sample("s", exponential(2));
@@ -166,7 +166,7 @@ describe("SNIS", () => {
     const evidence = -0.5 * Math.log(4 * Math.PI) - 1.44 / 4;
     for (const proposal of [undefined, guide(0.3, 1)]) {
       const r = await infer(m, snis(50_000, proposal === undefined ? {} : { proposal }), { seed: 7 });
-      expectEstimate(r.logEvidence, evidence, { what: "log p(y)", detects: 0.05 });
+      expectEstimate(r.logEvidence, evidence, { what: "log p(y)", detects: 0.055 });
       expectEstimate(r.expectation("x"), 0.6, { what: "E[x | y]", detects: 0.06 });
       expect(r.logEvidence.of).toBe("log p(data)");
     }
@@ -268,9 +268,9 @@ describe("MALA", () => {
     const { mean, mcse, rhat } = r.diagnostics.s;
     expectEstimate({ value: mean.data[0] as number, standardError: mcse.data[0] as number }, 1 / 3.5, {
       what: "mean",
-      detects: 0.04,
+      detects: 0.06,
     });
-    expect(rhat.data[0]).toBeLessThan(1.02);
+    expect(rhat.data[0]).toBeLessThan(1.03);
     expect(Math.abs(r.acceptance - 0.574)).toBeLessThan(0.05);
     expect(Array.from(r.sites.s.data).every((s) => s > 0)).toBe(true);
   });
@@ -297,7 +297,7 @@ describe("MALA", () => {
       for (let t = 0; t < 600; t++) right += (r.sites.x.data[c * 600 + t] as number) > 0 ? 1 : 0;
       return right / 600;
     });
-    expectMean(shares, 0.75, { what: "share of the right mode", detects: 0.05 });
+    expectMean(shares, 0.75, { what: "share of the right mode", detects: 0.06 });
   });
 
   it("samples data sites: the prior predictive of x when z and x both move", async () => {
