@@ -5,7 +5,7 @@ import "./engine/install.ts";
 export { type ArrayLike, type NdArray, ndarray } from "./core/array.ts";
 export { type ErrorCode, TiltedError } from "./core/errors.ts";
 export { fold, type Key, rootKey, type Seed, split } from "./core/key.ts";
-export { hostTensor } from "./core/live.ts";
+export { currentArray, hostTensor } from "./core/live.ts";
 export { scope as tensorScope } from "./core/scope.ts";
 export type { ArrayTree, TensorTree, Tree } from "./core/tree.ts";
 export {

@@ -1,8 +1,8 @@
 /** Bases for a latent tilt, as programs with the one site `z`: the prior, or the aggregated posterior of the data. */
 import * as tf from "@tensorflow/tfjs-core";
-import { ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
+import { currentArray, hostTensor } from "../core/live.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { showShape } from "../core/shape.ts";
 import { categorical, mixtureSameFamily, normal } from "../dist/index.ts";
@@ -49,15 +49,18 @@ export function posteriorRows(posteriors: Posteriors): DrawableRows {
   return {
     count,
     draw(key: Key, rows: Int32Array) {
-      const noise = normalDraws(fold(key, "posterior"), rows.length * d);
-      rows.forEach((row, i) => {
-        for (let j = 0; j < d; j++) {
-          const at = row * d + j;
-          noise[i * d + j] =
-            (posteriors.loc.data[at] as number) + (posteriors.scale.data[at] as number) * (noise[i * d + j] as number);
-        }
-      });
-      return ndarray(noise, [rows.length, d]).tensor();
+      return hostTensor(() => {
+        const noise = normalDraws(fold(key, "posterior"), rows.length * d);
+        currentArray(rows).forEach((row, i) => {
+          for (let j = 0; j < d; j++) {
+            const at = row * d + j;
+            noise[i * d + j] =
+              (posteriors.loc.data[at] as number) +
+              (posteriors.scale.data[at] as number) * (noise[i * d + j] as number);
+          }
+        });
+        return noise;
+      }, [rows.length, d]);
     },
   };
 }

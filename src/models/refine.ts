@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key, rootKey, type Seed } from "../core/key.ts";
+import { currentArray, hostTensor } from "../core/live.ts";
 import { bits, normal } from "../core/random/draws.ts";
 import { scope } from "../core/scope.ts";
 import type { Tree } from "../core/tree.ts";
@@ -85,13 +86,15 @@ export function refinedRows(
   return {
     count: m,
     draw(drawKey, rows) {
-      const choice = bits(fold(drawKey, "refined"), rows.length);
-      const out = new Float32Array(rows.length * d);
-      rows.forEach((row, n) => {
-        const at = row * draws + ((choice[n] as number) % draws);
-        out.set(table.subarray(at * d, (at + 1) * d), n * d);
-      });
-      return ndarray(out, [rows.length, d]).tensor();
+      return hostTensor(() => {
+        const choice = bits(fold(drawKey, "refined"), rows.length);
+        const out = new Float32Array(rows.length * d);
+        currentArray(rows).forEach((row, n) => {
+          const at = row * draws + ((choice[n] as number) % draws);
+          out.set(table.subarray(at * d, (at + 1) * d), n * d);
+        });
+        return out;
+      }, [rows.length, d]);
     },
   };
 }

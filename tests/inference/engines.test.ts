@@ -41,6 +41,7 @@ import {
   train,
   useEngine,
 } from "../../src/index.ts";
+import { aggregateBase, posteriorRows } from "../../src/models/index.ts";
 import type { AnyModel } from "./known.ts";
 import { conjugateModels } from "./known-conjugate.ts";
 import { gaussianModels } from "./known-gaussian.ts";
@@ -276,6 +277,17 @@ describe("fitTilt", () => {
   it.each(bases)("base: %s", (_, given) =>
     onBoth((engine) => infer(given, fitTilt("z", energy, target, options), seeded(engine))),
   );
+  it("rows drawn from their posteriors at every step", () => {
+    const posteriors = {
+      loc: ndarray(
+        Float32Array.from({ length: 80 }, (_, i) => Math.sin(i)),
+        [40, 2],
+      ),
+      scale: ndarray(new Float32Array(80).fill(0.3), [40, 2]),
+    };
+    const rowsOf = posteriorRows(posteriors);
+    return onBoth((engine) => infer(aggregateBase(posteriors), fitTilt("z", energy, rowsOf, options), seeded(engine)));
+  });
   it("contrastive, folds", () =>
     onBoth((engine) =>
       infer(
