@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   "vae-step": "a VAE training step against plain tfjs wasm",
   mixture: "log-density and gradient of a mixture of thousands of normals, against the formula in ops",
   snis: "time and memory of ten million particles of a 2-D tilt",
+  "data-tilt": "densities of the plane as tilts of N(0, I), against their ceilings",
   debias: "the walkthrough over five seeds",
   scaling: "time and memory against particles, dimensions, chains, batch and parameters",
   race: "the same work here and in the peers, one table",
