@@ -23,6 +23,7 @@ import {
   elbo,
   factor,
   fitTilt,
+  hostTensor,
   infer,
   iwae,
   langevin,
@@ -425,6 +426,22 @@ describe("what cannot be compiled", () => {
     expect(tf.getBackend()).toBe("wasm");
     const fit = await train({ ...base, loss, steps: 120, engine: "auto", optimizer: sgd(1e-12) });
     expect(fit.compiled).toMatchObject({ used: false, reason: expect.stringMatching(message) });
+  });
+
+  it("numbers of the step go in by hostTensor, and state by a function", async () => {
+    const loss: TrainOptions["loss"] = ({ w }, context) => {
+      const rate = hostTensor(() => Float32Array.of(1 / (1 + context.step), context.carry.seen?.data[0] ?? 0), [2]);
+      const seen = () => ({ seen: ndarray(Float32Array.of(context.step + 0.5)) });
+      return { loss: tf.sum(tf.mul(rate, tf.square(w as tf.Tensor))), carry: seen };
+    };
+    const carry = { seen: ndarray(Float32Array.of(0)) };
+    const runs = [];
+    for (const engine of ["wasm", "compiled"] as const)
+      runs.push(await train({ ...base, loss, carry, engine, optimizer: sgd(0.01), steps: 6 }));
+    const [eager, compiled] = runs as [Awaited<ReturnType<typeof train>>, Awaited<ReturnType<typeof train>>];
+    expect(compiled.compiled.used).toBe(true);
+    close(compiled.history.train, eager.history.train, "loss");
+    expect(compiled.state.carry.seen?.data).toEqual(eager.state.carry.seen?.data);
   });
 
   it("short runs are not worth it under auto", async () => {
