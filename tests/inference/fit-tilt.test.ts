@@ -43,10 +43,7 @@ describe("a table of energies, from the digits' shares to even ones", () => {
     [logistic(), ratio],
     [selfNormalized(), ratio],
     [snisLikelihood(), centred(ratio)],
-    ...[0.1, 0.25].map((lambda): [TiltObjective, readonly number[]] => [
-      contrastive(lambda),
-      p.map((v, k) => (v - (q[k] as number)) / (v + (q[k] as number)) / (2 * lambda)),
-    ]),
+    [contrastive(), p.map((v, k) => (2 * (v - (q[k] as number))) / (v + (q[k] as number)))],
   ];
 
   it.each(cases)("by $name", async (objective, optimum) => {
@@ -116,7 +113,7 @@ describe("the exact maximum-likelihood tilt between Gaussians: A = Ŝ⁻¹ − S
     return tf.add(tf.sub(quadratic, tf.sum(tf.mul(x, slope), -1)), shift);
   };
 
-  it.each([logistic(), selfNormalized(), snisLikelihood()])("is found by $name", async (objective) => {
+  it.each([logistic(), snisLikelihood()])("is found by $name", async (objective) => {
     const found: number[][] = [];
     for (let seed = 0; seed < 22; seed++) {
       const steps = 200;
