@@ -78,7 +78,12 @@ export const student =
 export const binary = (): Likelihood => (width, features) => {
   const logits = linear("decoder/logits", width, features);
   return function* (h) {
-    const l = yield* logits(h);
-    return { dist: bernoulli({ logits: l }, { grey: true }), mean: tf.sigmoid(l) };
+    return binaryEntries(yield* logits(h));
   };
 };
+
+/** Entries of a decoder that ends in logits. */
+export const binaryEntries = (logits: tf.Tensor): Entries => ({
+  dist: bernoulli({ logits }, { grey: true }),
+  mean: tf.sigmoid(logits),
+});
