@@ -19,7 +19,7 @@ import type {
   SampleEffect,
 } from "./effects.ts";
 import { handleEffects, handler } from "./handle.ts";
-import type { IsNormalized, KnownSites, LatentsOf, ObservedOf, ParamsOf } from "./sites.ts";
+import type { DeterministicsOf, IsNormalized, KnownSites, LatentsOf, ObservedOf, ParamsOf } from "./sites.ts";
 
 /** `E` with the latent sites `N` observed. */
 export type Conditioned<E extends Effect, N extends string> =
@@ -248,11 +248,15 @@ export function scope<const P extends string>(prefix: P) {
     handle(model) as never;
 }
 
+/** Sites that carry a value for an energy to look at. */
+const TILTABLE: ReadonlySet<Effect["kind"]> = new Set(["sample", "observe", "deterministic"]);
+
 /** An energy: a function of a value, or a program (a network with parameters). Shape `[...particles, ...plates]`. */
 export type Energy<E extends Effect = never> = (value: tf.Tensor) => tf.Tensor | Program<E, tf.Tensor>;
 
 /**
- * *Correct a model where it is wrong*: p(site)·exp(−E(site))/Z, by a factor −E right after the site, latent or observed.
+ * *Correct a model where it is wrong*: p(site)·exp(−E(site))/Z, by a factor −E right after the site: latent, observed, or
+ * deterministic, where the energy is one of a quantity derived from others.
  *
  * @remarks Works inside plates (one energy per row). The target becomes unnormalised: evidences and bounds are up to log Z.
  * The factor is named `tilt(site)`.
@@ -263,7 +267,7 @@ export function tilt<const N extends string, E2 extends Effect = never>(site: N,
       let met = false;
       const result = yield* handleEffects(model(...args), function* (effect): Program<Effect, unknown> {
         const value = yield effect;
-        if ((effect.kind !== "sample" && effect.kind !== "observe") || effect.name !== site) return value;
+        if (!TILTABLE.has(effect.kind) || !("name" in effect) || effect.name !== site) return value;
         met = true;
         const e = energy(value as tf.Tensor);
         const E = e instanceof tf.Tensor ? e : yield* e as Program<Effect, tf.Tensor>;
@@ -284,7 +288,8 @@ export function tilt<const N extends string, E2 extends Effect = never>(site: N,
       return result;
     };
   return <Args extends AnyArgs, E extends Effect, A>(
-    model: Model<Args, E, A> & KnownSites<N, LatentsOf<E> | ObservedOf<E>, "tilt: the model has no site">,
+    model: Model<Args, E, A> &
+      KnownSites<N, LatentsOf<E> | ObservedOf<E> | DeterministicsOf<E>, "tilt: the model has no site">,
   ): Model<Args, E | FactorEffect<`tilt(${N})`> | E2, A> => handle(model as never) as never;
 }
 

@@ -1,6 +1,14 @@
 /** `tilted/models`: ordinary programs, no privileges. */
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
 export { type EnergyOptions, energy } from "./energy.ts";
+export {
+  type Base,
+  type BaseEffects,
+  fromVae,
+  type Generative,
+  type GenerativeOptions,
+  generative,
+} from "./generative.ts";
 export { aggregateBase, type LatentBase, posteriorRows, priorBase } from "./latent.ts";
 export {
   binary,
@@ -12,7 +20,17 @@ export {
   student,
 } from "./likelihoods.ts";
 export { linearMask, type MaskModel, networkMask, type SelfMaskingOptions, selfMasking } from "./mask-models.ts";
-export { type Incomplete, type Miwae, type MiwaeOptions, miwae, type NotMiwae, notMiwae } from "./miwae.ts";
+export {
+  type Incomplete,
+  type Miwae,
+  type MiwaeOptions,
+  maskAccuracy,
+  miwae,
+  type NotMiwae,
+  notMiwae,
+} from "./miwae.ts";
+export { type ColumnKind, mixedTable, tableFeatures, tableWidth } from "./mixed-table.ts";
+export { type InNoise, type InNoiseOptions, inNoise } from "./noise-space.ts";
 export {
   learntConstant,
   type PartialEncoder,

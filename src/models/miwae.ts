@@ -63,6 +63,18 @@ export interface Miwae {
   >;
   /** q(z | observed entries), diagonal Gaussian. */
   readonly guide: Model<Incomplete, Parts<SampleEffect<"z">>, void>;
+  /**
+   * The model again, with all entries drawn at the latent site `drawn`. The deterministic site `complete` is x where it was observed
+   * and the draw elsewhere: its even draws (`resamples`) are multiple imputations. `drawn` comes from the prior, so that it cancels in
+   * the weights and {@link guide} is the proposal as before. `tilt("complete", energy)` corrects what is imputed.
+   */
+  readonly imputer: Model<
+    Incomplete,
+    Parts<SampleEffect<"z"> | SampleEffect<"drawn"> | ObserveEffect<"x"> | DeterministicEffect<"imputed" | "complete">>,
+    void
+  >;
+  /** z ~ N(0, I), x ~ likelihood(z): complete data, as the base of a tilt. */
+  readonly generator: Model<[], SampleEffect<"z"> | SampleEffect<"x"> | ParamEffect, tf.Tensor>;
 }
 
 /** Model and guide of a not-MIWAE. */
@@ -70,7 +82,8 @@ export interface NotMiwae {
   /**
    * As {@link Miwae}, with the missing entries drawn, x_m = μ(z) + σ(z)·ε, and the mask observed: s ~ p(s | x_o, x_m). The latent site
    * `noise` is ε ~ N(0, I), the same in the guide, where it cancels: the weight is p(x_o|z) p(s|x_o, x_m) p(z)/q(z|x_o). `imputed`
-   * holds the drawn entries, so that its posterior mean is E[x_m | x_o, s].
+   * holds the drawn entries, so that its posterior mean is E[x_m | x_o, s] and its even draws are multiple imputations. `maskProbs` is
+   * P(s = 1 | x), see {@link maskAccuracy}.
    */
   readonly model: Model<
     Incomplete,
@@ -80,6 +93,7 @@ export interface NotMiwae {
       | ObserveEffect<"x">
       | ObserveEffect<"mask">
       | DeterministicEffect<"imputed">
+      | DeterministicEffect<"maskProbs">
     >,
     void
   >;
@@ -139,15 +153,29 @@ function parts(what: string, options: MiwaeOptions) {
  */
 export function miwae(options: MiwaeOptions): Miwae {
   const { rows, decode, drawLatent } = parts("miwae", options);
+  function* observed(values: tf.Tensor, seen: tf.Tensor) {
+    const z = yield* sample("z", standard(options.latent));
+    const { dist, mean } = yield* decode(z);
+    yield* observe("x", dist.event(1), values, { mask: seen });
+    yield* deterministic("imputed", mixed(values, seen, mean));
+    return dist;
+  }
   return {
     model: model(function* (x: NdArray, mask: NdArray) {
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
-        const [values, seen] = [gather(x), gather(mask)];
-        const z = yield* sample("z", standard(options.latent));
-        const { dist, mean } = yield* decode(z);
-        yield* observe("x", dist.event(1), values, { mask: seen });
-        yield* deterministic("imputed", mixed(values, seen, mean));
+        yield* observed(gather(x), gather(mask));
       });
+    }),
+    imputer: model(function* (x: NdArray, mask: NdArray) {
+      yield* plate("data", ...rows(x, mask), function* ({ gather }) {
+        const [values, seen] = [gather(x), gather(mask)];
+        const drawn = yield* sample("drawn", (yield* observed(values, seen)).event(1));
+        yield* deterministic("complete", mixed(values, seen, drawn));
+      });
+    }),
+    generator: model(function* () {
+      const z = yield* sample("z", standard(options.latent));
+      return yield* sample("x", (yield* decode(z)).dist.event(1));
     }),
     guide: model(function* (x: NdArray, mask: NdArray) {
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
@@ -185,8 +213,10 @@ export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMaski
           return fail("unsupported", `notMiwae: a likelihood of ${dist.family} has no location and scale to draw from`);
         yield* observe("x", dist.event(1), values, { mask: seen });
         const complete = mixed(values, seen, tf.add(mean, tf.mul(scale, noise)));
-        yield* observe("mask", (yield* maskOf(complete)).event(1), seen);
+        const hides = yield* maskOf(complete);
+        yield* observe("mask", hides.event(1), seen);
         yield* deterministic("imputed", complete);
+        yield* deterministic("maskProbs", hides.mean());
       });
     }),
     guide: model(function* (x: NdArray, mask: NdArray) {
@@ -196,4 +226,15 @@ export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMaski
       });
     }),
   };
+}
+
+/** Share of entries whose mask is the likelier one under `maskProbs`, the posterior means of P(s = 1 | x) of a {@link notMiwae}. */
+export function maskAccuracy(maskProbs: NdArray, mask: NdArray): number {
+  if (`${maskProbs.shape}` !== `${mask.shape}`)
+    fail("shape", `maskAccuracy: ${showShape(maskProbs.shape)} and mask ${showShape(mask.shape)} differ in shape`);
+  let right = 0;
+  mask.data.forEach((s: number, at: number) => {
+    if ((s === 1) === (maskProbs.data[at] as number) > 0.5) right++;
+  });
+  return right / mask.data.length;
 }

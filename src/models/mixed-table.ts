@@ -1,0 +1,151 @@
+/** Tables whose columns are of several kinds: a likelihood with a distribution for each, classes as one column each. */
+import * as tf from "@tensorflow/tfjs-core";
+import { type NdArray, ndarray, toTensor } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { fold } from "../core/key.ts";
+import { broadcastShapes } from "../core/shape.ts";
+import type { Distribution } from "../dist/distribution.ts";
+import { checkExpansion, complete } from "../dist/family.ts";
+import { bernoulli, normal, oneHotCategorical, real } from "../dist/index.ts";
+import { param } from "../effects/effects.ts";
+import { logSoftmax, stopGradient } from "../engine/ops.ts";
+import { linear } from "../nn/layers.ts";
+import type { Likelihood } from "./likelihoods.ts";
+
+/** What a column holds: a number, 0 or 1, or one of so many classes by its index. */
+export type ColumnKind = "real" | "binary" | { readonly classes: number };
+
+const widthOf = (kind: ColumnKind): number => (typeof kind === "object" ? kind.classes : 1);
+
+/** Features of a table as a model sees it: a column of k classes is k features, one of which is 1. */
+export const tableWidth = (kinds: readonly ColumnKind[]): number => kinds.reduce((sum, kind) => sum + widthOf(kind), 0);
+
+/**
+ * A table and its mask in features: class indices become unit vectors, which are observed or missing as a whole.
+ *
+ * @param x - `[n, columns]`, anything (NaN) where the mask is 0.
+ * @throws `shape` when x has not a column for each kind; `argument` when an observed class index is not one.
+ */
+export function tableFeatures(x: NdArray, mask: NdArray, kinds: readonly ColumnKind[]): [x: NdArray, mask: NdArray] {
+  const [n = 0, columns] = x.shape;
+  if (x.shape.length !== 2 || columns !== kinds.length || `${mask.shape}` !== `${x.shape}`)
+    fail(
+      "shape",
+      `tableFeatures: expected data and mask of shape [n, ${kinds.length}], got [${x.shape}] and [${mask.shape}]`,
+    );
+  const width = tableWidth(kinds);
+  const [features, seen] = [new Float32Array(n * width), new Float32Array(n * width)];
+  for (let i = 0; i < n; i++) {
+    let at = i * width;
+    kinds.forEach((kind, j) => {
+      const [value, observed] = [x.data[i * kinds.length + j] as number, mask.data[i * kinds.length + j] as number];
+      const size = widthOf(kind);
+      seen.fill(observed, at, at + size);
+      if (typeof kind !== "object") features[at] = value;
+      else if (observed === 1) {
+        if (!(Number.isInteger(value) && value >= 0 && value < size))
+          fail(
+            "argument",
+            `tableFeatures: row ${i}, column ${j}: a class is an integer from 0 to ${size - 1}, got ${value}`,
+          );
+        features[at + value] = 1;
+      }
+      at += size;
+    });
+  }
+  return [ndarray(features, [n, width]), ndarray(seen, [n, width])];
+}
+
+/** A run of columns that one distribution covers. */
+interface Piece {
+  readonly kind: ColumnKind;
+  readonly from: number;
+  readonly size: number;
+}
+
+/** Neighbouring columns of one kind together, so that a table costs as many kernels as it has changes of kind. */
+function piecesOf(kinds: readonly ColumnKind[]): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let from = 0;
+  for (const kind of kinds) {
+    const last = pieces[pieces.length - 1];
+    const size = widthOf(kind);
+    if (typeof kind !== "object" && last?.kind === kind)
+      pieces[pieces.length - 1] = { ...last, size: last.size + size };
+    else pieces.push({ kind, from, size });
+    from += size;
+  }
+  return pieces;
+}
+
+const part = (x: tf.Tensor, { from, size }: Piece): tf.Tensor =>
+  tf.slice(x, [...Array<number>(x.rank - 1).fill(0), from], [...x.shape.slice(0, -1), size]);
+
+/** Distribution of the features of a table: of a unit vector e_c the entry c counts log p_c, the others nothing. */
+function tableOf(pieces: readonly Piece[], raw: tf.Tensor, sd: tf.Tensor): Distribution {
+  const parts = pieces.map((piece): Distribution => {
+    const own = part(raw, piece);
+    if (piece.kind === "real") return normal(own, part(sd, piece));
+    return piece.kind === "binary" ? bernoulli({ logits: own }) : oneHotCategorical({ logits: own });
+  });
+  const isClass = pieces.map(({ kind }) => typeof kind === "object");
+  const join = (each: (dist: Distribution, piece: Piece, i: number) => tf.Tensor) =>
+    tf.tidy(() =>
+      tf.concat(
+        parts.map((dist, i) => each(dist, pieces[i] as Piece, i)),
+        -1,
+      ),
+    );
+  const logs = (piece: Piece) => logSoftmax(part(raw, piece));
+  return complete({
+    family: "table",
+    batchShape: raw.shape,
+    eventShape: [],
+    support: real,
+    discrete: false,
+    reparameterized: false,
+    params: { raw, sd },
+    logProb: (value) => {
+      const given = toTensor(value);
+      const x = tf.broadcastTo(given, broadcastShapes(given.shape, raw.shape));
+      return join((dist, piece, i) => {
+        const own = part(x, piece);
+        return isClass[i] ? tf.mul(own, logs(piece)) : dist.logProb(own);
+      });
+    },
+    sample: (key, shape = [], first = 0) => join((dist, _, i) => dist.sample(fold(key, i), shape, first)),
+    mean: () => join((dist) => dist.mean()),
+    variance: () => join((dist) => dist.variance()),
+    entropy: () =>
+      join((dist, piece, i) => (isClass[i] ? tf.neg(tf.mul(tf.exp(logs(piece)), logs(piece))) : dist.entropy())),
+    expand: (larger) =>
+      tableOf(pieces, tf.broadcastTo(raw, checkExpansion("table", raw.shape, larger) as number[]), sd),
+    detach: () => tableOf(pieces, stopGradient(raw), stopGradient(sd)),
+  });
+}
+
+/** Least standard deviation of a column of numbers, for standardised data. */
+const FLOOR = 1e-3;
+/** softplus⁻¹(1): scales start at one. */
+const UNIT = Math.log(Math.E - 1);
+
+/**
+ * x_j ~ N(μ_j(z), σ_j²), Bernoulli or categorical, by the kind of the column; features as {@link tableFeatures} makes them. The mean of
+ * a column of classes is their probabilities, so that an imputation says how sure it is.
+ *
+ * @throws `shape` when the model's features are not those of the kinds.
+ */
+export const mixedTable =
+  (kinds: readonly ColumnKind[]): Likelihood =>
+  (width, features) => {
+    if (tableWidth(kinds) !== features)
+      fail("shape", `mixedTable: these columns make ${tableWidth(kinds)} features, the model has ${features}`);
+    const head = linear("decoder/table", width, features);
+    const pieces = piecesOf(kinds);
+    return function* (h) {
+      const raw = yield* head(h);
+      const scale = yield* param("decoder/table/log-scale", () => ndarray(new Float32Array(features).fill(UNIT)));
+      const dist = tableOf(pieces, raw, tf.add(tf.softplus(scale), FLOOR));
+      return { dist, mean: dist.mean() };
+    };
+  };
