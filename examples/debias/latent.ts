@@ -20,7 +20,7 @@ import {
   tilt,
 } from "tilted";
 import { aggregateBase, energy, type LatentBase, type Posteriors, priorBase } from "tilted/models";
-import type { BaseName, ObjectiveName } from "./options.ts";
+import type { BaseName, EngineOption, ObjectiveName } from "./options.ts";
 import { ENERGY, LANGEVIN, PROPOSALS, STEP_SIZE } from "./recipe.ts";
 import { spreadRows } from "./rows.ts";
 
@@ -31,6 +31,12 @@ const OBJECTIVES: Readonly<Record<ObjectiveName, () => TiltObjective>> = {
   contrastive,
 };
 
+/** Where a run gets its draws, and what runs it. */
+export interface How {
+  readonly seed: string;
+  readonly engine: EngineOption;
+}
+
 export const baseOf = (name: BaseName, latent: number, biased: Posteriors): LatentBase =>
   name === "prior" ? priorBase(latent) : aggregateBase(biased);
 
@@ -40,7 +46,7 @@ export const fitEnergy = (
   latent: number,
   balanced: DrawableRows,
   objective: ObjectiveName,
-  seed: string,
+  { seed, engine }: How,
   onProgress?: (progress: Progress) => void,
 ): Promise<TiltFit> =>
   infer(
@@ -55,12 +61,16 @@ export const fitEnergy = (
       minEssRatio: ENERGY.minEssRatio,
       batch: Number.MAX_SAFE_INTEGER,
     }),
-    { seed, ...(onProgress && { onProgress }) },
+    { seed, engine, ...(onProgress && { onProgress }) },
   );
 
 /** Weighted draws of the tilted base, and as many resampled ones as asked. */
-export async function sampleByWeights(base: LatentBase, fit: TiltFit, samples: number, seed: string) {
-  const particles = await infer(pipe(base, tilt("z", fit.energy)), snis(PROPOSALS), { params: fit.params, seed });
+export async function sampleByWeights(base: LatentBase, fit: TiltFit, samples: number, { seed, engine }: How) {
+  const particles = await infer(pipe(base, tilt("z", fit.energy)), snis(PROPOSALS), {
+    params: fit.params,
+    seed,
+    engine,
+  });
   const { z } = particles.resample(samples, { scheme: "systematic" });
   return { particles, z };
 }
@@ -71,13 +81,14 @@ export async function sampleByLangevin(
   fit: TiltFit,
   latent: 2 | 10,
   samples: number,
-  seed: string,
+  { seed, engine }: How,
   onProgress?: (progress: Progress) => void,
 ) {
   const method = langevin({ ...LANGEVIN, stepSize: STEP_SIZE[latent], sites: ["z"] });
   const run = await infer(pipe(base, tilt("z", fit.energy)), method, {
     params: fit.params,
     seed,
+    engine,
     ...(onProgress && { onProgress }),
   });
   return { run, z: thin(run.sites.z, samples) };

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { type Either, left, right } from "fp-ts/Either";
 
 export type BaseName = "prior" | "aggregate";
-export type EngineOption = "wasm" | "node-gpu";
+export type EngineOption = "wasm" | "compiled" | "node-gpu";
 export type ObjectiveName = "logistic" | "snis" | "self-normalized" | "contrastive";
 
 export interface Options {
@@ -46,7 +46,8 @@ summary.json go to the output folder.
                        aggregate, the aggregated posterior of the biased data;
                        the report compares both, Langevin runs on this one
   --objective NAME     logistic | snis | self-normalized | contrastive   (${DEFAULTS.objective})
-  --engine NAME        wasm, embedded, or node-gpu, if installed   (${DEFAULTS.engine})
+  --engine NAME        wasm, embedded; compiled, by ONNX Runtime;  (${DEFAULTS.engine})
+                       node-gpu: the latter two if installed
   --seed N             same seed, same engine: same summary        (${DEFAULTS.seed})
   --epochs N           greatest number of epochs of the VAE        (${DEFAULTS.epochs})
   --samples N          decoded samples that are classified         (${DEFAULTS.samples})
@@ -101,7 +102,7 @@ export function parseOptions(argv: readonly string[]): Parsed {
   const samples = whole("samples", given("samples"), FEWEST_SAMPLES);
   const objective = oneOf("objective", given("objective"), ["logistic", "snis", "self-normalized", "contrastive"]);
   const base = oneOf("base", given("base"), ["prior", "aggregate"]);
-  const engine = oneOf("engine", given("engine"), ["wasm", "node-gpu"]);
+  const engine = oneOf("engine", given("engine"), ["wasm", "compiled", "node-gpu"]);
   for (const check of [latent, seed, epochs, samples, objective, base, engine]) if (check._tag === "Left") return check;
   const out = given("out");
   if (out === "") return left("--out must name a folder");

@@ -56,10 +56,12 @@ export interface Listener {
 export async function debias(digits: Digits, options: Options, listen: Listener, baselines = true): Promise<Outcome> {
   const { latent, samples } = options;
   const seed = (name: string) => `${options.seed}/${name}`;
+  const how = (name: string) => ({ seed: seed(name), engine: options.engine });
   const began = performance.now();
   const since = (from: number) => (performance.now() - from) / 1000;
   const onProgress = listen.progress === undefined ? {} : { onProgress: listen.progress };
-  const engine = await ensureEngine();
+  const { engine } = options;
+  await ensureEngine();
   const sets = makeSets(digits, options.seed);
   const second = secondCore();
   try {
@@ -74,7 +76,14 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
     listen.stage(`Training the VAE on ${sets.biased.count} biased digits`);
     const vaeBegan = performance.now();
     const net = digitsVae(latent);
-    const vae = await trainVae({ net, ...sets.biasedHalves, epochs: options.epochs, seed: seed("vae"), ...onProgress });
+    const vae = await trainVae({
+      net,
+      ...sets.biasedHalves,
+      epochs: options.epochs,
+      seed: seed("vae"),
+      engine,
+      ...onProgress,
+    });
     const vaeSeconds = since(vaeBegan);
     const counter = await counting;
     const fineTuned = baselines
@@ -98,10 +107,10 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
       listen.stage(`Fitting the energy over the ${name === "prior" ? "prior" : "aggregated posterior"}`);
       const base = baseOf(name, latent, posteriors.biased);
       const fitBegan = performance.now();
-      const fit = await fitEnergy(base, latent, balanced, options.objective, seed(`energy/${name}`), listen.progress);
+      const fit = await fitEnergy(base, latent, balanced, options.objective, how(`energy/${name}`), listen.progress);
       energySeconds += since(fitBegan);
       const sampleBegan = performance.now();
-      const { particles, z } = await sampleByWeights(base, fit, samples, seed(`snis/${name}`));
+      const { particles, z } = await sampleByWeights(base, fit, samples, how(`snis/${name}`));
       const snis = {
         ...count(z),
         essRatio: particles.essRatio,
@@ -122,7 +131,7 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
       chosen.fit,
       latent,
       samples,
-      seed("langevin"),
+      how("langevin"),
       listen.progress,
     );
     const langevin = { ...count(langevinZ), rhat: run.rhat, acceptance: run.acceptance };
@@ -130,7 +139,7 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
 
     if (baselines) listen.stage("Waiting for the baselines on the second core");
     return {
-      engine: engine.name,
+      engine,
       sets,
       net,
       vae,

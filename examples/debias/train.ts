@@ -2,6 +2,7 @@
 import { adam, cosineDecay, elbo, infer, linearWarmup, type NdArray, ndarray, type Progress } from "tilted";
 import type { Digits } from "tilted/data";
 import { classifier, classify, decode, type Vae, vae } from "tilted/models";
+import type { EngineOption } from "./options.ts";
 import { CLASSES, CLASSIFIER, PIXELS, VAE } from "./recipe.ts";
 
 export type Params = Readonly<Record<string, NdArray>>;
@@ -33,12 +34,24 @@ export interface TrainVae {
   /** Start from these parameters: fine-tuning. */
   readonly from?: Params;
   readonly learningRate?: number;
+  /** Default `wasm`. */
+  readonly engine?: EngineOption;
   readonly onProgress?: OnProgress;
 }
 
 /** Maximises the ELBO, with early stopping on held-out digits. */
 export async function trainVae(given: TrainVae): Promise<Trained> {
-  const { net, training, validation, epochs, seed, from, learningRate = VAE.learningRate, onProgress } = given;
+  const {
+    net,
+    training,
+    validation,
+    epochs,
+    seed,
+    from,
+    learningRate = VAE.learningRate,
+    engine = "wasm",
+    onProgress,
+  } = given;
   const steps = epochs * Math.ceil(training.count / VAE.batch);
   const decay = cosineDecay({ from: learningRate, steps: Math.max(1, steps - VAE.warmup) });
   const fit = await infer(
@@ -49,7 +62,7 @@ export async function trainVae(given: TrainVae): Promise<Trained> {
       validation: { args: [images(validation)] },
       patience: VAE.patience,
     }),
-    { args: [images(training)], seed, ...(from && { params: from }), ...(onProgress && { onProgress }) },
+    { args: [images(training)], seed, engine, ...(from && { params: from }), ...(onProgress && { onProgress }) },
   );
   const { train, validation: held } = fit.history;
   const best = held.indexOf(Math.min(...held));
@@ -86,7 +99,7 @@ export async function trainCounter(training: Digits, test: Digits, seed: string)
       optimizer: adam(cosineDecay({ from: CLASSIFIER.learningRate, steps })),
       epochs: CLASSIFIER.epochs,
     }),
-    { args: [images(training), ndarray(training.labels)], seed },
+    { args: [images(training), ndarray(training.labels)], seed, engine: "wasm" },
   );
   const named = classify(net, fit.params, images(test));
   const right = named.reduce((n, label, i) => n + (label === test.labels[i] ? 1 : 0), 0);
