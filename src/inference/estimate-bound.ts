@@ -1,6 +1,7 @@
 /** The value of a variational bound over all data, with its standard error: no gradients, in chunks, summed in double precision. */
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
+import type { Count } from "../core/live.ts";
 import { scope } from "../core/scope.ts";
 import type { TensorTree } from "../core/tree.ts";
 import type { Frame } from "../effects/effects.ts";
@@ -20,7 +21,56 @@ export interface EstimateOptions {
   readonly draws?: number;
   /** Uses closed KLs where there are any; for K = 1 only. */
   readonly closed: boolean;
+  /** Another way to the log-weights of a part; where it has none they are computed op by op. */
+  readonly weights?: (part: BoundPart) => Float32Array | undefined;
 }
+
+/** One run of model and guide: some particles of some rows. */
+export interface BoundPart {
+  readonly params: TensorTree;
+  readonly closed: boolean;
+  readonly key: Key;
+  readonly subsample: Subsample;
+  readonly particles: number | undefined;
+  readonly first: Count;
+  /** Rows over which log-weights stay apart. */
+  readonly rows: number;
+}
+
+/** What the runs of an estimate have in common, for those who want to prepare them. */
+export interface BoundParts {
+  readonly closed: boolean;
+  /** The first of them. */
+  readonly first: Omit<BoundPart, "params">;
+  /** One of other rows where there are any. */
+  readonly other: Omit<BoundPart, "params">;
+  /** How many there are of this size. */
+  readonly count: number;
+}
+
+/** The parts of an estimate. */
+export function boundParts(
+  pair: Pair,
+  { key, k, closed, draws = defaultDraws(pair) }: Omit<EstimateOptions, "params">,
+): BoundParts {
+  const chunks = rowChunks(pair, key);
+  const [one, two] = chunks as [RowChunk, RowChunk | undefined];
+  const atOnce = Math.min(k * draws, Math.max(1, Math.floor(CHUNK / one.rows)));
+  const part = ({ key, subsample, rows }: RowChunk) => ({
+    closed,
+    key,
+    subsample,
+    particles: k * draws === 1 ? undefined : atOnce,
+    first: 0,
+    rows,
+  });
+  const count = chunks.filter(({ rows }) => rows === one.rows).length * Math.floor((k * draws) / atOnce);
+  return { closed, first: part(one), other: part(two?.rows === one.rows ? two : one), count };
+}
+
+/** Log-weights of a part, op by op. Call it inside `scope`. */
+export const eagerPart = (pair: Pair, part: BoundPart): Float32Array =>
+  weigh(pair, part).logWeights.dataSync() as Float32Array;
 
 /** Draws × rows that make a standard error of a few percent of itself. */
 const TOTAL_DRAWS = 1000;
@@ -46,7 +96,7 @@ export function estimateBound(pair: Pair, options: EstimateOptions): Bound {
 
 /** {@link estimateBound} as a generator that stops between chunks of rows, outside every scope: for loops that must stay alive. */
 export function* estimating(pair: Pair, options: EstimateOptions): Generator<void, Bound> {
-  const { key, params, k, closed } = options;
+  const { key, params, k, closed, weights } = options;
   const draws = options.draws ?? defaultDraws(pair);
   if (!(Number.isInteger(draws) && draws >= 1)) fail("argument", `draws must be a positive integer, got ${draws}`);
   let value = 0;
@@ -54,7 +104,7 @@ export function* estimating(pair: Pair, options: EstimateOptions): Generator<voi
   for (const [i, chunk] of rowChunks(pair, key).entries()) {
     if (i > 0) yield;
     const { rows, scale } = chunk;
-    const logWeights = drawWeights(pair, chunk, { params, closed }, k * draws);
+    const logWeights = drawWeights(pair, chunk, { params, closed, ...(weights && { weights }) }, k * draws);
     for (let r = 0; r < rows; r++) {
       const bounds = Array.from({ length: draws }, (_, d) => logMeanExp(logWeights, d * k, k, rows, r));
       const mean = bounds.reduce((s, x) => s + x, 0) / draws;
@@ -101,17 +151,18 @@ function rowChunks(pair: Pair, key: Key): RowChunk[] {
 function drawWeights(
   pair: Pair,
   { key, subsample, rows }: RowChunk,
-  { params, closed }: Pick<EstimateOptions, "params" | "closed">,
+  { params, closed, weights }: Pick<EstimateOptions, "params" | "closed" | "weights">,
   particles: number,
 ): Float32Array {
   const out = new Float32Array(particles * rows);
   const atOnce = Math.max(1, Math.floor(CHUNK / rows));
   for (let first = 0; first < particles; first += atOnce) {
     const n = particles === 1 ? undefined : Math.min(atOnce, particles - first);
-    const part = scope(() =>
-      weigh(pair, { params: params(), closed, key, subsample, particles: n, first }).logWeights.dataSync(),
-    ) as Float32Array;
-    out.set(part, first * rows);
+    const found = scope(() => {
+      const part = { params: params(), closed, key, subsample, particles: n, first, rows };
+      return weights?.(part) ?? eagerPart(pair, part);
+    });
+    out.set(found, first * rows);
   }
   return out;
 }

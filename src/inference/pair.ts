@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold } from "../core/key.ts";
+import type { Count } from "../core/live.ts";
 import { scope } from "../core/scope.ts";
 import { sameShape, showShape } from "../core/shape.ts";
 import { type TensorTree, toTensors } from "../core/tree.ts";
@@ -227,7 +228,7 @@ export interface PairOptions {
   readonly key: InterpretOptions["key"] & object;
   /** Copies run at once; `undefined` runs one without an axis for it. */
   readonly particles: number | undefined;
-  readonly first?: number;
+  readonly first?: Count;
   readonly params: TensorTree;
   readonly subsample: Subsample;
 }

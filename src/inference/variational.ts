@@ -11,7 +11,8 @@ import type { ParamsOf } from "../effects/sites.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import type { Bound, EvidenceOf } from "./bound.ts";
 import type { Clip } from "./clip.ts";
-import { estimateBound, estimating } from "./estimate-bound.ts";
+import { compileBound } from "./compiled-bound.ts";
+import { boundParts, estimateBound, estimating } from "./estimate-bound.ts";
 import { type Baseline, type Estimator, surrogate } from "./importance-bound.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { batchesPerEpoch, minibatches } from "./minibatch.ts";
@@ -145,6 +146,17 @@ async function raise(
   const rowsAt = minibatches(fold(problem.key, "rows"));
   const all = (params: TensorTree): TensorTree => ({ ...params, ...toTensors(frozen) });
 
+  const validating = { key: fold(fold(problem.key, "train"), "validate"), k: spec.k, closed: spec.closed };
+  const validationDraws = options.validation?.draws ?? 1;
+  const heldWeights =
+    held === undefined
+      ? undefined
+      : await compileBound(
+          held,
+          problem,
+          boundParts(held, { ...validating, draws: validationDraws }),
+          total / perEpoch,
+        );
   const trained = await train({
     ...length,
     name,
@@ -179,30 +191,36 @@ async function raise(
     },
     ...(held && {
       validate(params: TensorTree, { key }: StepContext) {
-        const draws = options.validation?.draws ?? 1;
         const { value } = estimateBound(held, {
           key,
           params: () => all(params),
           k: spec.k,
-          draws,
+          draws: validationDraws,
           closed: spec.closed,
+          ...(heldWeights && { weights: heldWeights.weights }),
         });
         return -value / dataRows(held);
       },
     }),
-  });
+  }).finally(() => heldWeights?.dispose());
   const params = { ...problem.params, ...frozen, ...trained.params };
-  const estimate = estimating(paired, {
+  const asked = {
     key: fold(problem.key, "bound"),
-    params: () => toTensors(params),
     k: spec.k,
     closed: spec.closed,
     ...(options.boundDraws !== undefined && { draws: options.boundDraws }),
-  });
-  let bound = estimate.next();
-  while (!bound.done) {
-    await problem.tick({ step: trained.steps, total: trained.steps, metrics: {} });
+  };
+  const { weights, dispose } = await compileBound(paired, problem, boundParts(paired, asked), 1);
+  const estimate = estimating(paired, { ...asked, params: () => toTensors(params), weights });
+  let bound: IteratorResult<void, Bound>;
+  try {
     bound = estimate.next();
+    while (!bound.done) {
+      await problem.tick({ step: trained.steps, total: trained.steps, metrics: {} });
+      bound = estimate.next();
+    }
+  } finally {
+    dispose();
   }
   const constrained = scope(() => constrainedValues(paired, toTensors(params)));
   const { history, steps, epochs, stopped, bestEpoch, state } = trained;

@@ -5,6 +5,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, it } from "vitest";
+import { scope } from "../../src/core/scope.ts";
+import { mapTree } from "../../src/core/tree.ts";
 import {
   bernoulli,
   type Distribution,
@@ -42,6 +44,10 @@ import {
   train,
   useEngine,
 } from "../../src/index.ts";
+import { compileBound } from "../../src/inference/compiled-bound.ts";
+import { boundParts, eagerPart } from "../../src/inference/estimate-bound.ts";
+import type { Problem } from "../../src/inference/infer.ts";
+import { pair } from "../../src/inference/pair.ts";
 import { aggregateBase, posteriorRows } from "../../src/models/index.ts";
 import type { AnyModel } from "./known.ts";
 import { conjugateModels } from "./known-conjugate.ts";
@@ -379,6 +385,48 @@ const rowModel = model(function* () {
   yield* plate("data", 23, { subsample: 5 }, function* (p) {
     const z = yield* sample("z", normal(tf.zeros([2]), 1).event(1));
     yield* observe("x", normal(tf.sum(z, -1), 0.5), p.gather(ndarray(DATA.slice(0, 23))));
+  });
+});
+
+describe("the estimate of a bound", () => {
+  it("is the same compiled, part by part, at other parameters too", async () => {
+    const [count, block, width] = [520, 100, 64];
+    const x = ndarray(Float32Array.from({ length: count }, (_, i) => Math.sin(i)));
+    const wide = model(function* () {
+      yield* plate("data", count, { subsample: block }, function* (p) {
+        const z = yield* sample("z", normal(0, 1));
+        const w = yield* param("w", tf.fill([width, width], 0.01));
+        const h = tf.tanh(tf.matMul(tf.mul(tf.expandDims(z, -1), tf.ones([width])), w));
+        yield* observe("x", normal(tf.mean(h, -1), 0.5), p.gather(x));
+      });
+    });
+    const narrow = model(function* () {
+      yield* plate("data", count, { subsample: block }, function* () {
+        yield* sample("z", normal(yield* param("loc", tf.scalar(0.2)), 0.8));
+      });
+    });
+    const problem = { model: wide, args: [], key: rootKey(3), params: {} } as unknown as Problem;
+    const paired = pair(problem, narrow as unknown as Problem["model"]);
+    const parts = boundParts(paired, { key: rootKey(4), k: 3, draws: 40, closed: false });
+    // Enough repeats for the work to be worth it.
+    const compiled = await compileBound(paired, { choice: "auto" }, parts, 1000);
+    for (const shift of [0, 0.3]) {
+      for (const part of [parts.first, parts.other, { ...parts.first, first: 700 }]) {
+        const [found, wanted] = scope(() => {
+          const params = mapTree(paired.params, (a) => tf.add(a.tensor(), shift));
+          return [compiled.weights({ ...part, params }), eagerPart(paired, { ...part, params })] as const;
+        });
+        expect(found).toBeDefined();
+        close(found as Float32Array, wanted, "log-weights", 1e-5);
+      }
+    }
+    compiled.dispose();
+    // The last rows are fewer: another shape, which is not that of the record.
+    const [a, b] = [
+      await infer(wide, elbo(narrow, { steps: 0, boundDraws: 30 }), { seed: SEED, engine: "wasm" }),
+      await infer(wide, elbo(narrow, { steps: 0, boundDraws: 30 }), { seed: SEED }),
+    ];
+    expect(Math.abs(a.bound.value - b.bound.value)).toBeLessThan(1e-5 * Math.abs(a.bound.value));
   });
 });
 
