@@ -1,6 +1,7 @@
 /** `tilted/models`: ordinary programs, no privileges. */
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
 export { type EnergyOptions, energy } from "./energy.ts";
+export { elboScore, fisherScore, type Score, type ScoreOptions } from "./fisher.ts";
 export {
   type Base,
   type BaseEffects,

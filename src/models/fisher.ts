@@ -1,0 +1,197 @@
+/**
+ * The score of data, ∇_x log p(x), of a model whose latent is integrated out: by Fisher's identity with self-normalised weights, or, as a
+ * named approximation, the gradient of the ELBO.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { fold, type Key, rootKey, type Seed } from "../core/key.ts";
+import { scope } from "../core/scope.ts";
+import { showShape } from "../core/shape.ts";
+import { type Tree, toTensors } from "../core/tree.ts";
+import { normal } from "../dist/index.ts";
+import type { ParamEffect, Program } from "../effects/effects.ts";
+import { interpret } from "../effects/interpret.ts";
+import type { Generative } from "./generative.ts";
+
+/** Options of {@link fisherScore} and {@link elboScore}. */
+export interface ScoreOptions {
+  readonly seed: Seed | Key;
+  /** Unconstrained parameters, as a fit's `params`. */
+  readonly params?: Tree<NdArray>;
+  /** Draws of q(z|x) for each row. Default 256. */
+  readonly particles?: number;
+}
+
+/** A gradient of log p(x) in x, row by row. */
+export interface Score {
+  /** `[n, features]`. */
+  readonly gradient: NdArray;
+  /** Monte Carlo standard error of every entry, `[n, features]`. It knows nothing of a bias. */
+  readonly standardError: NdArray;
+  /**
+   * What this estimates: `fisher`, ∇ log p(x), consistent in the number of particles; `elbo-approximation`, ∇ ELBO(x), which stays
+   * off by the gradient of KL(q(z|x) ‖ p(z|x)).
+   */
+  readonly method: "fisher" | "elbo-approximation";
+  /** Effective share of each row's particles, ESS/K; 1 for the ELBO, which weighs none. */
+  readonly essRatio: Float64Array;
+  /** What to know before trusting it. */
+  readonly warnings: readonly string[];
+}
+
+/** Rows × particles that are evaluated at once. */
+const CHUNK = 1 << 14;
+/** Fewest effective particles of a row whose estimate is taken as it is. */
+const FEWEST_EFFECTIVE = 10;
+
+/**
+ * ∇_x log p(x) = E_{p(z|x)}[∇_x log p(x|z)] ≈ Σ_k w_k ∇_x log p(x|z_k), z_k ~ q(z|x), w_k ∝ p(x, z_k)/q(z_k|x).
+ *
+ * The weights repair what the encoder gets wrong; the bias is O(1/K). The standard error is that of the ratio,
+ * √(Σ w_k² (g_k − ĝ)²).
+ *
+ * @param x - Where to take it, `[n, features]`.
+ * @throws `shape` unless x is `[n, features]`; `not-differentiable` for a discrete likelihood: run chains over (z, ε) with `inNoise`.
+ */
+export function fisherScore(net: Generative, x: NdArray, options: ScoreOptions): Score {
+  const { rows, particles, ...terms } = perParticle("fisherScore", net, x, options, (at, z) => density(net, at, z));
+  const logWeights = terms.logWeights;
+  const weights = new Float64Array(logWeights.length);
+  const essRatio = new Float64Array(rows);
+  for (let i = 0; i < rows; i++) {
+    let top = Number.NEGATIVE_INFINITY;
+    for (let k = 0; k < particles; k++) top = Math.max(top, logWeights[k * rows + i] as number);
+    let [sum, squares] = [0, 0];
+    for (let k = 0; k < particles; k++) {
+      const w = Math.exp((logWeights[k * rows + i] as number) - top);
+      weights[k * rows + i] = w;
+      sum += w;
+      squares += w * w;
+    }
+    if (!(sum > 0)) fail("non-finite", `fisherScore: row ${i} has density 0, or one that is not finite, at every draw`);
+    for (let k = 0; k < particles; k++) weights[k * rows + i] = (weights[k * rows + i] as number) / sum;
+    essRatio[i] = (sum * sum) / squares / particles;
+  }
+  const poor = essRatio.reduce((count, ratio) => count + (ratio * particles < FEWEST_EFFECTIVE ? 1 : 0), 0);
+  const warnings =
+    poor === 0
+      ? []
+      : [
+          `fisherScore: ${poor} of ${rows} rows have fewer than ${FEWEST_EFFECTIVE} effective particles of ${particles}: the encoder is far from the posterior there; take more particles`,
+        ];
+  return { ...weigh(terms.gradients, weights, rows, particles, x.shape), method: "fisher", essRatio, warnings };
+}
+
+/**
+ * **An approximation**: ∇_x ELBO(x) = ∇_x E_{q(z|x)}[log p(x, z) − log q(z|x)], through the reparameterised encoder.
+ *
+ * It differs from the score by −∇_x KL(q(z|x) ‖ p(z|x)), at any number of particles: zero where the encoder is exact, and nowhere
+ * else is its size known. It is here to be compared with {@link fisherScore}.
+ *
+ * @throws As {@link fisherScore}.
+ */
+export function elboScore(net: Generative, x: NdArray, options: ScoreOptions): Score {
+  const through = function* (at: tf.Tensor, _: tf.Tensor, noise: tf.Tensor): Program<ParamEffect, tf.Tensor> {
+    const { loc, scale } = yield* net.encode(at);
+    const z = tf.add(loc, tf.mul(scale, noise));
+    const prior = normal(0, 1).logProb(z);
+    return tf.add(yield* density(net, at, z), tf.sum(tf.sub(prior, normal(loc, scale).logProb(z)), -1));
+  };
+  const { rows, particles, gradients } = perParticle("elboScore", net, x, options, through);
+  const even = new Float64Array(rows * particles).fill(1 / particles);
+  return {
+    ...weigh(gradients, even, rows, particles, x.shape),
+    method: "elbo-approximation",
+    essRatio: new Float64Array(rows).fill(1),
+    warnings: ["elboScore: the gradient of a bound, off by that of KL(q(z|x) ‖ p(z|x)); fisherScore has no such bias"],
+  };
+}
+
+/** log p(x|z), `[particles, rows]`. */
+function* density(net: Generative, x: tf.Tensor, z: tf.Tensor): Program<ParamEffect, tf.Tensor> {
+  return (yield* net.decode(z)).dist.event(1).logProb(x);
+}
+
+type Term = (x: tf.Tensor, z: tf.Tensor, noise: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
+
+/** For each of K draws z_k ~ q(z|x): the gradient of `term` in x at fixed noise, `[K, n, features]`, and log p(x, z_k)/q(z_k|x), `[K, n]`. */
+function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOptions, term: Term) {
+  const { particles = 256, params = {} } = options;
+  const { features, latent } = net;
+  if (x.shape.length !== 2 || x.shape[1] !== features)
+    fail("shape", `${what}: expected data of shape [n, ${features}], got ${showShape(x.shape)}`);
+  if (!Number.isInteger(particles) || particles < 1)
+    fail("argument", `${what}: particles must be a positive integer, got ${particles}`);
+  const key = typeof options.seed === "object" ? options.seed : rootKey(options.seed);
+  const rows = x.shape[0] as number;
+  const gradients = new Float32Array(particles * rows * features);
+  const logWeights = new Float32Array(particles * rows);
+  const size = Math.max(1, Math.floor(CHUNK / particles));
+  for (let from = 0; from < rows; from += size) {
+    const count = Math.min(size, rows - from);
+    const part = ndarray(x.data.slice(from * features, (from + count) * features), [count, features]);
+    const [gradient, logWeight] = scope(() => {
+      // Parameters that are not given take their initial values, the same in every chunk.
+      const given = { params: toTensors(params), key: fold(key, "init") };
+      const at = tf.tile(tf.expandDims(part.tensor(), 0), [particles, 1, 1]);
+      const noise = normal(tf.zeros([count, latent]), 1).sample(fold(fold(key, "score"), from), [particles]);
+      const run = interpret(posterior(net, part.tensor(), noise, what), given).result;
+      const gradientAt = tf.grad((moved: tf.Tensor) => tf.sum(interpret(term(moved, run.z, noise), given).result));
+      return [fromTensor(gradientAt(at)).data, fromTensor(run.logWeights).data] as const;
+    });
+    for (let k = 0; k < particles; k++) {
+      const width = count * features;
+      gradients.set(gradient.subarray(k * width, (k + 1) * width), (k * rows + from) * features);
+      logWeights.set(logWeight.subarray(k * count, (k + 1) * count), k * rows + from);
+    }
+  }
+  return { rows, particles, gradients, logWeights };
+}
+
+/** Draws of q(z|x) and their weights. */
+function* posterior(net: Generative, x: tf.Tensor, noise: tf.Tensor, what: string) {
+  const { loc, scale } = yield* net.encode(x);
+  const z = tf.add(loc, tf.mul(scale, noise));
+  const { dist } = yield* net.decode(z);
+  if (dist.discrete || dist.family === "bernoulli")
+    fail(
+      "not-differentiable",
+      `${what}: a likelihood of the family ${dist.family} has no gradient in x; run chains over its noise, with inNoise("x")`,
+      { site: "x" },
+    );
+  const ratio = tf.sub(normal(0, 1).logProb(z), normal(loc, scale).logProb(z));
+  return { z, logWeights: tf.add(dist.event(1).logProb(x), tf.sum(ratio, -1)) };
+}
+
+/** Weighted means over particles with their standard errors, in double precision. */
+function weigh(
+  gradients: Float32Array,
+  weights: Float64Array,
+  rows: number,
+  particles: number,
+  shape: NdArray["shape"],
+): Pick<Score, "gradient" | "standardError"> {
+  const features = shape[1] as number;
+  const mean = new Float64Array(rows * features);
+  const variance = new Float64Array(rows * features);
+  const each = (visit: (weight: number, gradient: number, at: number) => void) => {
+    for (let k = 0; k < particles; k++)
+      for (let at = 0; at < rows * features; at++)
+        visit(
+          weights[k * rows + Math.floor(at / features)] as number,
+          gradients[k * rows * features + at] as number,
+          at,
+        );
+  };
+  each((w, g, at) => {
+    mean[at] = (mean[at] as number) + w * g;
+  });
+  each((w, g, at) => {
+    variance[at] = (variance[at] as number) + (w * (g - (mean[at] as number))) ** 2;
+  });
+  return {
+    gradient: ndarray(Float32Array.from(mean), shape),
+    standardError: ndarray(Float32Array.from(variance, Math.sqrt), shape),
+  };
+}
