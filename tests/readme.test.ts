@@ -1,18 +1,26 @@
-/** Every TypeScript block of the README type-checks and runs, and prints what the README says it prints. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** Every TypeScript block of the README and of the pages in docs/ type-checks and runs, and prints what is said there. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root, runNode, runTs } from "./support/run.ts";
 
 interface Block {
+  readonly page: string;
   readonly code: string;
   /** A following ```text block: the output, in which `…` stands for anything. */
   readonly output: string | undefined;
 }
 
-const readme = readFileSync(join(root, "README.md"), "utf8");
-const blocks: Block[] = [...readme.matchAll(/^```ts\n([\s\S]*?)^```\n(?:\n?^```text\n([\s\S]*?)^```)?/gm)].map(
-  ([, code, output]) => ({ code: code as string, output }),
+const pages = [
+  "README.md",
+  ...readdirSync(join(root, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+const blocks: Block[] = pages.flatMap((page) =>
+  [
+    ...readFileSync(join(root, page), "utf8").matchAll(/^```ts\n([\s\S]*?)^```\n(?:\n?^```text\n([\s\S]*?)^```)?/gm),
+  ].map(([, code, output]) => ({ page, code: code as string, output })),
 );
 
 // Inside the tree, so that the package resolves itself by name as it does for examples.
@@ -32,7 +40,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const quote = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-describe("README", () => {
+describe("README and docs", () => {
   it("has code, and all of it type-checks", async () => {
     expect(blocks.length).toBeGreaterThan(0);
     const { code, stdout } = await runNode([join(root, "node_modules/typescript/bin/tsc"), "-p", folder]);
@@ -41,7 +49,7 @@ describe("README", () => {
   });
 
   it.each(blocks.map((block, i) => ({ ...block, i, title: block.code.split("\n")[0] })))(
-    "block $i runs: $title",
+    "block $i, of $page, runs: $title",
     async ({ i, output }) => {
       const { code, stdout, stderr } = await runTs(file(i));
       expect(stderr).toBe("");

@@ -88,7 +88,7 @@ function readInput(input: CompiledInput): Value {
  *   distribution. It must not read values (`dataSync`), nor draw by `tf.random…`: errors say what to write instead.
  * @remarks Needs the optional peer `onnxruntime-node` (Node) or `onnxruntime-web`.
  * @example
- * using slope = compile(({ w }) => ({ g: tf.grad((v) => tf.sum(tf.square(v)))(w) }));
+ * using slope = compile(({ w }: { readonly w: tf.Tensor }) => ({ g: tf.grad((v) => tf.sum(tf.square(v)))(w) }));
  * const { g } = await slope.run({ w: ndarray(Float32Array.of(1, 2)) });
  */
 export function compile<I extends string, O extends string, P extends Precision = "float32">(
