@@ -151,6 +151,44 @@ describe("compile", () => {
     expect(Buffer.from(found.y.data.buffer).equals(Buffer.from(wanted.y.data.buffer))).toBe(true);
   });
 
+  it("gives inputs, constants, whole numbers, truth values and empty arrays back, and takes inputs that nothing uses", async () => {
+    const step = compiled(
+      ({ x, n, idle }: { readonly x: tf.Tensor; readonly n: tf.Tensor; readonly idle: tf.Tensor }) => ({
+        x,
+        again: x,
+        three: tf.scalar(3),
+        splat: tf.zeros([2, 2]),
+        whole: tf.add(n, tf.scalar(1, "int32")),
+        truth: tf.greater(x, 1.5),
+        none: tf.slice(x, [2], [0]),
+        size: tf.scalar(idle.size),
+      }),
+    );
+    const n = ndarray(Int32Array.of(4, -2));
+    const out = await step.run({ x: x2, n, idle: x3 });
+    const shown = Object.fromEntries(
+      Object.entries(out).map(([name, { data, shape }]) => [name, [[...data], [...shape]]]),
+    );
+    expect(shown).toEqual({
+      x: [[1, 2], [2]],
+      again: [[1, 2], [2]],
+      three: [[3], []],
+      splat: [
+        [0, 0, 0, 0],
+        [2, 2],
+      ],
+      whole: [[5, -1], [2]],
+      truth: [[0, 1], [2]],
+      none: [[], [0]],
+      size: [[3], []],
+    });
+    expect(out.whole.dtype).toBe("int32");
+    // Tensors and numbers are taken too.
+    const t = tf.tensor1d([7, 8]);
+    expect([...(await step.run({ x: t, n, idle: 1 })).x.data]).toEqual([7, 8]);
+    t.dispose();
+  });
+
   it("may read what does not depend on its inputs", async () => {
     const step = compiled(({ x }: { readonly x: tf.Tensor }) => {
       const three = tf.add(tf.scalar(1), 2).dataSync()[0] as number;
