@@ -75,6 +75,14 @@ export { type LangevinOptions, langevin } from "./inference/langevin.ts";
 export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/langevin-result.ts";
 export { logZ } from "./inference/log-z.ts";
 export {
+  type ChainDrawsOptions,
+  type Coordinates,
+  chainDraws,
+  classEntropy,
+  freshDraws,
+  type Negatives,
+} from "./inference/negatives.ts";
+export {
   contrastive,
   logistic,
   selfNormalized,
@@ -104,5 +112,13 @@ export {
 export { type SnisOptions, type SnisRowsOptions, snis } from "./inference/snis.ts";
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/snis-result.ts";
 export type { RowSummary, SnisRowsResult } from "./inference/snis-rows-result.ts";
+export type { EnergyLook, StopRule } from "./inference/stability.ts";
+export { tiltLikelihood } from "./inference/tilt-likelihood.ts";
+export type {
+  TiltLikelihoodFit,
+  TiltLikelihoodOptions,
+  TiltLook,
+  Trainable,
+} from "./inference/tilt-likelihood-types.ts";
 export { type Trained, type TrainOptions, train } from "./inference/train.ts";
 export type { VariationalFit, VariationalOptions } from "./inference/variational.ts";

@@ -1,0 +1,251 @@
+/** Parts of the maximum-likelihood fit of a tilt: what is trained, the base's own gradient, looks, and what a finished fit is worth. */
+import * as tf from "@tensorflow/tfjs-core";
+import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { fail } from "../core/errors.ts";
+import { fold, type Key } from "../core/key.ts";
+import { recorder } from "../core/live.ts";
+import { scope } from "../core/scope.ts";
+import { showShape } from "../core/shape.ts";
+import { type TensorTree, type Tree, toTensors } from "../core/tree.ts";
+import { logJoint } from "../effects/density.ts";
+import type { Effect, Model, ParamEffect, Program } from "../effects/effects.ts";
+import { type Energy, replay } from "../effects/handlers.ts";
+import { interpret } from "../effects/interpret.ts";
+import type { Problem } from "./infer.ts";
+import { logZ } from "./log-z.ts";
+import { classEntropy, type NegativeSource } from "./negatives.ts";
+import { paretoK, UNRELIABLE_K } from "./pareto.ts";
+import { divergence, type EnergyLook, type Ring, type RingEntry, type StopRule } from "./stability.ts";
+import { probe } from "./structure.ts";
+import type { TiltLikelihoodFit, TiltLook, Trainable } from "./tilt-likelihood-types.ts";
+import { diagnose, sumWeights } from "./weights.ts";
+
+/** An energy as a program. */
+export type Network = (x: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
+
+const programOf = (energy: Energy<ParamEffect>): Network =>
+  function* (x) {
+    const e = energy(x);
+    return e instanceof tf.Tensor ? e : yield* e;
+  };
+
+/** The base, the energy and their first parameters. @throws `missing-site`, `shape`, `argument`. */
+export function prepare(
+  problem: Problem,
+  site: string,
+  energy: Energy<ParamEffect>,
+  data: NdArray,
+  joint: Trainable | true | undefined,
+) {
+  const structure = probe(problem);
+  const info = structure.latents.find(({ name }) => name === site);
+  if (info === undefined) {
+    const names = structure.latents.map(({ name }) => `"${name}"`).join(", ");
+    return fail("missing-site", `tiltLikelihood: the base draws no site "${site}"; it draws ${names}`, { site });
+  }
+  const event = data.shape.slice(1);
+  if (`${event}` !== `${info.shape}`)
+    fail(
+      "shape",
+      `tiltLikelihood: data of "${site}" have shape ${showShape(data.shape)}, expected [m, ${info.shape}]`,
+      { site },
+    );
+  if (joint === true && structure.latents.length > 1)
+    fail(
+      "argument",
+      `tiltLikelihood: joint: true needs a base whose only latent site is "${site}"; give { model, guide }, whose ELBO stands for log p`,
+    );
+  const network = programOf(energy);
+  const own = (run: () => ReturnType<typeof interpret>): Tree<NdArray> =>
+    scope(() => Object.fromEntries([...run().params].map(([name, p]) => [name, fromTensor(p.unconstrained)])));
+  const given = () => ({ key: fold(problem.key, "init"), params: toTensors(problem.params) });
+  const one = ndarray(
+    data.data.slice(
+      0,
+      event.reduce((a, b) => a * b, 1),
+    ) as Float32Array,
+    [1, ...event],
+  );
+  const learned = own(() => interpret(network(one.tensor()), given()));
+  if (Object.keys(learned).length === 0) fail("argument", "tiltLikelihood: the energy has no parameters to fit");
+  const pair =
+    joint === undefined || joint === true
+      ? {}
+      : {
+          ...own(() => interpret(joint.guide(one), { ...given(), density: false })),
+        };
+  const baseParams = { ...structure.params, ...pair };
+  const trained = joint === undefined ? learned : { ...baseParams, ...learned };
+  const fixed = Object.fromEntries(
+    Object.entries({ ...baseParams, ...problem.params }).filter(([name]) => trained[name] === undefined),
+  );
+  return { base: problem.model, initial: { trained, fixed }, network, depth: structure.depth };
+}
+
+/** Reads a number off a loss, recorded or not. */
+export function tell(x: tf.Tensor, read: (value: number) => void): void {
+  const trace = recorder();
+  if (trace?.isSymbolic(x)) trace.report(stopped(x), (values) => read(values[0] as number));
+  else read(x.dataSync()[0] as number);
+}
+const stopped = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [1]);
+
+/** Mean over rows of log p(x) under a base whose only latent is the site. */
+export function alone(
+  base: Problem["model"],
+  site: string,
+  x: tf.Tensor,
+  rows: number,
+  depth: number,
+  params: TensorTree,
+): tf.Tensor {
+  const run = interpret(replay({ latents: { [site]: x } })(base)(), { particles: rows, depth, params });
+  return tf.mean(logJoint(run));
+}
+
+/** Mean over rows of a one-draw ELBO: a lower bound that stands for log p(x) in the base's gradient. */
+export function elboOf(
+  { model, guide }: Trainable,
+  x: tf.Tensor,
+  rows: number,
+  params: TensorTree,
+  key: Key,
+): tf.Tensor {
+  // The models take arrays; this one hands out the tensor of the step.
+  const data: NdArray = { data: new Float32Array(0), shape: x.shape, dtype: "float32", tensor: () => x };
+  const q = interpret(guide(data), { key: fold(key, "guide"), params });
+  const latents = Object.fromEntries(
+    [...q.sites.values()].flatMap((s) => (s.kind === "sample" ? [[s.name, s.value as tf.Tensor]] : [])),
+  );
+  const p = interpret(replay({ latents })(model as Model<[NdArray], Effect, unknown>)(data), {
+    key: fold(key, "model"),
+    params,
+    plates: q.plates,
+  });
+  return tf.div(tf.sub(logJoint(p), logJoint(q)), rows);
+}
+
+/** Sums over the steps since the last look. */
+export interface Sums {
+  readonly target: number;
+  readonly negatives: number;
+  readonly essRatio: number;
+  readonly n: number;
+}
+
+/** What a look shows. */
+export function lookAt(
+  step: number,
+  { target, negatives, essRatio, n }: Sums,
+  source: NegativeSource,
+  weighted: boolean,
+  labels: (() => ArrayLike<number> | undefined) | undefined,
+): TiltLook {
+  const found = labels?.();
+  // Only differences of energies mean anything: the constant is taken out.
+  const centre = negatives / n;
+  return {
+    step,
+    target: target / n - centre,
+    negatives: 0,
+    gap: Math.abs(target / n - centre),
+    ...source.info(),
+    ...(weighted && { essRatio: essRatio / n }),
+    ...(found !== undefined && { classEntropy: classEntropy(found) }),
+  };
+}
+
+/** The last state before the gap began to rise. */
+export function backTo(good: Ring, history: readonly EnergyLook[], rule: StopRule): RingEntry {
+  let last = history.length;
+  // A run that blew up between looks goes back to its newest state; one that drifted, to the look before the rise.
+  if (divergence(history, rule) !== undefined) {
+    last = history.length - 1;
+    while (last > 0 && (history[last]?.gap as number) > (history[last - 1]?.gap as number)) last--;
+  }
+  const step = history[last]?.step ?? Number.POSITIVE_INFINITY;
+  return good.before(step) ?? fail("argument", "the ring is empty");
+}
+
+/** Energies of a batch, flat. */
+const energies = (network: Network, x: tf.Tensor, params: TensorTree): tf.Tensor =>
+  tf.reshape(interpret(network(x), { params }).result, [-1]);
+
+/** Numbers that one batch of draws may hold. */
+const AT_ONCE = 1 << 19;
+
+/** Energies of fresh base draws. */
+export function baseEnergies(problem: Problem, site: string, network: Network, count: number): Float32Array {
+  const { depth, latents } = probe(problem);
+  const largest = Math.max(1, ...latents.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
+  const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
+  const out = new Float32Array(count);
+  for (let first = 0; first < count; first += part) {
+    const particles = Math.min(part, count - first);
+    scope(() => {
+      const params = toTensors(problem.params);
+      const run = interpret(problem.model(...problem.args), {
+        key: fold(problem.key, "evaluate"),
+        particles,
+        first,
+        depth,
+        density: false,
+        params,
+      });
+      out.set(energies(network, run.sites.get(site)?.value as tf.Tensor, params).dataSync() as Float32Array, first);
+    });
+  }
+  return out;
+}
+
+/** Share of the evaluation's draws that set the constant. */
+const CENTRING = 1 / 4;
+/** Fewest effective base draws for which log Z is worth something. */
+const FEWEST_EFFECTIVE = 50;
+
+/** What a fit is worth, measured over fresh base draws. */
+export function appraise(
+  where: { readonly problem: Problem; readonly site: string; readonly network: Network },
+  draws: number,
+  fit: Omit<
+    TiltLikelihoodFit,
+    "energy" | "centre" | "logZ" | "essRatio" | "largestWeight" | "khat" | "trusted" | "warnings"
+  > & { readonly weighted: boolean },
+): TiltLikelihoodFit {
+  const { weighted, ...rest } = fit;
+  const E = baseEnergies({ ...where.problem, params: fit.params }, where.site, where.network, draws);
+  // The constant that makes Z = 1 as nearly as base draws can tell, so that e^{−E} is the density ratio itself. Its draws are not used again.
+  const apart = Math.ceil(draws * CENTRING);
+  const centre = -diagnose(sumWeights(E.subarray(0, apart).map((e) => -e))).logMean;
+  const logWeights = E.subarray(apart).map((e) => centre - e);
+  const { ess, essRatio, largestWeight } = diagnose(sumWeights(logWeights));
+  const khat = paretoK(logWeights);
+  const last = fit.history[fit.history.length - 1];
+  const warnings = [
+    ...(fit.stopped === "diverged" ? [fit.message] : []),
+    ...(ess < FEWEST_EFFECTIVE
+      ? [
+          `${draws} base draws are worth ${ess.toPrecision(2)} under the tilt: log Z from them is not to be trusted, nor is SNIS; use chains in (z, ε)`,
+        ]
+      : []),
+    ...(khat > UNRELIABLE_K ? [`Pareto k of base draws is ${khat.toFixed(2)}, above ${UNRELIABLE_K}`] : []),
+    ...(weighted && (last?.essRatio ?? 1) * draws < FEWEST_EFFECTIVE
+      ? ["the negatives' weights had collapsed at the end: the gradient followed single draws; use chains"]
+      : []),
+    ...((last?.nonFinite ?? 0) > 0 ? ["some proposals of the chains had no finite density"] : []),
+  ];
+  const { network } = where;
+  return {
+    ...rest,
+    energy: function* (x) {
+      return tf.sub(yield* network(x), centre);
+    },
+    centre,
+    logZ: logZ(logWeights),
+    essRatio,
+    largestWeight,
+    khat,
+    trusted: warnings.length === 0,
+    warnings,
+  };
+}
