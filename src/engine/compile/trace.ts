@@ -10,13 +10,11 @@ import { fail } from "../../core/errors.ts";
 import { type HostValues, liveArrays, type Recorder, recorder, recording } from "../../core/live.ts";
 import { scope } from "../../core/scope.ts";
 import type { Shape } from "../../core/shape.ts";
-import { FUSED_KERNELS } from "../kernels/fused.ts";
-import { MIXTURE, MIXTURE_SLOPE } from "../kernels/mixture.ts";
-import { mixtureSlope, mixtureValue } from "../mixture-slices.ts";
 import { type Builder, createBuilder, type Rewrite } from "./graph.ts";
 import type { TraceKernel } from "./kernel.ts";
-import { KERNELS } from "./kernels.ts";
 import type { DType, Graph, Node, NumericArray } from "./node.ts";
+import { type Backend, engine, on, randomBy } from "./swap.ts";
+import { installTraceKernels, type Recording } from "./trace-kernels.ts";
 
 export const TRACE_BACKEND = "tilted-trace";
 
@@ -62,56 +60,10 @@ export interface TraceOptions {
 /** Elements from which a constant is an input instead. */
 const LARGE = 1 << 20;
 
-interface Backend {
-  write(values: unknown, shape: number[], dtype: tf.DataType): object;
-  readSync(id: object): HostValues | Uint8Array;
-  disposeData(id: object): boolean;
-  incRef(id: object): void;
-  refCount(id: object): number;
-  memory(): object;
-  epsilon(): number;
-  floatPrecision(): number;
-}
-
-interface Engine {
-  backendName: string;
-  backendInstance: Backend;
-  readonly state: { readonly tensorInfo: { get(id: object): { readonly backend: Backend } | undefined } };
-}
-
-const engine = (): Engine => tf.engine() as unknown as Engine;
-
-/** Runs `body` on another backend, without the set-up that tfjs does for a lasting change. */
-function on<T>(name: string, backend: Backend, body: () => T): T {
-  const at = engine();
-  const before = [at.backendName, at.backendInstance] as const;
-  at.backendName = name;
-  at.backendInstance = backend;
-  try {
-    return body();
-  } finally {
-    [at.backendName, at.backendInstance] = before;
-  }
-}
-
-/**
- * Runs `body` with another `Math.random`. Everything of tfjs that draws without a seed (tf.randomNormal, tf.dropout, …) takes its seed
- * from there, and two records of a small draw may agree by chance: so asking for one is refused where it happens.
- */
-function randomBy<T>(random: () => number, body: () => T): T {
-  const before = Math.random;
-  Math.random = random;
-  try {
-    return body();
-  } finally {
-    Math.random = before;
-  }
-}
-
 const DTYPES: readonly string[] = ["float32", "int32", "bool"];
 
 /** The symbolic tensors of one trace, and the builder that they belong to. */
-class Trace implements Recorder {
+class Trace implements Recorder, Recording {
   site: string | undefined;
   readonly builder: Builder;
   readonly hosts: HostInput[] = [];
@@ -343,40 +295,7 @@ class Trace implements Recorder {
   }
 }
 
-/** Kernels that are compositions of ops, which record themselves. */
-const COMPOSED: readonly Pick<tf.KernelConfig, "kernelName" | "kernelFunc">[] = [
-  ...FUSED_KERNELS,
-  { kernelName: MIXTURE, kernelFunc: ({ inputs }) => mixtureValue(inputs.x as tf.Tensor, inputs.rows as tf.Tensor) },
-  {
-    kernelName: MIXTURE_SLOPE,
-    kernelFunc: ({ inputs }) => mixtureSlope(inputs.x as tf.Tensor, inputs.rows as tf.Tensor),
-  },
-];
-
-/** Kernels whose result is another at every call, whatever goes into them. */
-const RANDOM = new Set(["Multinomial"]);
-
-let installed = false;
-
-/** Registers the kernels of the tracing backend; what they record into is the trace under way. */
-function install(): void {
-  if (installed) return;
-  installed = true;
-  const register = (kernelName: string, kernelFunc: tf.KernelFunc) =>
-    tf.registerKernel({ kernelName, backendName: TRACE_BACKEND, kernelFunc });
-  for (const [name, kernel] of Object.entries(KERNELS)) {
-    register(name, ({ inputs, attrs }) => current().run(name, kernel, inputs, attrs ?? {}) as tf.TensorInfo);
-  }
-  for (const { kernelName, kernelFunc } of COMPOSED) register(kernelName, kernelFunc);
-  const others = (tf.getKernelsForBackend("wasm") ?? []).map(({ kernelName }) => kernelName);
-  for (const name of others.filter((other) => tf.getKernel(other, TRACE_BACKEND) === undefined)) {
-    register(name, ({ inputs, attrs }) => {
-      if (RANDOM.has(name)) return current().refuseDraw(name);
-      return current().run(name, () => current().refuseKernel(name), inputs, attrs ?? {}) as tf.TensorInfo;
-    });
-  }
-}
-
+/** The trace under way. */
 const current = (): Trace => recorder() as Trace;
 
 /**
@@ -395,7 +314,7 @@ export function trace(
 ): Traced {
   if (recorder() !== undefined)
     fail("trace", "a step that is being compiled cannot compile another: call it as a function");
-  install();
+  installTraceKernels(TRACE_BACKEND, current);
   const run = new Trace(options);
   const noRandom = () => run.refuseDraw("something without a seed (Math.random, tf.randomNormal, tf.dropout)");
   return recording(run, () =>
