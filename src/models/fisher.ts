@@ -13,6 +13,7 @@ import { normal } from "../dist/index.ts";
 import type { ParamEffect, Program } from "../effects/effects.ts";
 import { interpret } from "../effects/interpret.ts";
 import type { Generative } from "./generative.ts";
+import { type WeighedDraws, weighedDraws } from "./posterior-weights.ts";
 
 /** Options of {@link fisherScore} and {@link elboScore}. */
 export interface ScoreOptions {
@@ -136,7 +137,8 @@ function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOp
       const given = { params: toTensors(params), key: fold(key, "init") };
       const at = tf.tile(tf.expandDims(part.tensor(), 0), [particles, 1, 1]);
       const noise = normal(tf.zeros([count, latent]), 1).sample(fold(fold(key, "score"), from), [particles]);
-      const run = interpret(posterior(net, part.tensor(), noise, what), given).result;
+      const run = interpret(weighedDraws(net, part.tensor(), noise), given).result;
+      checkSmooth(what, run.dist);
       const gradientAt = tf.grad((moved: tf.Tensor) => tf.sum(interpret(term(moved, run.z, noise), given).result));
       return [fromTensor(gradientAt(at)).data, fromTensor(run.logWeights).data] as const;
     });
@@ -149,19 +151,14 @@ function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOp
   return { rows, particles, gradients, logWeights };
 }
 
-/** Draws of q(z|x) and their weights. */
-function* posterior(net: Generative, x: tf.Tensor, noise: tf.Tensor, what: string) {
-  const { loc, scale } = yield* net.encode(x);
-  const z = tf.add(loc, tf.mul(scale, noise));
-  const { dist } = yield* net.decode(z);
-  if (dist.discrete || dist.family === "bernoulli")
+/** @throws `not-differentiable` for a likelihood that cannot be differentiated in x. */
+function checkSmooth(what: string, { discrete, family }: WeighedDraws["dist"]): void {
+  if (discrete || family === "bernoulli")
     fail(
       "not-differentiable",
-      `${what}: a likelihood of the family ${dist.family} has no gradient in x; run chains over its noise, with inNoise("x")`,
+      `${what}: a likelihood of the family ${family} has no gradient in x; run chains over its noise, with inNoise("x")`,
       { site: "x" },
     );
-  const ratio = tf.sub(normal(0, 1).logProb(z), normal(loc, scale).logProb(z));
-  return { z, logWeights: tf.add(dist.event(1).logProb(x), tf.sum(ratio, -1)) };
 }
 
 /** Weighted means over particles with their standard errors, in double precision. */
