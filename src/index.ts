@@ -110,6 +110,7 @@ export {
   type Schedule,
 } from "./inference/schedules.ts";
 export { type SnisOptions, type SnisRowsOptions, snis } from "./inference/snis.ts";
+export { type SnisOutputs, type SnisOutputsOptions, snisOutputs } from "./inference/snis-outputs.ts";
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/snis-result.ts";
 export type { RowSummary, SnisRowsResult } from "./inference/snis-rows-result.ts";
 export type { EnergyLook, StopRule } from "./inference/stability.ts";

@@ -1,5 +1,6 @@
 /** `tilted/models`: ordinary programs, no privileges. */
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
+export { type ConvEnergyOptions, convEnergy } from "./conv-energy.ts";
 export { type EnergyOptions, energy } from "./energy.ts";
 export { elboScore, fisherScore, type Score, type ScoreOptions } from "./fisher.ts";
 export {

@@ -1,4 +1,5 @@
 /** `tilted/nn`: networks as programs. */
+export { type ConvolutionOptions, convolution } from "./convolution.ts";
 export {
   type Activation,
   fanInUniform,

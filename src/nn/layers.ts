@@ -59,7 +59,7 @@ export interface LinearOptions {
 const POWER_ITERATIONS = 12;
 
 /** W / σ₁(W), where σ₁ = uᵀWv by power iteration from a fixed start; u and v count as constants in the gradient. */
-function spectrallyNormalized(weight: tf.Tensor): tf.Tensor {
+export function spectrallyNormalized(weight: tf.Tensor): tf.Tensor {
   const rows = weight.shape[0] as number;
   const { u, v } = tf.tidy(() => {
     const w = stopGradient(weight);
