@@ -1,7 +1,9 @@
 /** One fit of one model, and what its imputations are worth. */
-import { adam, infer, iwae, type NdArray, snis } from "tilted";
+import { adam, type EffectsOf, infer, iwae, type NdArray, type SnisRowsResult, snis } from "tilted";
 import { hide } from "tilted/data";
-import type { Miwae, NotMiwae } from "tilted/models";
+import { type Miwae, maskAccuracy, type NotMiwae } from "tilted/models";
+
+type NotMiwaeEffects = EffectsOf<NotMiwae["model"]>;
 
 export interface FitSettings {
   /** K of the bound. */
@@ -18,6 +20,8 @@ export interface Imputed {
   readonly mse: number;
   /** The bound, a row. */
   readonly bound: number;
+  /** Share of mask entries that the model of the mask gets right, where there is one. */
+  readonly maskAccuracy?: number;
   readonly seconds: number;
   readonly millisecondsPerStep: number;
   readonly engine: string;
@@ -60,5 +64,9 @@ export async function impute(
     seconds: (performance.now() - start) / 1e3,
     millisecondsPerStep: (trained - start) / steps,
     engine: compiled?.used === true ? "compiled" : "wasm",
+    // A model of the mask has no imputer apart: its own draws are imputations.
+    ...(!("imputer" in net) && {
+      maskAccuracy: maskAccuracy((filled as SnisRowsResult<NotMiwaeEffects>).mean("maskProbs").value, mask),
+    }),
   };
 }

@@ -72,7 +72,7 @@ export async function digits(): Promise<{ readonly [name: string]: Figure }> {
     hide(shown, seen, HOLE).data as Float32Array,
     mean,
     ...Array.from({ length: IMPUTATIONS }, (_, m) => copies.slice(m * SHOWN * PIXELS, (m + 1) * SHOWN * PIXELS)),
-    spread.map((v) => Math.sqrt(Math.max(0, v))),
+    spread.map((v) => 2 * Math.sqrt(Math.max(0, v))),
     shown.data as Float32Array,
   ];
   const page = new Float32Array(parts.length * SHOWN * PIXELS);
@@ -83,7 +83,7 @@ export async function digits(): Promise<{ readonly [name: string]: Figure }> {
     digits: imageGrid({
       title: "Digits completed by a model that never saw a whole one",
       subtitle: "By row: what the model sees, the mean imputation, three imputations, their spread, the digit itself",
-      caption: `${n} digits, a square of ${SIDE} × ${SIDE} pixels hidden in each. The spread is the standard deviation over weighted draws: dark where the visible part leaves open what was there.`,
+      caption: `${n} digits, a square of ${SIDE} × ${SIDE} pixels hidden in each. The spread is the standard deviation over weighted draws, black at its largest, a half: dark where the visible part leaves open what was there.`,
       width: 760,
       perRow: SHOWN,
       sets: [{ images: page }],

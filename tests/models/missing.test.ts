@@ -1,7 +1,22 @@
 /** Incomplete data beyond evidence: gradients, multiple imputations, tables of several kinds, tilts of what is imputed. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/function";
-import { adam, fitTilt, infer, iwae, model, type NdArray, ndarray, plate, sample, sgd, snis, tilt } from "tilted";
+import {
+  adam,
+  deterministic,
+  fitTilt,
+  infer,
+  iwae,
+  model,
+  type NdArray,
+  ndarray,
+  plate,
+  sample,
+  sgd,
+  snis,
+  tilt,
+  trace,
+} from "tilted";
 import { aboveMean, hide } from "tilted/data";
 import { normal as normalDist } from "tilted/dist";
 import { energy, maskAccuracy, miwae, mixedTable, notMiwae, tableFeatures } from "tilted/models";
@@ -254,6 +269,23 @@ describe("a table of several kinds", () => {
       const [a, b] = [found.resamples.complete.data[3 * m + 1], found.resamples.complete.data[3 * m + 2]];
       expect((a as number) + (b as number)).toBe(1);
     }
+  });
+});
+
+describe("a tilt of a derived quantity", () => {
+  it("is the tilt of the quantity it derives from", async () => {
+    // N(0, 1) tilted by E = x²/2, seen through y = 2x: Z = 1/√2, variance 1/2.
+    const doubled = model(function* () {
+      yield* deterministic("y", tf.mul(2, yield* sample("x", normalDist(0, 1))));
+    });
+    const tilted = pipe(
+      doubled,
+      tilt("y", (y) => tf.div(tf.square(y), 8)),
+    );
+    const found = await infer(tilted, snis(100_000), { seed: 1 });
+    expectEstimate(found.logEvidence, -Math.log(2) / 2, { detects: 0.02 });
+    // @ts-expect-error: there is no such site.
+    expect(() => trace(tilt("w", () => tf.scalar(0))(doubled), { seed: 1 })).toThrow(/no site "w"/);
   });
 });
 
