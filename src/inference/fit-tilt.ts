@@ -16,13 +16,15 @@ import type { Energy } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import type { Sandwich } from "./bound.ts";
+import type { Clip } from "./clip.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { logZ } from "./log-z.ts";
 import { logistic, type TiltObjective } from "./objectives.ts";
 import { adam, type Optimizer } from "./optimizers.ts";
+import { FEWEST_EFFECTIVE, LARGEST_SHARE } from "./snis-result.ts";
 import { probe } from "./structure.ts";
-import { type StepContext, type TrainingHistory, train } from "./train.ts";
-import { diagnose, sumWeights } from "./weights.ts";
+import { type StepContext, type Trained, type TrainingHistory, train } from "./train.ts";
+import { diagnose, sumWeights, type WeightDiagnostics } from "./weights.ts";
 
 /** A finite set of data, each of which can be drawn afresh: for instance from its own posterior q(z|x). */
 export interface DrawableRows {
@@ -59,6 +61,8 @@ export interface FitTiltOptions {
    * ESS/n, under the fitted tilt. With few target rows the held-out loss stops before the tilt is complete.
    */
   readonly minEssRatio?: number;
+  /** Limits on the gradients of a step. Default: none. */
+  readonly clip?: Clip;
 }
 
 /** A fitted energy. */
@@ -72,6 +76,10 @@ export interface TiltFit {
   /** Mean over folds of the held-out loss at the parameters kept; `undefined` when nothing was held out. */
   readonly heldOutLoss: number | undefined;
   readonly objective: string;
+  /** `early`: patience ran out, or the tilt cost too much. `diverged`: a loss was not finite; `params` are the last good ones. */
+  readonly stopped: Trained["stopped"];
+  /** What to know before trusting it: divergence, base draws too few for the tilt. */
+  readonly warnings: readonly string[];
   /** Optimiser steps behind the parameters kept. */
   readonly steps: number;
   /** log Z of the fitted tilt over the base, from fresh base draws. */
@@ -115,11 +123,11 @@ const gatherRows = (data: NdArray): DrawableRows => {
  * @param energy - The energy, usually a network; its parameters are what is learned.
  * @param target - Draws of the target, `[m, ...event]`, or rows that are drawn afresh every step.
  * @remarks Negatives are fresh draws of the base at every step. With held-out rows the best
- * parameters seen are restored.
+ * parameters seen are restored. A run that diverges after its first look ends with the last good parameters, and says so.
  * @example
  * const fit = await infer(prior, fitTilt("z", energy, latents), { seed: 1 });
  * const draws = await infer(pipe(prior, tilt("z", fit.energy)), snis(10_000), { params: fit.params, seed: 2 });
- * @throws `missing-site` when the base has no such site; `argument` on options out of range; `non-finite` when training diverges.
+ * @throws `missing-site` when the base has no such site; `argument` on options out of range; `non-finite` when training diverges before the first look.
  */
 export function fitTilt<E2 extends ParamEffect = never>(
   site: string,
@@ -204,6 +212,8 @@ export function fitTilt<E2 extends ParamEffect = never>(
       engine: problem.choice,
       ...(problem.threads !== undefined && { threads: problem.threads }),
       ...(problem.background && { background: true }),
+      ...(options.clip !== undefined && { clip: options.clip }),
+      recover: true,
       loss: (params, context) =>
         lossOver(context.key, params, baseDraws(fold(context.key, "base"), negatives), ({ kept }) => {
           const batch = Math.min(options.batch ?? 128, kept.length);
@@ -218,20 +228,35 @@ export function fitTilt<E2 extends ParamEffect = never>(
         .neg(evaluate(fitted, baseDraws(fold(problem.key, "evaluate"), EVALUATION_DRAWS), toTensors(trained.params)))
         .dataSync(),
     );
+    const worth = diagnose(sumWeights(logWeights));
+    const kept = Math.min((trained.bestEpoch + 1) * every, trained.steps);
     return {
       energy: fitted,
       params: { ...problem.params, ...trained.params },
       history: trained.history,
       heldOutLoss: holds ? scope(() => heldOutLoss(toTensors(trained.params)).dataSync()[0] as number) : undefined,
       objective: objective.name,
-      steps: (trained.bestEpoch + 1) * every,
+      stopped: trained.stopped,
+      warnings: warningsOf(trained, kept, worth),
+      steps: kept,
       logZ: logZ(logWeights),
-      essRatio: diagnose(sumWeights(logWeights)).essRatio,
+      essRatio: worth.essRatio,
       engine: { ...problem.engine, compiled: trained.compiled },
     };
   }
 
   return { name: "fitTilt", run };
+}
+
+function warningsOf({ stopped, message, steps }: Trained, kept: number, { ess, largestWeight }: WeightDiagnostics) {
+  const out: string[] = [];
+  if (stopped === "diverged")
+    out.push(`fitTilt diverged at step ${steps}: ${message}; the parameters kept are those after step ${kept}`);
+  if (largestWeight > LARGEST_SHARE || ess < FEWEST_EFFECTIVE)
+    out.push(
+      `fitTilt: ${EVALUATION_DRAWS} base draws are worth ${ess.toFixed(1)} under the tilt, and one holds ${(100 * largestWeight).toFixed(0)} % of the weight: its log Z is not to be trusted; use a base nearer to the target, or tiltLikelihood with chains`,
+    );
+  return out;
 }
 
 /** Rows of one fold: those that train its energy and those held out from it. */

@@ -175,6 +175,44 @@ describe("train", () => {
     expect((await failure({ validate: () => Number.NaN })).code).toBe("non-finite");
   });
 
+  describe("a run that diverges, with recover", () => {
+    /** Finite until step 25, NaN from then on. */
+    const breaks = (params: TensorTree, context: StepContext): tf.Tensor =>
+      tf.mul(noisy(params, context), context.step < 25 ? 1 : Number.NaN);
+    const run = { ...base, loss: breaks, stepsPerEpoch: 10, recover: true, engine: "wasm" } as const;
+
+    it("ends with the parameters of the best epoch, and says where it broke", async () => {
+      const twenty = await train({ ...run, loss: noisy, steps: 20 });
+      const fit = await train(run);
+      expect(fit).toMatchObject({ stopped: "diverged", bestEpoch: 1, steps: 25 });
+      expect(fit.message).toContain("NaN at step 25");
+      expect(fit.params.w?.data).toEqual(twenty.params.w?.data);
+    });
+
+    it("does not go back to an epoch that was worse already", async () => {
+      const ten = await train({ ...run, loss: noisy, steps: 10 });
+      const rising: TrainOptions["loss"] = (params, context) =>
+        tf.add(breaks(params, context), context.step < 10 ? 0 : 1000);
+      const fit = await train({ ...run, loss: rising });
+      expect(fit.bestEpoch).toBe(0);
+      expect(fit.params.w?.data).toEqual(ten.params.w?.data);
+    });
+
+    it("goes by validation where there is one", async () => {
+      const fit = await train({ ...run, validate: (_, { epoch }) => epoch });
+      expect(fit).toMatchObject({ stopped: "diverged", bestEpoch: 0 });
+    });
+
+    it("throws when there is nothing to go back to, and on any other error", async () => {
+      const early: TrainOptions["loss"] = ({ w }) => tf.mul(Number.NaN, tf.sum(w as tf.Tensor));
+      expect((await failure({ ...run, loss: early })).code).toBe("non-finite");
+      const tick = async ({ step }: { step: number }) => {
+        if (step === 15) throw new TiltedError("aborted", "stop");
+      };
+      expect((await failure({ ...run, tick })).code).toBe("aborted");
+    });
+  });
+
   it("frees what a throw in the loss leaves open", async () => {
     const error = await failure({
       loss: ({ w }) => {

@@ -3,7 +3,7 @@
  * what lives between steps is typed arrays, so a run can be stored, resumed bit for bit, aborted, and never leaks.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { fail } from "../core/errors.ts";
+import { fail, TiltedError } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { ArrayTree, TensorTree } from "../core/tree.ts";
@@ -73,6 +73,11 @@ export interface TrainOptions {
   /** Stops after so many epochs in a row without a better validation loss. Default: never. */
   readonly patience?: number;
   readonly clip?: Clip;
+  /**
+   * A loss or gradient that is not finite ends the run with the last good parameters instead of an error, once an epoch is done: those
+   * with the least validation loss, or without validation those after the epoch with the least mean loss. Default false.
+   */
+  readonly recover?: boolean;
   readonly key: Key;
   /** Called after every step, outside every scope. Default: only lets the event loop live. Inside a method: `problem.tick`. */
   readonly tick?: Problem["tick"];
@@ -94,13 +99,14 @@ export interface TrainOptions {
 
 /** A finished run. */
 export interface Trained {
-  /** A copy: with validation those of the best epoch, otherwise the last. */
+  /** A copy: with validation those of the best epoch, otherwise the last; of a run that diverged, the last good ones. */
   readonly params: { readonly [name: string]: ArrayTree[string] };
   readonly history: TrainingHistory;
   readonly steps: number;
   readonly epochs: number;
-  /** `early`: patience ran out. */
-  readonly stopped: "finished" | "early";
+  /** `early`: patience ran out. `diverged`: see {@link TrainOptions.recover}; `message` says where. */
+  readonly stopped: "finished" | "early" | "diverged";
+  readonly message: string | undefined;
   /** Epoch, counted from 0, that `params` come from; −1 when no step was made. */
   readonly bestEpoch: number;
   /** To go on from here. */
@@ -176,6 +182,9 @@ export async function train(options: TrainOptions): Promise<Trained> {
   const stale = () => (best === undefined ? 0 : history.train.length - 1 - best.epoch);
 
   let resumable: TrainState | undefined;
+  /** What a run that diverges goes back to, without validation. */
+  let good: TrainState["best"];
+  let message: string | undefined;
   let stopped: Trained["stopped"] = best !== undefined && stale() >= patience ? "early" : "finished";
   /** Loss of this step, gradients into the buffer: op by op. */
   const eagerly = (told: StepContext): Evaluated =>
@@ -230,6 +239,9 @@ export async function train(options: TrainOptions): Promise<Trained> {
           if (best === undefined || validation < best.loss)
             best = { params: unflatten(params, layout), loss: validation, epoch };
           if (stale() >= patience) stopped = "early";
+        } else if (options.recover === true) {
+          const mean = history.train[epoch] as number;
+          if (good === undefined || mean < good.loss) good = { params: unflatten(params, layout), loss: mean, epoch };
         }
         await options.onEpoch?.({
           epoch,
@@ -242,16 +254,23 @@ export async function train(options: TrainOptions): Promise<Trained> {
       // An early stop is the end, and a progress bar should show it.
       await tick({ step, total: stopped === "early" ? step : total, metrics });
     }
+  } catch (error) {
+    const isDivergence = options.recover === true && error instanceof TiltedError && error.code === "non-finite";
+    if (!isDivergence || (best ?? good) === undefined) throw error;
+    stopped = "diverged";
+    message = error.message;
   } finally {
     compiled?.dispose();
   }
+  const kept = best ?? (stopped === "diverged" ? good : undefined);
   return {
-    params: unflatten(best === undefined ? params : flatten(best.params, layout), layout),
+    params: unflatten(kept === undefined ? params : flatten(kept.params, layout), layout),
     history: { train: [...history.train], validation: [...history.validation] },
     steps: step,
     epochs: history.train.length,
     stopped,
-    bestEpoch: best?.epoch ?? history.train.length - 1,
+    message,
+    bestEpoch: kept?.epoch ?? history.train.length - 1,
     state: resumable ?? state(),
     compiled: info,
   };
