@@ -88,6 +88,21 @@ describe("chances", () => {
   });
 });
 
+describe("probit self-masking of a Gaussian", () => {
+  it("hides the exact share, of the exact mean", () => {
+    // P(s = 0 | x) = Φ(β(x − c)), x ~ N(0, 1), t = −βc/√(1 + β²): P(s = 0) = Φ(t), E[x | s = 0] = β/√(1 + β²)·φ(t)/Φ(t).
+    const [beta, centre] = [1.5, 0.4];
+    // t = −.33282, φ(t) = .377448, Φ(t) = .369635.
+    const [share, expected] = [0.369635, 0.83205 * (0.377448 / 0.369635)];
+    const mask = selfMaskProbit(x, { slope: beta, centre }, key);
+    const hidden = Array.from(x.data).filter((_, at) => mask.data[at] === 0);
+    expect(Math.abs(hidden.length / x.data.length - share)).toBeLessThan(WIDE);
+    const average = hidden.reduce((a, b) => a + b, 0) / hidden.length;
+    const spread = Math.sqrt(hidden.reduce((a, b) => a + (b - average) ** 2, 0) / hidden.length);
+    expect(Math.abs(average - expected)).toBeLessThan((6 * spread) / Math.sqrt(hidden.length));
+  });
+});
+
 describe("rules without chance", () => {
   it("hide what lies above the mean, or a threshold, in the columns named", () => {
     const masks = [aboveMean(x, { columns: firstHalf(2) }), byThreshold(x, 0.25, { columns: [1] })];

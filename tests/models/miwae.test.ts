@@ -10,6 +10,7 @@ import {
   linearMask,
   type MiwaeOptions,
   miwae,
+  mixedTable,
   networkMask,
   notMiwae,
   pointNet,
@@ -267,6 +268,7 @@ describe("what lies under the mask", () => {
     heads: gaussian({ scale: "head" }),
     student: student(),
     binary: binary(),
+    table: mixedTable(["real", "binary", "real"]),
   };
   const masks = fc.array(fc.array(fc.constantFrom(0, 1), { minLength: 3, maxLength: 3 }), {
     minLength: 4,
