@@ -5,8 +5,16 @@ import type { Graph, Node } from "./node.ts";
 export interface Pass {
   /** Offered every node that is made, also those that other rules make. */
   readonly rewrite?: Rewrite;
-  /** Offered each node of the old graph with its operands in the new one; for rules that need to know the uses. */
-  readonly replace?: (builder: Builder, node: Node, inputs: readonly Node[]) => Node | undefined;
+  /**
+   * Offered each node of the old graph with its operands in the new one; for rules that need to know the uses.
+   * `renewed` gives the new node of any old one that stands before.
+   */
+  readonly replace?: (
+    builder: Builder,
+    node: Node,
+    inputs: readonly Node[],
+    renewed: (old: Node) => Node,
+  ) => Node | undefined;
 }
 
 /** The graph of the same inputs and outputs after one pass over all nodes, operands first. */
@@ -17,7 +25,10 @@ export function rebuild(graph: Graph, { rewrite, replace }: Pass = {}): Graph {
   for (const node of graph.nodes) {
     if (made.has(node)) continue;
     const inputs = node.inputs.map((x) => made.get(x)!);
-    made.set(node, replace?.(builder, node, inputs) ?? builder.emit(node.op, inputs, node.attrs));
+    made.set(
+      node,
+      replace?.(builder, node, inputs, (old) => made.get(old)!) ?? builder.emit(node.op, inputs, node.attrs),
+    );
   }
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
 }

@@ -38,6 +38,16 @@ export const flattenBatch: Rewrite = (b, op, inputs, attrs) => {
   return b.reshape(product, [...batch, m, n]);
 };
 
+/** An inner size of one: each element is one product, and broadcasting does it. */
+export const outerProduct: Rewrite = (b, op, inputs, attrs) => {
+  const [x, y, bias] = inputs as readonly [Node, Node, Node | undefined];
+  if (op !== "matmul" || bias || x.dtype !== "float32" || x.shape.at(attrs.transposeA ? -2 : -1) !== 1)
+    return undefined;
+  const column = b.reshape(x, [...x.shape.slice(0, -2), sizeOf(x.shape.slice(-2)), 1]);
+  const row = b.reshape(y, [...y.shape.slice(0, -2), 1, sizeOf(y.shape.slice(-2))]);
+  return b.binary("mul", column, row);
+};
+
 /** Σ over the batch of xᵀy is one product with the batch in the inner size: the gradient of shared weights. */
 export const batchSum: Rewrite = (b, op, [x], attrs) => {
   if (op !== "sum" || x!.op !== "matmul" || x!.inputs.length !== 2) return undefined;

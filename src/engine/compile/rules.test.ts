@@ -112,6 +112,11 @@ const cases: readonly [string, (g: Builder) => Node, string][] = [
     `${x}%1 = input("w"); %2 = reshape(%0); %3 = reshape(%1); %4 = matmul(%2, %3^T); %5 = reshape(%4); y = %5`,
   ],
   [
+    "outerProduct",
+    (g) => g.matmul(g.input("x", [3, 1]), g.input("w", [5, 1]), { transposeB: true }),
+    `${x}%1 = input("w"); %2 = reshape(%1); %3 = mul(%0, %2); y = %3`,
+  ],
+  [
     "batchSum",
     (g) => g.reduce("sum", g.matmul(g.input("x", [2, 3, 4]), g.input("w", [2, 3, 5]), { transposeA: true }), [0]),
     `${x}%1 = input("w"); %2 = reshape(%0); %3 = reshape(%1); %4 = matmul(%2^T, %3); y = %4`,
@@ -141,6 +146,63 @@ describe("each rule", () => {
     );
     const plusZero = (values: Float64Array) => values.map((v) => v + 0);
     expect(plusZero(evaluate(simplify(graph), data).y!)).toEqual(plusZero(evaluate(graph, data).y!));
+  });
+
+  it.each<readonly [string, (g: Builder) => Node, string]>([
+    [
+      "a·b + c·a = a·(b + c)",
+      (g) => {
+        const [a, b, c] = ["a", "b", "c"].map((name) => g.input(name, [3])) as [Node, Node, Node];
+        return g.binary("add", g.binary("mul", a, b), g.binary("mul", c, a));
+      },
+      "add(%1, %2); %4 = mul(%0, %3); y = %4",
+    ],
+    [
+      "the factor is found inside longer products and sums",
+      (g) => {
+        const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => g.input(name, [3])) as [Node, Node, Node, Node];
+        const long = g.binary("mul", g.binary("mul", b, a), c);
+        return g.binary("sub", g.binary("add", long, d), g.binary("mul", d, a));
+      },
+      "mul(%1, %2); %5 = sub(%4, %3); %6 = mul(%0, %5); %7 = add(%3, %6); y = %7",
+    ],
+    [
+      "products of one left operand",
+      (g) => {
+        const [w, x, y] = [g.input("w", [3, 4]), g.input("x", [4, 5]), g.input("y", [4, 5])];
+        return g.binary("sub", g.matmul(w, x), g.matmul(w, y));
+      },
+      "sub(%1, %2); %4 = matmul(%0, %3); y = %4",
+    ],
+    [
+      "products of one right operand",
+      (g) => {
+        const [w, x, y] = [g.input("w", [5, 4]), g.input("x", [3, 4]), g.input("y", [3, 4])];
+        const by = (z: Node) => g.matmul(z, w, { transposeB: true });
+        return g.binary("add", by(x), by(y));
+      },
+      "add(%1, %2); %4 = matmul(%3, %0^T); y = %4",
+    ],
+    [
+      "sums of two values that are added anyway",
+      (g) => {
+        const [x, y] = [g.input("x", [3, 4]), g.input("y", [3, 4])];
+        const sums = g.binary("add", g.reduce("sum", x, [0]), g.reduce("sum", y, [0]));
+        return g.binary("mul", sums, g.reduce("max", g.binary("add", x, y), [0]));
+      },
+      "add(%0, %1); %3 = sum(%2, axes=[0]); %4 = max(%2, axes=[0]); %5 = mul(%3, %4); y = %5",
+    ],
+  ])("factorSums: %s", (_, build, expected) => {
+    expect(left(build)).toContain(expected);
+  });
+
+  it("leaves products that are used elsewhere too", () => {
+    const build = (g: Builder) => {
+      const [a, b, c] = ["a", "b", "c"].map((name) => g.input(name, [3])) as [Node, Node, Node];
+      const product = g.binary("mul", a, b);
+      return g.binary("div", g.binary("add", product, g.binary("mul", a, c)), product);
+    };
+    expect(left(build)).toContain("mul(%0, %1); %4 = mul(%0, %2); %5 = add(%3, %4)");
   });
 
   it("has a case above for every rule", () => {

@@ -3,6 +3,7 @@ import type { Rewrite } from "./graph.ts";
 import { type Graph, type Node, sameShape } from "./node.ts";
 import { type Pass, rebuild, usesOf } from "./rebuild.ts";
 import * as arithmetic from "./rules-arithmetic.ts";
+import { factorSums } from "./rules-factor.ts";
 import * as fold from "./rules-fold.ts";
 import * as products from "./rules-products.ts";
 import * as shapes from "./rules-shape.ts";
@@ -54,18 +55,17 @@ export function biasIntoProduct(graph: Graph): Graph {
   return rebuild(graph, { replace });
 }
 
-/** Rounds of rebuilding at most; two are the rule, since a node is rewritten as it is made. */
-const mostRounds = 5;
+/** Rounds at most: each takes out common factors and rewrites what is left, and ends the loop if that gained nothing. */
+const mostRounds = 8;
 
-/** The same program with fewer nodes: dead code, equal expressions, constants and steps that do nothing are gone. */
+/** The same program with fewer nodes: dead code, equal expressions, constants, steps that do nothing and repeated factors are gone. */
 export function simplify(graph: Graph): Graph {
   const rewrite = firstOf(Object.values(rules));
-  let current = graph;
+  let current = rebuild(graph, { rewrite });
   for (let round = 0; round < mostRounds; round++) {
-    const next = rebuild(current, { rewrite });
-    const settled = next.nodes.length === current.nodes.length;
+    const next = rebuild(factorSums(current), { rewrite });
+    if (next.nodes.length >= current.nodes.length) break;
     current = next;
-    if (settled) break;
   }
   return biasIntoProduct(current);
 }
