@@ -1,5 +1,5 @@
 /** One fit of one model, and what its imputations are worth. */
-import { adam, type EffectsOf, infer, iwae, type NdArray, type SnisRowsResult, snis } from "tilted";
+import { adam, cosineDecay, type EffectsOf, infer, iwae, type NdArray, type SnisRowsResult, snis } from "tilted";
 import { hide } from "tilted/data";
 import { type Miwae, maskAccuracy, type NotMiwae } from "tilted/models";
 
@@ -9,7 +9,9 @@ export interface FitSettings {
   /** K of the bound. */
   readonly k: number;
   readonly steps: number;
+  /** Adam's rate; with `decays` it falls to 0 along a cosine. */
   readonly rate: number;
+  readonly decays?: boolean;
   /** L, draws of the imputation. */
   readonly draws: number;
   readonly seed: number;
@@ -45,12 +47,13 @@ export async function impute(
   mask: NdArray,
   settings: FitSettings,
 ): Promise<Imputed> {
-  const { k, steps, rate, draws, seed } = settings;
+  const { k, steps, rate, decays = false, draws, seed } = settings;
+  const optimizer = adam(decays ? cosineDecay({ from: rate, steps }) : rate);
   // Both kinds have the sites this needs; `imputed` is one of them.
   const { model, guide } = net as Miwae;
   const args: [NdArray, NdArray] = [hide(truth, mask), mask];
   const start = performance.now();
-  const fit = await infer(model, iwae(guide, k, { optimizer: adam(rate), steps }), { args, seed });
+  const fit = await infer(model, iwae(guide, k, { optimizer, steps }), { args, seed });
   const trained = performance.now();
   const filled = await infer(model, snis(draws, { proposal: guide, rows: "each", keep: false }), {
     args,

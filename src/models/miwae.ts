@@ -149,7 +149,11 @@ function parts(what: string, options: MiwaeOptions) {
  * const filled = await infer(net.model, snis(1000, { proposal: net.guide, rows: "each", keep: false }), {
  *   args: [x, mask], params: fit.params, seed: 2,
  * });
- * filled.mean("imputed").value;
+ * filled.mean("imputed").value;   // with its standardError
+ * const many = await infer(net.imputer, snis(1000, { proposal: net.guide, rows: "each", keep: false, resamples: 20 }), {
+ *   args: [x, mask], params: fit.params, seed: 3,
+ * });
+ * many.resamples.complete;        // twenty tables without gaps
  */
 export function miwae(options: MiwaeOptions): Miwae {
   const { rows, decode, drawLatent } = parts("miwae", options);
