@@ -45,20 +45,25 @@ const stepped: readonly UnaryOp[] = ["floor", "ceil", "round", "sign"];
 const comparisons: readonly BinaryOp[] = ["less", "lessEqual", "greater", "greaterEqual", "equal", "notEqual"];
 
 const pick = <T>(list: readonly T[], i: number): T => list[i % list.length]!;
+/** Every second choice falls on one of the last few, so that programs grow deep. */
+const pickLate = <T>(list: readonly T[], i: number): T =>
+  i % 2 ? list[list.length - 1 - ((i >> 1) % Math.min(4, list.length))]! : pick(list, i >> 1);
 const of = (node: Node, bound: number, exact = false): Value => ({ node, bound, exact });
+
+/** Whether NumPy broadcasting accepts both. */
+const compatible = (p: Node, q: Node) =>
+  p.shape.every((n, i) => {
+    const m = q.shape[i - p.shape.length + q.shape.length] ?? 1;
+    return n === m || n === 1 || m === 1;
+  });
 
 function construct(g: Builder, pool: readonly Value[], { kind, a, b, c }: Instruction): Value {
   const squashed = (v: Value): Value => (v.bound > moderate ? of(g.unary("tanh", v.node), 1) : v);
   const exact = pool.filter((v) => v.exact && v.node.dtype === "float32");
-  const x = squashed(pick(pool, a));
-  const fits = (v: Value) => {
-    const [p, q] = [v.node.shape, x.node.shape];
-    return p.every((n, i) => {
-      const m = q[i - p.length + q.length] ?? 1;
-      return n === m || n === 1 || m === 1;
-    });
-  };
-  const y = squashed(pick(pool.filter(fits), b));
+  const x = squashed(pickLate(pool, a));
+  const fits = (v: Value) => compatible(v.node, x.node);
+  const y = squashed(pickLate(pool.filter(fits), b));
+  const z = squashed(pickLate(pool.filter(fits), c));
   const { shape } = x.node;
   const axis = shape.length ? c % shape.length : 0;
   const constructions: readonly (() => Value | undefined)[] = [
@@ -79,6 +84,39 @@ function construct(g: Builder, pool: readonly Value[], { kind, a, b, c }: Instru
     () => of(g.binary("mul", x.node, y.node), x.bound * y.bound),
     () => of(g.binary(pick(["maximum", "minimum"], c), x.node, y.node), Math.max(x.bound, y.bound), x.exact && y.exact),
     () => of(g.binary("div", x.node, g.binary("add", g.unary("square", y.node), g.constant(1))), x.bound),
+    // What gradients are made of, and the rules look for: signs, common factors, sums of what was broadcast.
+    () => of(g.binary(pick(["add", "sub"], c), g.unary("neg", x.node), y.node), x.bound + y.bound),
+    () => of(g.binary(pick(["add", "sub"], c), y.node, g.unary("neg", x.node)), x.bound + y.bound),
+    () => {
+      const [p, q] = [g.binary("mul", x.node, y.node), g.binary("mul", z.node, x.node)];
+      const fit = compatible(p, q);
+      return fit ? of(g.binary(pick(["add", "sub"], a + c), p, q), x.bound * (y.bound + z.bound)) : undefined;
+    },
+    () => {
+      if (shape.length < 2) return undefined;
+      const other = g.constant(
+        Float64Array.from({ length: shape.at(-1)! * 3 }, (_, i) => Math.sin(i + b)),
+        [shape.at(-1)!, 3],
+      );
+      const twin = g.unary("sin", x.node);
+      const by = (v: Node) => g.matmul(v, other);
+      return of(g.binary(pick(["add", "sub"], c), by(x.node), by(twin)), (x.bound + 1) * shape.at(-1)!);
+    },
+    () => {
+      const wide = g.broadcast(x.node, [2, ...shape.map((n) => (n === 1 ? 3 : n))]);
+      const axes = wide.shape.map((_, i) => i).filter((i) => i === 0 || (c >> i) % 2 === 0);
+      const op = pick(["sum", "mean", "max"] as const, b);
+      return of(g.reduce(op, wide, axes), op === "sum" ? x.bound * wide.shape.reduce((m, n) => m * n, 1) : x.bound);
+    },
+    () => {
+      if (shape.length === 0) return undefined;
+      const twin = g.unary("cos", x.node);
+      const sums = g.binary("add", g.reduce("sum", x.node, [axis]), g.reduce("sum", twin, [axis]));
+      return of(
+        g.binary("mul", sums, g.reduce("mean", g.binary("add", x.node, twin), [axis])),
+        (x.bound + 1) ** 2 * shape[axis]!,
+      );
+    },
     () => of(g.binary("squaredDifference", x.node, y.node), (x.bound + y.bound) ** 2),
     () => {
       const value = pick([0, 1, -1, 2, 0.1, -3, 0.5], b);
@@ -182,13 +220,15 @@ function construct(g: Builder, pool: readonly Value[], { kind, a, b, c }: Instru
   return made.node.shape.reduce((m, n) => m * n, 1) > 400 ? of(g.reduce("mean", made.node), made.bound) : made;
 }
 
-/** The program of a list of instructions; its outputs are the last value and two others. */
+/** The program of a list of instructions; its outputs are the values that nothing else uses. */
 export function graphOf(instructions: readonly Instruction[]): Graph {
   const g = createBuilder();
   const pool: Value[] = shapes.map((shape, i) => of(g.input(inputNames[i]!, shape), 2, true));
   for (const instruction of instructions) pool.push(construct(g, pool, instruction));
-  const outputs = [pool.at(-1)!, pool.at(-2)!, pool.at(-4)!];
-  return g.finish(outputs.map(({ node }, i) => ({ name: `y${i}`, node })));
+  const made = [...new Set(pool.slice(shapes.length).map(({ node }) => node))];
+  const all = g.finish(made.map((node, i) => ({ name: `y${i}`, node })));
+  const used = new Set(all.nodes.flatMap(({ inputs }) => inputs));
+  return g.finish(all.outputs.filter(({ node }) => !used.has(node)));
 }
 
 const choice = fc.nat({ max: 1000 });

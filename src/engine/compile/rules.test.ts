@@ -117,6 +117,16 @@ const cases: readonly [string, (g: Builder) => Node, string][] = [
     `${x}%1 = input("w"); %2 = reshape(%1); %3 = mul(%0, %2); y = %3`,
   ],
   [
+    "signs",
+    (g) => g.binary("add", g.unary("neg", x34(g)), g.unary("exp", x34(g))),
+    `${x}%1 = exp(%0); %2 = sub(%1, %0); y = %2`,
+  ],
+  [
+    "chains",
+    (g) => g.transpose(g.transpose(g.input("x", [2, 3, 4]), [1, 0, 2]), [0, 2, 1]),
+    `${x}%1 = transpose(%0, perm=[1,2,0]); y = %1`,
+  ],
+  [
     "batchSum",
     (g) => g.reduce("sum", g.matmul(g.input("x", [2, 3, 4]), g.input("w", [2, 3, 5]), { transposeA: true }), [0]),
     `${x}%1 = input("w"); %2 = reshape(%0); %3 = reshape(%1); %4 = matmul(%2^T, %3); y = %4`,
