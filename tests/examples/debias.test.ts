@@ -44,7 +44,7 @@ describe("npm start", () => {
     [["--samples", "10"], '--samples must be a whole number of at least 100, got "10"'],
     [["--objective", "magic"], /--objective must be logistic, snis, self-normalized or contrastive, got "magic"/],
     [["--base", "sand"], '--base must be prior or aggregate, got "sand"'],
-    [["--engine", "gpu"], '--engine must be wasm or node-gpu, got "gpu"'],
+    [["--engine", "gpu"], '--engine must be wasm, compiled or node-gpu, got "gpu"'],
     [["--wat"], /--wat/],
   ])("answers %j with one clear line", (argv, message) => {
     const said = parsed(...argv);
