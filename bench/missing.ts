@@ -153,6 +153,8 @@ if (wanted("cancer")) {
 /** A fifth of the published number: within minutes, and within a hundredth where the model is linear. */
 const TABLE_STEPS = 20_000;
 const PUBLISHED_STEPS = 100_000;
+/** As the authors ran it. */
+const WINE_STEPS = 30_000;
 /** Runs shorter than the published ones take larger steps at first. */
 const TABLE_RATE = 5e-3;
 
@@ -242,5 +244,18 @@ const models = list(values.models) ?? Object.keys(PUBLISHED);
 if (wanted("table1")) {
   for (const set of (list(values.sets) ?? Object.keys(SOURCES)) as (keyof typeof SOURCES)[]) await table(set, models);
 }
-if (wanted("wine") && !wanted("table1")) await table("white", ["not-ppca"]);
+if (wanted("wine")) {
+  console.log("\nWhite wine, the authors' own demonstration (missForest 1.623, MICE 1.410), root mean squared error");
+  const { x } = standardize(readTable(data(), SOURCES.white));
+  const mask = aboveMean(x, { columns: firstHalf(x.shape[1] as number) });
+  await row(TITLES["not-ppca"] as string, "1.035", "rmse", (seed) =>
+    impute(build("not-ppca", x.shape[1] as number), x, mask, {
+      k: 20,
+      steps: iterations(WINE_STEPS),
+      rate: rate(1e-3),
+      draws: draws(1000),
+      seed,
+    }),
+  );
+}
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(records, null, 2)}\n`);
