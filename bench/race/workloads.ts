@@ -22,7 +22,7 @@ export const WORKLOADS: readonly Workload[] = [
     name: "vae-step",
     what: "a VAE training step, 784-1024-512-256-2 and back, batch 128, Adam",
     unit: "step",
-    systems: [...OURS, "tfjs", "torch", "pyro", "jax"],
+    systems: [...OURS, "tfjs", "torch", "jax"],
     tolerance: { loss: 0.02 },
   },
   {
