@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME [options]`: runs one benchmark of this folder, or lists them. */
+/** `npm run bench -- NAME [options]`: runs one benchmark of this folder, or lists them. Options alone are for the race. */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
@@ -10,10 +10,12 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   "data-tilt": "densities of the plane as tilts of N(0, I), against their ceilings",
   debias: "the walkthrough over five seeds",
   scaling: "time and memory against particles, dimensions, chains, batch and parameters",
+  engines: "the same steps op by op and compiled, taking turns",
   race: "the same work here and in the peers, one table",
 };
 
-const [name, ...rest] = process.argv.slice(2);
+const given = process.argv.slice(2);
+const [name, ...rest] = given[0]?.startsWith("--") ? ["race", ...given] : given;
 if (name === undefined || !(name in BENCHMARKS)) {
   console.log("npm run bench -- NAME\n");
   for (const [bench, what] of Object.entries(BENCHMARKS)) console.log(`  ${bench.padEnd(10)} ${what}`);

@@ -2,11 +2,12 @@
  * The race: the same work in this library and in its peers, in one run, in one table.
  *
  *   npm run bench -- race [--only NAME,…] [--systems NAME,…] [--threads 1,2] [--rounds 5] [--json FILE] [--docs FILE]
+ *   npm run bench -- race --from FILE.json --docs FILE
  *
- * Peers in Python run when `bench/race/peers.sh` has installed them; a system that is missing is left out, with the reason. Answers are
+ * The second writes the page from what a run has saved, and runs nothing. Peers in Python run when `bench/race/peers.sh` has installed them; a system that is missing is left out, with the reason. Answers are
  * compared before times are printed. Systems take turns, round by round, each in a process of its own.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -26,8 +27,18 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     json: { type: "string" },
     docs: { type: "string" },
+    from: { type: "string" },
   },
 });
+
+if (values.from !== undefined) {
+  if (values.docs === undefined) {
+    console.error("--from names what a run has saved; --docs must name the page to write");
+    process.exit(1);
+  }
+  writeFileSync(values.docs, markdown(JSON.parse(readFileSync(values.from, "utf8")) as Row[], WORKLOADS));
+  process.exit(0);
+}
 
 const list = (given: string | undefined): readonly string[] | undefined => given?.split(",");
 const only = list(values.only);

@@ -60,18 +60,27 @@ export function show(rows: readonly Row[]): string {
 /** For a page. */
 export function markdown(rows: readonly Row[], workloads: readonly Workload[]): string {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;
-  const parts = workloads.flatMap(({ name, what, unit }) => {
+  const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
+  const section = (name: string, text: string): string[] => {
     const mine = rows.filter((r) => r.workload === name);
     if (mine.length === 0) return [];
-    const best = ours(mine);
-    const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
-    return [
-      `## ${name}\n\n${what[0]?.toUpperCase()}${what.slice(1)}. Times are for one ${unit}.\n`,
-      line(HEAD),
-      line(HEAD.map(() => "---")),
-      ...mine.map((row) => line(cells(row, best))),
-      "",
-    ];
-  });
+    // Threads apart: a time on two is no yardstick for a time on one.
+    const tables = [...new Set(mine.map((r) => r.threads))].flatMap((threads) => {
+      const same = mine.filter((r) => r.threads === threads);
+      const best = ours(same);
+      return [line(HEAD), line(HEAD.map(() => "---")), ...same.map((row) => line(cells(row, best))), ""];
+    });
+    return [`## ${name}\n\n${text}\n`, ...tables];
+  };
+  const loops = workloads.flatMap(({ name, what, unit }) =>
+    section(name, `${what[0]?.toUpperCase()}${what.slice(1)}. Times are for one ${unit}.`),
+  );
+  const starts = [...new Set(rows.map((r) => r.workload))]
+    .filter((name) => name.startsWith("cold-start"))
+    .flatMap((name) => section(name, "From the start of a process to the first posterior mean."));
+  const bundle = rows
+    .filter((r) => r.workload === "bundle")
+    .flatMap((r) => ["## bundle\n\nThe minimum a page loads, library and engine.\n", `${r.engine}.`, ""]);
+  const parts = [...loops, ...starts, ...bundle];
   return `# The race\n\nMade by \`npm run bench -- race --docs FILE\` on ${machine}. Systems take turns in processes of their own; medians, fewest and most.\n\n${parts.join("\n")}`;
 }
