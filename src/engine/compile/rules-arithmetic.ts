@@ -83,6 +83,15 @@ export const decidedWhere: Rewrite = (b, op, inputs) => {
   return x === y ? spread(b, x, shape) : undefined;
 };
 
+/** x ∧ true = x, x ∧ false = false, x ∨ false = x, x ∨ true = true. */
+export const decidedLogic: Rewrite = (b, op, inputs) => {
+  if (op !== "and" && op !== "or") return undefined;
+  const [x, y] = inputs as readonly [Node, Node];
+  const value = splatOf(y);
+  if (value === undefined) return undefined;
+  return spread(b, (op === "and") === (value !== 0) ? x : y, broadcastShapes(op, x.shape, y.shape));
+};
+
 /** A full-size splat beside a full-size operand is a scalar. */
 const bare = (b: Builder, x: Node): Node => {
   if (x.op === "broadcast") return bare(b, x.inputs[0]!);

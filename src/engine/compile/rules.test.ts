@@ -65,6 +65,21 @@ const cases: readonly [string, (g: Builder) => Node, string][] = [
   ],
   ["decidedWhere", (g) => g.where(g.constant(1, [3, 4], "bool"), x34(g), g.constant(5)), `${x}y = %0`],
   [
+    "decidedLogic",
+    (g) =>
+      g.where(
+        g.binary("and", g.binary("less", x34(g), g.constant(0)), g.constant(0, [], "bool")),
+        x34(g),
+        g.input("w", [4]),
+      ),
+    `%0 = input("w"); %1 = broadcast(%0); y = %1`,
+  ],
+  [
+    "decidedLogic",
+    (g) => g.binary("or", g.binary("less", x34(g), g.constant(0)), g.constant(0, [], "bool")),
+    `${x}%1 = constant(0); %2 = less(%0, %1); y = %2`,
+  ],
+  [
     "lateBroadcast",
     (g) => g.binary("add", x34(g), g.constant(3, [3, 4])),
     `${x}%1 = constant(3); %2 = add(%0, %1); y = %2`,

@@ -268,7 +268,7 @@ class Trace implements Recorder, Recording {
   }
 
   guard(ok: tf.Tensor): void {
-    this.guards.push(this.builder.reduce("all", this.builder.cast(this.node(ok), "bool")));
+    this.guards.push(this.builder.cast(this.node(ok), "bool"));
   }
 
   again(tensor: tf.Tensor): () => tf.Tensor {
@@ -280,11 +280,19 @@ class Trace implements Recorder, Recording {
     this.reports.push({ name: `report${this.reports.length}`, node: this.node(tensor), read });
   }
 
+  /** Whether all guards hold. Those of one shape are joined first: a reduction costs more than an elementwise `and`. */
+  #allGuards(): Node | undefined {
+    const { builder } = this;
+    const both = (a: Node | undefined, b: Node): Node => (a === undefined ? b : builder.binary("and", a, b));
+    const byShape = new Map<string, Node>();
+    for (const ok of new Set(this.guards)) byShape.set(`${ok.shape}`, both(byShape.get(`${ok.shape}`), ok));
+    return [...byShape.values()].map((ok) => builder.reduce("all", ok)).reduce<Node | undefined>(both, undefined);
+  }
+
   /** Closes the record. */
   finish(outputs: { readonly [name: string]: Node }): Traced {
     const named = Object.entries(outputs).map(([name, node]) => ({ name, node }));
-    const guards = [...new Set(this.guards)];
-    const guard = guards.length > 0 ? guards.reduce((a, b) => this.builder.binary("and", a, b)) : undefined;
+    const guard = this.#allGuards();
     const graph = this.builder.finish([
       ...named,
       ...this.reports.map(({ name, node }) => ({ name, node })),
