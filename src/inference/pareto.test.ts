@@ -73,6 +73,45 @@ describe("paretoK", () => {
     expect(paretoK(half)).toBeLessThan(0.7);
   });
 
+  it("is the same whether the tail is found by a cut or by looking at all", () => {
+    const n = 100_000;
+    const x = Float64Array.from(exponential(key, n), (v) => 0.5 * v);
+    const sorted = x.slice().sort();
+    const tail = sorted.subarray(n - Math.ceil(3 * Math.sqrt(n)) - 1);
+    const max = tail[tail.length - 1] as number;
+    const exceedances = tail.subarray(1).map((l) => Math.exp(l - max) - Math.exp((tail[0] as number) - max));
+    const wanted = paretoShape(exceedances);
+    expect(paretoK(x)).toBe(wanted);
+    // In order, the sample is right; with the tail where the sample does not look, it is wrong.
+    expect(paretoK(sorted)).toBe(wanted);
+    const stride = n / 4096;
+    const looked = new Set(Array.from({ length: 4096 }, (_, i) => Math.floor(i * stride)));
+    const hidden = new Float64Array(n);
+    let [low, high] = [0, n - 1];
+    for (let i = 0; i < n; i++) hidden[i] = sorted[looked.has(i) ? low++ : high--] as number;
+    expect(paretoK(hidden)).toBe(wanted);
+    const shown = new Float64Array(n);
+    [low, high] = [0, n - 1];
+    for (let i = 0; i < n; i++) shown[i] = sorted[looked.has(i) ? high-- : low++] as number;
+    expect(paretoK(shown)).toBe(wanted);
+  });
+
+  it("says that nothing can be said of weights that are no numbers", () => {
+    const x = Float64Array.from(exponential(key, 50_000));
+    x[17] = Number.NaN;
+    expect(paretoK(x)).toBe(Number.POSITIVE_INFINITY);
+    expect(paretoK(x.subarray(0, 100))).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("takes tails of equal weights for what they are", () => {
+    const x = new Float64Array(100_000).fill(-1);
+    x.fill(0, 500, 600);
+    // A hundred of a thousand weights of the tail lie above the others, all alike.
+    expect(paretoK(x)).not.toBeNaN();
+    x.fill(0, 500, 50_000);
+    expect(paretoK(x)).toBe(Number.POSITIVE_INFINITY);
+  });
+
   it("leaves its argument as it was", () => {
     const logWeights = Float64Array.from(exponential(key, 100));
     const copy = logWeights.slice();

@@ -12,6 +12,11 @@ const FEWEST = 5;
 const PRIOR_COUNT = 10;
 const PRIOR_K = 0.5;
 
+/** Factors whose logarithms are taken together. */
+const GROUP = 16;
+const PRODUCT_LIMIT = 1e280;
+const NEAR_ONE = 1e-6;
+
 /**
  * Shape k of a generalised Pareto distribution fitted to exceedances (all positive): k̂ by Zhang & Stephens' quasi-Bayes mean.
  *
@@ -24,7 +29,15 @@ export function paretoShape(sorted: Float64Array): number {
   const m = 30 + Math.floor(Math.sqrt(n));
   const meanLog = (theta: number): number => {
     let sum = 0;
-    for (let i = 0; i < n; i++) sum += Math.log1p(-theta * (sorted[i] as number));
+    for (let from = 0; from < n; from += GROUP) {
+      const to = Math.min(n, from + GROUP);
+      let product = 1;
+      for (let i = from; i < to; i++) product *= 1 - theta * (sorted[i] as number);
+      // One logarithm for many, unless the product leaves the range of doubles or digits of a term near one count.
+      if (product > 1 / PRODUCT_LIMIT && product < PRODUCT_LIMIT && Math.abs(product - 1) > NEAR_ONE) {
+        sum += Math.log(product);
+      } else for (let i = from; i < to; i++) sum += Math.log1p(-theta * (sorted[i] as number));
+    }
     return sum / n;
   };
   const thetas = new Float64Array(m);
@@ -33,7 +46,9 @@ export function paretoShape(sorted: Float64Array): number {
     const theta = 1 / largest + (1 - Math.sqrt(m / (j + 0.5))) / (3 * quartile);
     const k = meanLog(theta);
     thetas[j] = theta;
-    likelihoods[j] = n * (Math.log(-theta / k) - k - 1);
+    // Exponential where θ is 0: the limit of −θ/k is 1 over the mean.
+    const rate = theta === 0 ? n / sorted.reduce((a, b) => a + b) : -theta / k;
+    likelihoods[j] = n * (Math.log(rate) - k - 1);
   }
   let top = Number.NEGATIVE_INFINITY;
   for (const l of likelihoods) if (l > top) top = l;
@@ -71,6 +86,32 @@ function largest(values: Float64Array, count: number): Float64Array {
   return values.slice(first);
 }
 
+/** Log-weights looked at to guess where the tail begins, and how many times the tail the guess is to hold. */
+const SAMPLE = 4096;
+const GENEROUS = 2;
+const SPARE = 16;
+
+/**
+ * Some of the values, the `count` largest among them, in no order: those above a cut that a sample suggests. Where the sample is
+ * wrong, all of them.
+ */
+function candidates(x: ArrayLike<number>, count: number): Float64Array {
+  const n = x.length;
+  const wanted = GENEROUS * count + Math.ceil((SPARE * n) / SAMPLE);
+  if (2 * wanted > n) return Float64Array.from(x);
+  const sample = Float64Array.from({ length: SAMPLE }, (_, i) => x[Math.floor((i * n) / SAMPLE)] as number).sort();
+  const cut = sample[SAMPLE - Math.ceil((SAMPLE * wanted) / n)] as number;
+  const found = new Float64Array(2 * wanted);
+  let size = 0;
+  for (let i = 0; i < n; i++) {
+    // Also NaN, which is not below anything.
+    if ((x[i] as number) < cut) continue;
+    if (size === found.length) return Float64Array.from(x);
+    found[size++] = x[i] as number;
+  }
+  return size < count ? Float64Array.from(x) : found.subarray(0, size);
+}
+
 /**
  * Pareto k of log-weights, from the min(n/5, 3√n) largest.
  *
@@ -81,9 +122,10 @@ export function paretoK(logWeights: ArrayLike<number>): number {
   const n = logWeights.length;
   const tail = Math.min(Math.floor(n / 5), Math.ceil(3 * Math.sqrt(n)));
   if (tail < FEWEST) return Number.POSITIVE_INFINITY;
-  const values = new Float64Array(logWeights);
-  if (values.every((l) => l === values[0])) return Number.NEGATIVE_INFINITY;
-  const top = largest(values, tail + 1).sort();
+  let same = 1;
+  while (same < n && logWeights[same] === logWeights[0]) same++;
+  if (same === n) return Number.NEGATIVE_INFINITY;
+  const top = largest(candidates(logWeights, tail + 1), tail + 1).sort();
   const max = top[tail] as number;
   const cut = Math.exp((top[0] as number) - max);
   const exceedances = top

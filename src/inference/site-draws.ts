@@ -49,14 +49,13 @@ export const siteOf = <T>(sites: { readonly [name: string]: T }, name: string): 
 /** Draws that a function of the sites is given at once. */
 const EVALUATED_DRAWS = 1 << 16;
 
-/** `size` numbers for each of `n` draws, in chunks: `[n, size]`. */
-export function evaluate(
+/** `size` numbers for each of `n` draws: hands `take` the values of some draws after others, and the first of them. */
+export function evaluateParts(
   sites: Tree<NdArray>,
   of: (sites: TensorTree) => tf.Tensor,
-  n: number,
-  size = 1,
-): Float64Array {
-  const out = new Float64Array(n * size);
+  { n, size = 1 }: { readonly n: number; readonly size?: number },
+  take: (values: ArrayLike<number>, first: number, draws: number) => void,
+): void {
   const atOnce = Math.max(1, Math.floor(EVALUATED_DRAWS / size));
   for (let first = 0; first < n; first += atOnce) {
     const draws = Math.min(atOnce, n - first);
@@ -76,7 +75,18 @@ export function evaluate(
       const wanted = size === 1 ? `${draws} draws` : `${draws} draws of ${size} rows`;
       fail("shape", `expectation: the function gave ${h.length} numbers for ${wanted}`);
     }
-    out.set(h, first * size);
+    take(h, first, draws);
   }
+}
+
+/** The same as one array `[n, size]`. */
+export function evaluate(
+  sites: Tree<NdArray>,
+  of: (sites: TensorTree) => tf.Tensor,
+  n: number,
+  size = 1,
+): Float64Array {
+  const out = new Float64Array(n * size);
+  evaluateParts(sites, of, { n, size }, (values, first) => out.set(values, first * size));
   return out;
 }

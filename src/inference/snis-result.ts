@@ -12,7 +12,8 @@ import { type Bound, type EvidenceOf, evidenceLabel } from "./bound.ts";
 import type { Problem } from "./infer.ts";
 import { paretoK, UNRELIABLE_K } from "./pareto.ts";
 import { type ResamplingScheme, resampleRows } from "./resample.ts";
-import { evaluate, siteOf, takeRows } from "./site-draws.ts";
+import { evaluateParts, siteOf, takeRows } from "./site-draws.ts";
+import { expectationStream } from "./weight-loops.ts";
 import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
 
 /** A self-normalised mean and its standard error. */
@@ -88,7 +89,9 @@ export function snisResult(
   about: { readonly normalized: boolean; readonly hasData: boolean },
 ): SnisResult {
   const n = logWeights.length;
-  const { ess, essRatio, largestWeight, logMean, standardError } = diagnose(sumWeights(logWeights));
+  const weightSums = sumWeights(logWeights);
+  const { max } = weightSums;
+  const { ess, essRatio, largestWeight, logMean, standardError } = diagnose(weightSums);
   const khat = paretoK(logWeights);
   const warnings = warningsOf(ess, largestWeight, khat);
   let normalized: Float64Array | undefined;
@@ -155,14 +158,14 @@ export function snisResult(
       return ndarray(Float32Array.from(out), event);
     },
     expectation(of) {
-      const h =
-        typeof of === "string" ? scalarSite(of, site(of)) : evaluate(sites, of as (s: TensorTree) => tf.Tensor, n);
-      const w = weights();
-      let value = 0;
-      for (let i = 0; i < n; i++) value += (w[i] as number) * (h[i] as number);
-      let squares = 0;
-      for (let i = 0; i < n; i++) squares += ((w[i] as number) * ((h[i] as number) - value)) ** 2;
-      return { value, standardError: Math.sqrt(squares) };
+      const stream = expectationStream(max);
+      if (typeof of === "string") stream.add(scalarSite(of, site(of)), logWeights);
+      else {
+        evaluateParts(sites, of as (s: TensorTree) => tf.Tensor, { n }, (values, first, draws) =>
+          stream.add(values, logWeights.subarray(first, first + draws)),
+        );
+      }
+      return stream.result();
     },
     resample(m, options = {}) {
       const { scheme = "systematic", seed } = options;

@@ -1,5 +1,6 @@
 /** Importance weights: what they sum to and what they are worth. Always in logarithms, always in double precision. */
 import type { Monoid } from "fp-ts/Monoid";
+import { exponentialSums, largestOf } from "./weight-loops.ts";
 
 /** Sums over log-weights, relative to their maximum: enough for evidence and effective sample size. */
 export interface WeightSums {
@@ -31,18 +32,9 @@ export const weightSums: Monoid<WeightSums> = {
 
 /** Sums over one batch of log-weights. */
 export function sumWeights(logWeights: ArrayLike<number>): WeightSums {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logWeights.length; i++) if ((logWeights[i] as number) > max) max = logWeights[i] as number;
-  let sum = 0;
-  let squares = 0;
-  if (max > Number.NEGATIVE_INFINITY) {
-    for (let i = 0; i < logWeights.length; i++) {
-      const w = Math.exp((logWeights[i] as number) - max);
-      sum += w;
-      squares += w * w;
-    }
-  }
-  return { count: logWeights.length, max, sum, squares };
+  const max = largestOf(logWeights);
+  const none = max === Number.NEGATIVE_INFINITY;
+  return { count: logWeights.length, max, ...(none ? { sum: 0, squares: 0 } : exponentialSums(logWeights, max)) };
 }
 
 /** What a set of weights is worth. */
@@ -82,15 +74,9 @@ export function diagnose({ count, max, sum, squares }: WeightSums): WeightDiagno
 
 /** Weights that sum to 1. */
 export function normalizeWeights(logWeights: ArrayLike<number>): Float64Array {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logWeights.length; i++) if ((logWeights[i] as number) > max) max = logWeights[i] as number;
   const weights = new Float64Array(logWeights.length);
-  let sum = 0;
-  for (let i = 0; i < weights.length; i++) {
-    const w = Math.exp((logWeights[i] as number) - max);
-    weights[i] = w;
-    sum += w;
-  }
-  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) / sum;
+  const { sum } = exponentialSums(logWeights, largestOf(logWeights), (part, from) => weights.set(part, from));
+  const factor = 1 / sum;
+  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] as number) * factor;
   return weights;
 }

@@ -123,6 +123,8 @@ export const v128 = {
   xor: simd(0x51),
   /** Bits of the first where the mask is set, of the second elsewhere. */
   select: simd(0x52),
+  /** Bits of the first where those of the second are not set. */
+  andNot: simd(0x4f),
   anyTrue: simd(0x53),
 };
 
@@ -161,6 +163,8 @@ export const f32x4 = {
   div: simd(0xe7),
   min: simd(0xe8),
   max: simd(0xe9),
+  /** The second where it is greater, else the first: also where either is NaN. */
+  greater: simd(0xeb),
   nearest: simd(0x6a),
   /** x·y + z, rounded once or twice as the machine has it (relaxed SIMD: see {@link hasFusedProducts}). */
   relaxedMadd: simd(0x105),
@@ -178,8 +182,16 @@ export const f64x2 = {
   sub: simd(0xf1),
   mul: simd(0xf2),
   div: simd(0xf3),
+  eq: simd(0x47),
+  lt: simd(0x49),
   /** The two floats of the low half. */
   promote: simd(0x5f),
+};
+
+export const i64x2 = {
+  const: (value: bigint): Code => [0xfd, 0x0c, ...new Uint8Array(BigInt64Array.of(value, value).buffer)],
+  shl: shift(0xcb),
+  add: simd(0xce),
 };
 
 /** A variable of a function. */

@@ -2,7 +2,7 @@
  * Elementary functions of four floats at a time, from + − × ÷ √ of IEEE floats and operations on bits alone: the same bits on
  * every machine.
  */
-import { type Code, f32x4, i32x4, type Local, type Type } from "./assembler.ts";
+import { type Code, f32x4, f64x2, i32x4, i64x2, type Local, type Type } from "./assembler.ts";
 
 /** Makes a variable of the function that is being written. */
 export type NewLocal = (type: Type) => Local;
@@ -19,6 +19,8 @@ export function constants(local: NewLocal) {
     set: set as Code,
     float: (value: number) => keep(f32x4.const(value)),
     int: (value: number) => keep(i32x4.const(value)),
+    double: (value: number) => keep(f64x2.const(value)),
+    long: (value: bigint) => keep(i64x2.const(value)),
   };
 }
 export type Constants = ReturnType<typeof constants>;
