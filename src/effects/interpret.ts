@@ -432,9 +432,10 @@ class Run {
       return;
     }
     // One pass over the entries: NaN and +∞ are faults; −∞ is a statement (probability zero).
-    for (const x of logProb.dataSync()) {
-      if (Number.isNaN(x) || x === Number.POSITIVE_INFINITY) {
-        fail("non-finite", `the log-probability of "${name}" is ${x}`, { site: name });
+    const values = logProb.dataSync();
+    for (let i = 0; i < values.length; i++) {
+      if (!((values[i] as number) < Number.POSITIVE_INFINITY)) {
+        fail("non-finite", `the log-probability of "${name}" is ${values[i]}`, { site: name });
       }
     }
   }

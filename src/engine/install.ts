@@ -10,6 +10,7 @@ import { FUSED_KERNELS } from "./kernels/fused.ts";
 import type { Wrapper } from "./kernels/heap.ts";
 import { MIXTURE_KERNELS } from "./kernels/mixture.ts";
 import { REFUSED_KERNELS } from "./kernels/refused.ts";
+import { withShortRows } from "./kernels/short-rows.ts";
 import { SUMS } from "./kernels/sums.ts";
 import { TAKE_KERNELS } from "./kernels/take.ts";
 import { TENSORFLOW_KERNELS, TENSORFLOW_WRAPPERS } from "./kernels/tensorflow.ts";
@@ -31,6 +32,8 @@ const KERNELS: readonly tf.KernelConfig[] = [
 
 /** Batches are made to agree first, then each product is brought to tfjs's fast routine. */
 const matMul: Wrapper = { ...broadcastBatches, wrap: (original) => broadcastBatches.wrap(products.wrap(original)) };
+
+const ARITHMETIC = HIGH_RANK.map(withShortRows);
 
 /** Kernels of ours that call tfjs's own; known, so that no wrapper wraps a wrapper. */
 const wrappers = new WeakSet<tf.KernelConfig>();
@@ -69,7 +72,7 @@ export function installRepairs(): void {
   repairTape();
   for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
   installKernels(KERNELS);
-  for (const wrapper of [castToBool, matMul, ...PADDED_KERNELS, ...HIGH_RANK, ...UNARY, ...ELEMENTARY]) {
+  for (const wrapper of [castToBool, matMul, ...PADDED_KERNELS, ...ARITHMETIC, ...UNARY, ...ELEMENTARY]) {
     installWrapped(wrapper, "wasm");
   }
   if (!hasTensorflow()) return;

@@ -7,6 +7,7 @@ import { sizeOf } from "../core/shape.ts";
 import type { TensorTree, Tree } from "../core/tree.ts";
 import type { Execution, SiteRecord } from "../effects/interpret.ts";
 import { exportSite } from "../effects/predictive.ts";
+import { readInto } from "../engine/read.ts";
 
 /** Sites of a run whose draws are of use: latent and deterministic ones. */
 export const drawnSites = (run: Execution): SiteRecord[] =>
@@ -20,6 +21,29 @@ export function drawsOf(run: Execution, site: SiteRecord, particles: number): Nd
   if (array.shape[0] === particles && array.shape.length > site.plates.length + site.eventRank) return array;
   const value = site.value as tf.Tensor;
   return fromTensor(tf.broadcastTo(tf.expandDims(value, 0), [particles, ...value.shape]));
+}
+
+/**
+ * Copies a site's draws to `all[first …]`, of an array `[n, ...]` that is made with the first of them; without an array between where
+ * there is none to make.
+ */
+export function gatherDraws(
+  run: Execution,
+  site: SiteRecord,
+  particles: number,
+  { all, first, n }: { readonly all: NdArray | undefined; readonly first: number; readonly n: number },
+): NdArray {
+  const value = site.value as tf.Tensor;
+  const whole = value.shape[0] === particles && value.rank > site.plates.length + site.eventRank;
+  if (all !== undefined && whole && value.dtype === "float32" && all.data instanceof Float32Array) {
+    readInto(value, all.data, first * (value.size / particles));
+    return all;
+  }
+  const { data, shape } = drawsOf(run, site, particles);
+  const each = sizeOf(shape.slice(1));
+  const made = all ?? ndarray(zerosLike(data, n * each), [n, ...shape.slice(1)]);
+  made.data.set(data, first * each);
+  return made;
 }
 
 /** An array of the same type as another, of zeros. */

@@ -1,13 +1,13 @@
 /** Self-normalised importance sampling: draw from a proposal, weigh by the model. */
-import { type NdArray, ndarray } from "../core/array.ts";
+import type { NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { scope } from "../core/scope.ts";
-import { sizeOf } from "../core/shape.ts";
 import type { Effect, Model } from "../effects/effects.ts";
+import { readInto } from "../engine/read.ts";
 import { compiledChunk, weighing } from "./compiled-weights.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { type Proposal, plan } from "./proposal.ts";
-import { drawnSites, drawsOf, zerosLike } from "./site-draws.ts";
+import { drawnSites, gatherDraws } from "./site-draws.ts";
 import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
 import { snisRows } from "./snis-rows.ts";
 import type { SnisRowsResult } from "./snis-rows-result.ts";
@@ -140,17 +140,12 @@ async function run(
     for (let first = 0; first < n; first += size) {
       const particles = Math.min(size, n - first);
       await way.prepare({ ...start, particles, first });
-      const draws = scope(() => {
+      scope(() => {
         const { logWeight, model } = way.weigh({ ...start, particles, first });
-        logWeights.set(logWeight.dataSync() as Float32Array, first);
-        return drawnSites(model).map((site) => [site.name, drawsOf(model, site, particles)] as const);
+        readInto(logWeight, logWeights, first);
+        for (const site of drawnSites(model))
+          kept.set(site.name, gatherDraws(model, site, particles, { all: kept.get(site.name), first, n }));
       });
-      for (const [name, { data, shape }] of draws) {
-        const each = sizeOf(shape.slice(1));
-        const all = kept.get(name) ?? ndarray(zerosLike(data, n * each), [n, ...shape.slice(1)]);
-        all.data.set(data, first * each);
-        kept.set(name, all);
-      }
       await problem.tick({ step: first + particles, total: n, metrics: {} });
     }
   } finally {

@@ -10,9 +10,14 @@ export type NewLocal = (type: Type) => Local;
 /** Constants in variables, set before the loop: as literals they would be built anew in every turn. */
 export function constants(local: NewLocal) {
   const set: Code[] = [];
+  const known = new Map<string, Code>();
   const keep = (value: Code): Code => {
+    const name = value.flat().join();
+    const found = known.get(name);
+    if (found !== undefined) return found;
     const variable = local("v128");
     set.push(variable.set(value));
+    known.set(name, variable.get);
     return variable.get;
   };
   return {

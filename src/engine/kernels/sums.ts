@@ -41,6 +41,15 @@ function sumRow(x: Float32Array, from: number, n: number): number {
   return a + b + (c + d);
 }
 
+/** Totals of rows of n consecutive values: the commonest sum, without an array of doubles between. */
+function rowTotals(x: Float32Array, n: number, to: Float32Array): void {
+  if (n !== 2) {
+    for (let k = 0; k < to.length; k++) to[k] = sumRow(x, k * n, n);
+    return;
+  }
+  for (let k = 0, i = 0; k < to.length; k++, i += 2) to[k] = (x[i] as number) + (x[i + 1] as number);
+}
+
 /** Adds `rows` rows of `n` elements each to the first `n` totals from `to` on. */
 function addRows(x: Float32Array, from: number, rows: number, n: number, totals: Float64Array, to: number): void {
   for (let k = 0, i = from; k < rows; k++, i += n) {
@@ -110,8 +119,14 @@ function reduction(
   const out = backend.makeOutput(shape, dtype);
   const count = x.shape.reduce((n, size, i) => (axes.has(i) ? n * size : n), 1);
   const groups = groupsOf(x.shape, axes);
-  const totals = new Float64Array(shape.reduce((n, d) => n * d, 1));
   const values = backend.typedArrayFromHeap(x);
+  const [kept, reduced, none] = groups;
+  const rows = !mean && kept?.reduced === false && reduced !== undefined && none === undefined && values.length > 0;
+  if (rows && values instanceof Float32Array) {
+    rowTotals(values, reduced.size, backend.typedArrayFromHeap(out) as Float32Array);
+    return out;
+  }
+  const totals = new Float64Array(shape.reduce((n, d) => n * d, 1));
   if (values.length > 0) {
     if (values instanceof Float32Array) accumulate(values, groups, totals);
     else accumulateWhole(values, groups, totals);
