@@ -1,5 +1,6 @@
 /** Gradient clipping, on a flat buffer, with the check that nothing in it is NaN or infinite. */
 import { fail } from "../core/errors.ts";
+import { sumOfSquares } from "../engine/wasm/adam.ts";
 import type { Layout } from "./flat.ts";
 
 /** Limits on gradients. With both, values are clipped first. */
@@ -28,7 +29,6 @@ export function clipGradients(grads: Float32Array, layout: Layout, { norm, value
   for (const { name, offset, size } of layout) {
     const part = grads.subarray(offset, offset + size);
     let squares = sumOfSquares(part);
-    // Squares of float32 numbers cannot overflow a double, so this sum is finite exactly when every entry is.
     if (!Number.isFinite(squares)) {
       const entry = part.find((g) => !Number.isFinite(g));
       fail("non-finite", `the gradient of parameter "${name}" holds ${entry}${hint}`, { site: name });
@@ -45,18 +45,4 @@ export function clipGradients(grads: Float32Array, layout: Layout, { norm, value
     for (let i = 0; i < grads.length; i++) grads[i] = (grads[i] as number) * factor;
   }
   return length;
-}
-
-/** Σ x², in four partial sums: one would wait for itself at every addition. */
-function sumOfSquares(x: Float32Array): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  const whole = x.length - (x.length % 4);
-  for (let i = 0; i < whole; i += 4) {
-    a += (x[i] as number) ** 2;
-    b += (x[i + 1] as number) ** 2;
-    c += (x[i + 2] as number) ** 2;
-    d += (x[i + 3] as number) ** 2;
-  }
-  for (let i = whole; i < x.length; i++) a += (x[i] as number) ** 2;
-  return a + b + (c + d);
 }

@@ -18,6 +18,9 @@ export const WORTH_COMPILING = 100;
 /** Parameters whose updating is worth as much as a step of a small model. */
 const LARGE_MODEL = 20_000;
 
+/** Entries from which a gradient is written where it belongs: below, copying costs less than the runtime's preparation. */
+const LARGE_GRADIENT = 16_384;
+
 /** One evaluation. */
 export interface Evaluated {
   readonly loss: number;
@@ -93,6 +96,7 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
   const began = performance.now();
   let now: StepContext = { key, step: 0, epoch: 0, stepInEpoch: 0, carry: spec.carry };
   const context = liveContext(name, () => now);
+  const derived = new Set<string>();
   const carries: (ArrayTree | (() => ArrayTree))[] = [];
   const body = (inputs: TensorTree) => {
     const at = Object.fromEntries(layout.map((segment) => [segment.name, inputs[input(segment.name)] as tf.Tensor]));
@@ -107,6 +111,7 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
     if (typeof next !== "function" && Object.keys(next).length > 0)
       fail("trace", `${name}: a loss that carries state from step to step must give it as a function to be compiled`);
     carries.push(next);
+    for (const [param, d] of Object.entries(derivatives)) if (d !== undefined) derived.add(param);
     const known = Object.entries(derivatives).filter(([, d]) => d !== undefined) as [string, tf.Tensor][];
     return { loss: value, ...Object.fromEntries(known.map(([param, d]) => [output(param), d])) };
   };
@@ -126,6 +131,11 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
   const feeds = Object.fromEntries(
     layout.map(({ name, offset, size }) => [input(name), params.subarray(offset, offset + size)]),
   );
+  const inPlace = Object.fromEntries(
+    layout
+      .filter(({ name, size }) => size >= LARGE_GRADIENT && derived.has(name))
+      .map(({ name, offset, size }) => [output(name), grads.subarray(offset, offset + size)]),
+  );
   const carry = carries[0] as ArrayTree | (() => ArrayTree);
   const take = (out: Values | undefined): Evaluated | undefined => {
     const value = out?.loss?.[0];
@@ -133,7 +143,7 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
     for (const { name, offset, size } of layout) {
       const grad = out[output(name)];
       if (grad === undefined) grads.fill(0, offset, offset + size);
-      else grads.set(grad, offset);
+      else if (grad.buffer !== grads.buffer) grads.set(grad, offset);
     }
     return { loss: value, carry: typeof carry === "function" ? carry() : carry };
   };
@@ -147,7 +157,7 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
     },
     evaluate(told) {
       now = told;
-      const out = step.run(feeds);
+      const out = step.run(feeds, inPlace);
       return out instanceof Promise ? out.then(take) : take(out);
     },
     dispose: () => step.dispose(),
@@ -207,10 +217,10 @@ export async function compileFor(
 function disagreement(loss: number, g: Float32Array, other: number, h: Float32Array): string | undefined {
   if (Math.abs(loss - other) > DISAGREEMENT * Math.max(1, Math.abs(loss))) return `a loss of ${other} for ${loss}`;
   let [gap, size] = [0, 0];
-  g.forEach((x, i) => {
-    gap += (x - (h[i] as number)) ** 2;
-    size += x ** 2;
-  });
+  for (let i = 0; i < g.length; i++) {
+    gap += ((g[i] as number) - (h[i] as number)) ** 2;
+    size += (g[i] as number) ** 2;
+  }
   return Math.sqrt(gap) > DISAGREEMENT * Math.sqrt(size) + Number.EPSILON
     ? `gradients differ by ${Math.sqrt(gap).toExponential(2)}, of length ${Math.sqrt(size).toExponential(2)}`
     : undefined;

@@ -18,9 +18,12 @@ export interface Tensor {
 
 export type Values = Readonly<Record<string, Tensor>>;
 
+/** Outputs wanted, by name: null for one that the runtime makes, a tensor for one that it writes in place. */
+export type Fetches = Readonly<Record<string, Tensor | null>>;
+
 /** A loaded model. `runNow` is there when the runtime can answer before it returns. */
 export interface LoadedModel {
-  readonly runNow?: (feeds: Values, wanted: readonly string[]) => Values;
+  readonly runNow?: (feeds: Values, wanted: Fetches) => Values;
   readonly run: (feeds: Values, wanted: readonly string[]) => Promise<Values>;
   /** Ends profiling; the profile is then complete on disk. */
   readonly endProfiling: () => void;

@@ -1,6 +1,6 @@
 /** ONNX Runtime found and loaded: native in Node when the optional peer is there, else WebAssembly. */
 import { fail } from "../../core/errors.ts";
-import type { LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor, Values } from "./runtime-types.ts";
+import type { Fetches, LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor, Values } from "./runtime-types.ts";
 import { workerRuntime } from "./runtime-worker.ts";
 
 export type { LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor } from "./runtime-types.ts";
@@ -21,7 +21,7 @@ interface OrtModule {
 /** The synchronous session inside onnxruntime-node; not part of its public face, so looked at before use. */
 interface NativeSession {
   loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
-  run(feeds: Values, fetches: Record<string, null>, options: object): Values;
+  run(feeds: Values, fetches: Fetches, options: object): Values;
   endProfiling(): void;
   dispose(): void;
 }
@@ -57,8 +57,6 @@ const makeTensorOf =
   (type, data, shape) =>
     new ort.Tensor(type, data, shape);
 
-const wantedFetches = (names: readonly string[]) => Object.fromEntries(names.map((n) => [n, null]));
-
 /** Through the public session: every run answers later. */
 async function loadLater(ort: OrtModule, model: Uint8Array, settings: SessionSettings): Promise<LoadedModel> {
   const session = await ort.InferenceSession.create(model, sessionOptions(settings));
@@ -73,10 +71,10 @@ function loadNow({ binding, initOrt }: NativeBinding, model: Uint8Array, setting
   initOrt();
   const session = new binding.InferenceSession();
   session.loadModel(model.buffer, model.byteOffset, model.byteLength, sessionOptions(settings));
-  const runNow = (feeds: Values, wanted: readonly string[]) => session.run(feeds, wantedFetches(wanted), {});
+  const runNow = (feeds: Values, wanted: Fetches) => session.run(feeds, wanted, {});
   return {
     runNow,
-    run: async (feeds, wanted) => runNow(feeds, wanted),
+    run: async (feeds, wanted) => runNow(feeds, Object.fromEntries(wanted.map((name) => [name, null]))),
     endProfiling: () => session.endProfiling(),
     release: () => session.dispose(),
   };

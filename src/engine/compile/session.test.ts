@@ -52,6 +52,19 @@ describe("a program", () => {
     expect(Array.from(first)).toEqual([2, 3, 4, 5]);
   });
 
+  it.each(["float32", "float64"] as const)("writes outputs where it is told to, in %s", async (dtype) => {
+    const program = await programFor(product(), { dtype, runtime: "node" });
+    const whole = dtype === "float32" ? new Float32Array(12).fill(-1) : new Float64Array(12).fill(-1);
+    const into = { y: whole.subarray(2, 6), x: whole.subarray(7, 11) };
+    const out = program.run(inputs, into);
+    expect(Array.from(whole)).toEqual([-1, -1, 2, 3, 4, 5, -1, 1, 2, 3, 4, -1]);
+    expect(out.y!.buffer).toBe(whole.buffer);
+    expect(Array.from(out.z!)).toEqual([2, 3, 4, 5]);
+    expect(() => program.run(inputs, { y: whole })).toThrow(
+      expect.objectContaining({ code: "shape", message: expect.stringContaining("found 12 elements; expected 4") }),
+    );
+  });
+
   it("checks its inputs by name and length, and converts their numbers", async () => {
     const program = await programFor(product());
     expect(() => program.run({ x: inputs.x })).toThrow(

@@ -31,12 +31,13 @@ export interface Program extends Disposable {
   /** Size of the model in bytes and of its main graph in operations. */
   readonly size: { readonly bytes: number; readonly operations: number };
   /**
-   * Runs the program and gives its outputs in arrays of its precision.
+   * Runs the program and gives its outputs in arrays of its precision; outputs named in `into` are written there and nowhere else,
+   * which spares large ones a buffer of their own at every run.
    *
    * @throws code `argument` for a missing input, `shape` for one of the wrong length, `engine` when the runtime is not synchronous or fails.
    */
-  run(inputs: Arrays): Arrays;
-  /** The same on every runtime. */
+  run(inputs: Arrays, into?: Arrays): Arrays;
+  /** The same on every runtime, into buffers of its own. */
   runAsync(inputs: Arrays): Promise<Arrays>;
   endProfiling(): void;
   /** Frees the session; the program cannot run again. A second call does nothing. */
@@ -77,19 +78,23 @@ function programOf(
   bytes: number,
 ): Program {
   const wanted = lowered.outputs.map((o) => o.key);
+  const made = Object.fromEntries(wanted.map((key) => [key, null]));
+  const tensorOf = (port: Port, data: NumericArray | undefined) =>
+    runtime.makeTensor(typeOf(port, precision), converted(port, data, precision), port.shape);
   let live = true;
   const feedsOf = (inputs: Arrays) => {
     if (!live) fail("engine", "This program was disposed; compile it again.");
-    return Object.fromEntries(
-      lowered.inputs.map((port) => {
-        const data = converted(port, inputs[port.name], precision);
-        return [port.key, runtime.makeTensor(typeOf(port, precision), data, port.shape)];
-      }),
-    );
+    return Object.fromEntries(lowered.inputs.map((port) => [port.key, tensorOf(port, inputs[port.name])]));
   };
   type Results = Awaited<ReturnType<LoadedModel["run"]>>;
   const arraysOf = (results: Results): Arrays =>
     Object.fromEntries(lowered.outputs.map((port) => [port.name, results[port.key]!.data as NumericArray]));
+  /** Outputs that have a place: their arrays, and the tensors that the runtime writes. */
+  const placesIn = (into: Arrays) =>
+    lowered.outputs.flatMap((port) => {
+      const array = into[port.name];
+      return array === undefined ? [] : [{ port, array, tensor: tensorOf(port, array) }];
+    });
   const dispose = () => {
     if (live) model.release();
     live = false;
@@ -101,12 +106,16 @@ function programOf(
     inputs: lowered.inputs,
     outputs: lowered.outputs,
     size: { bytes, operations: lowered.model.nodes.length },
-    run(inputs) {
+    run(inputs, into = {}) {
       if (!runNow)
         return fail("engine", "onnxruntime-web cannot answer at once; use runAsync, or install onnxruntime-node.");
-      const feeds = feedsOf(inputs);
+      const [feeds, places] = [feedsOf(inputs), placesIn(into)];
+      const tensors = Object.fromEntries(places.map(({ port, tensor }) => [port.key, tensor]));
       try {
-        return arraysOf(runNow(feeds, wanted));
+        const results = { ...runNow(feeds, { ...made, ...tensors }), ...tensors };
+        // An array of another kind was written to in a copy.
+        for (const { array, tensor } of places) if (tensor.data !== array) array.set(tensor.data as NumericArray);
+        return { ...arraysOf(results), ...Object.fromEntries(places.map(({ port, array }) => [port.name, array])) };
       } catch (cause) {
         return engineFailure("run a program", cause);
       }

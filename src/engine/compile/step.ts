@@ -37,9 +37,10 @@ export type Values = { readonly [name: string]: NumericArray };
 /** A step that runs without tfjs. */
 export interface CompiledStep {
   /**
-   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must be done without the record.
+   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must be done without the record. Outputs
+   * named in `into` are written there if the runtime can; whoever reads them must look at which buffer holds them.
    */
-  run(inputs: Values): Values | undefined | Promise<Values | undefined>;
+  run(inputs: Values, into?: Values): Values | undefined | Promise<Values | undefined>;
   /** The graph as text. */
   show(): string;
   /** Nodes of the simplified graph. */
@@ -106,10 +107,10 @@ function stepOf(
     return out;
   };
   return {
-    run(inputs) {
+    run(inputs, into) {
       const feeds: Record<string, NumericArray> = { ...inputs, ...fixed };
       for (const { name, make } of live) feeds[name] = make();
-      return program.synchronous ? take(program.run(feeds)) : program.runAsync(feeds).then(take);
+      return program.synchronous ? take(program.run(feeds, into)) : program.runAsync(feeds).then(take);
     },
     show: () => show(graph),
     size: graph.nodes.length,

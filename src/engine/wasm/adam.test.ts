@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../core/key.ts";
 import { normal } from "../../core/random/draws.ts";
-import { type AdamNumbers, adamUpdate, arena } from "./adam.ts";
+import { type AdamNumbers, adamUpdate, arena, sumOfSquares } from "./adam.ts";
 
 interface Buffers {
   readonly p: Float32Array;
@@ -59,5 +59,32 @@ describe("adamUpdate", () => {
       ),
       { numRuns: 100, seed: 1 },
     );
+  });
+});
+
+describe("sumOfSquares", () => {
+  it("is the same, bit for bit, wherever the numbers lie", () => {
+    fc.assert(
+      fc.property(fc.nat(3000), fc.nat(5), fc.nat(9), (n, from, seed) => {
+        const x = normal(rootKey(`x ${seed}`), n + from);
+        const [before, inPlace] = arena([7, n + from]) as [Float32Array, Float32Array];
+        inPlace.set(x);
+        before.fill(9);
+        const found = sumOfSquares(inPlace.subarray(from));
+        expect(found).toBe(sumOfSquares(x.subarray(from)));
+        const exact = x.subarray(from).reduce((sum, v) => sum + v * v, 0);
+        expect(Math.abs(found - exact)).toBeLessThanOrEqual(1e-14 * n * Math.max(1, exact));
+        expect([...before, ...inPlace]).toEqual([...new Float32Array(7).fill(9), ...x]);
+      }),
+      { numRuns: 100, seed: 1 },
+    );
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e38])("shows an entry of %s", (value) => {
+    for (const at of [0, 3, 8]) {
+      const [x] = arena([9]) as [Float32Array];
+      x[at] = value;
+      expect(Number.isFinite(sumOfSquares(x))).toBe(Number.isFinite(value));
+    }
   });
 });

@@ -1,7 +1,8 @@
-/** The update of Adam and AdamW over flat buffers, two elements at a time, in double precision like the loop it stands for. */
+/** The update of Adam and AdamW over flat buffers, and the length of a gradient, two elements at a time, in double precision like the loop it stands for. */
 import {
   type Code,
   f32x4,
+  f64,
   f64x2,
   i32,
   instantiate,
@@ -14,6 +15,7 @@ import {
 /** Elements that are updated at a time: four buffers of them stay near the processor, and a call is worth its price. */
 const CHUNK = 4096;
 const FLOAT = 4;
+const DOUBLE = 8;
 const PAGE = 65536;
 /** Where a chunk of each buffer lies. */
 const [PARAMS, GRADS, MEANS, SQUARES] = [0, CHUNK * FLOAT, 2 * CHUNK * FLOAT, 3 * CHUNK * FLOAT];
@@ -60,7 +62,24 @@ const update = wasmFunction(
   },
 );
 
-/** Buffers that lie in one memory, where the loop runs without copies. */
+/** `squares(fours, from, to)`: Σ x² of so many quadruples at `from`, each of the four places for itself, into four doubles at `to`. */
+const squares = wasmFunction("squares", ["i32", "i32", "i32"], ([fours, from, to], local) => {
+  const [x, low, high] = [local("v128"), local("v128"), local("v128")];
+  const { add, mul } = f64x2;
+  const read = (offset: number) => f64x2.promote(v128.load64Zero(i32.add(from.get, i32.const(offset))));
+  const take = (sum: typeof low, offset: number) => [x.set(read(offset)), sum.set(add(sum.get, mul(x.get, x.get)))];
+  return [
+    [low, high].map((sum) => sum.set(f64x2.splat(f64.const(0)))),
+    repeat(
+      [take(low, 0), take(high, 2 * FLOAT), from.set(i32.add(from.get, i32.const(4 * FLOAT)))],
+      fours.tee(i32.sub(fours.get, i32.const(1))),
+    ),
+    v128.store(to.get, low.get),
+    v128.store(i32.add(to.get, i32.const(2 * DOUBLE)), high.get),
+  ];
+});
+
+/** Buffers that lie in one memory, where the loops run without copies. */
 const arenas = new WeakMap<ArrayBufferLike, WasmExports>();
 
 /**
@@ -69,15 +88,16 @@ const arenas = new WeakMap<ArrayBufferLike, WasmExports>();
  */
 export function arena(lengths: readonly number[]): Float32Array[] {
   const room = (length: number) => Math.ceil((length * FLOAT) / ALIGNED) * ALIGNED;
-  const pages = Math.ceil(lengths.reduce((total, length) => total + room(length), 0) / PAGE);
+  const pages = Math.ceil(lengths.reduce((total, length) => total + room(length), ALIGNED) / PAGE);
   let memory: WebAssembly.Memory;
   try {
     memory = new WebAssembly.Memory({ initial: Math.max(1, pages) });
-    arenas.set(memory.buffer, instantiate([update], memory));
+    arenas.set(memory.buffer, instantiate([update, squares], memory));
   } catch {
     return lengths.map((length) => new Float32Array(length));
   }
-  let at = 0;
+  // The first line is left to results.
+  let at = ALIGNED;
   return lengths.map((length) => {
     at += room(length);
     return new Float32Array(memory.buffer, at - room(length), length);
@@ -86,6 +106,28 @@ export function arena(lengths: readonly number[]): Float32Array[] {
 
 /** Bytes of a cache line. */
 const ALIGNED = 64;
+
+/** Σ x², in four partial sums, in doubles: squares of float32 numbers cannot overflow, so the sum is finite exactly when every x is. */
+export function sumOfSquares(x: Float32Array): number {
+  const inPlace = arenas.get(x.buffer);
+  const fours = x.length >> 2;
+  let sums = [0, 0, 0, 0] as Four;
+  if (inPlace !== undefined && fours > 0) {
+    inPlace.squares?.(fours, x.byteOffset, 0);
+    sums = [...new Float64Array(x.buffer, 0, 4)] as Four;
+  } else {
+    let [a, b, c, d] = sums;
+    for (let i = 0; i < 4 * fours; i += 4) {
+      a += (x[i] as number) ** 2;
+      b += (x[i + 1] as number) ** 2;
+      c += (x[i + 2] as number) ** 2;
+      d += (x[i + 3] as number) ** 2;
+    }
+    sums = [a, b, c, d];
+  }
+  for (let i = 4 * fours; i < x.length; i++) sums[0] += (x[i] as number) ** 2;
+  return sums[0] + sums[1] + (sums[2] + sums[3]);
+}
 
 type Four = [number, number, number, number];
 
