@@ -11,3 +11,9 @@ export function readInto(tensor: tf.Tensor, to: Float32Array, at: number): void 
   const backend = tf.backend() as unknown as WasmBackend;
   to.set(backend.typedArrayFromHeap(tensor), at);
 }
+
+/** The values of a tensor, without a copy where that can be: to be read before the next op, and never to be written. */
+export function glance(tensor: tf.Tensor): ArrayLike<number> {
+  if (tf.getBackend() !== "wasm") return tensor.dataSync();
+  return (tf.backend() as unknown as WasmBackend).typedArrayFromHeap(tensor);
+}

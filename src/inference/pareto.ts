@@ -3,6 +3,8 @@
  * (Vehtari, Simpson, Gelman, Yao & Gabry 2024). The fit is that of Zhang & Stephens 2009.
  */
 
+import { notBelow } from "./weight-loops.ts";
+
 /** Above this, weighted means are unreliable at any practical sample size. */
 export const UNRELIABLE_K = 0.7;
 
@@ -101,15 +103,14 @@ function candidates(x: ArrayLike<number>, count: number): Float64Array {
   if (2 * wanted > n) return Float64Array.from(x);
   const sample = Float64Array.from({ length: SAMPLE }, (_, i) => x[Math.floor((i * n) / SAMPLE)] as number).sort();
   const cut = sample[SAMPLE - Math.ceil((SAMPLE * wanted) / n)] as number;
+  if (cut === Number.NEGATIVE_INFINITY) return Float64Array.from(x);
   const found = new Float64Array(2 * wanted);
   let size = 0;
-  for (let i = 0; i < n; i++) {
-    // Also NaN, which is not below anything.
-    if ((x[i] as number) < cut) continue;
-    if (size === found.length) return Float64Array.from(x);
-    found[size++] = x[i] as number;
-  }
-  return size < count ? Float64Array.from(x) : found.subarray(0, size);
+  notBelow(x, cut, (value) => {
+    if (size < found.length) found[size] = value;
+    return size++ < found.length;
+  });
+  return size < count || size > found.length ? Float64Array.from(x) : found.subarray(0, size);
 }
 
 /**

@@ -7,7 +7,7 @@ import { sizeOf } from "../core/shape.ts";
 import type { TensorTree, Tree } from "../core/tree.ts";
 import type { Execution, SiteRecord } from "../effects/interpret.ts";
 import { exportSite } from "../effects/predictive.ts";
-import { readInto } from "../engine/read.ts";
+import { glance, readInto } from "../engine/read.ts";
 
 /** Sites of a run whose draws are of use: latent and deterministic ones. */
 export const drawnSites = (run: Execution): SiteRecord[] =>
@@ -73,7 +73,7 @@ export const siteOf = <T>(sites: { readonly [name: string]: T }, name: string): 
 /** Draws that a function of the sites is given at once. */
 const EVALUATED_DRAWS = 1 << 16;
 
-/** `size` numbers for each of `n` draws: hands `take` the values of some draws after others, and the first of them. */
+/** `size` numbers for each of `n` draws: hands `take` the values of some draws after others, to be read at once, and the first of them. */
 export function evaluateParts(
   sites: Tree<NdArray>,
   of: (sites: TensorTree) => tf.Tensor,
@@ -83,23 +83,21 @@ export function evaluateParts(
   const atOnce = Math.max(1, Math.floor(EVALUATED_DRAWS / size));
   for (let first = 0; first < n; first += atOnce) {
     const draws = Math.min(atOnce, n - first);
-    const h = scope(() => {
+    scope(() => {
       const part = Object.fromEntries(
-        Object.entries(sites).map(([name, { data, shape }]) => {
+        Object.entries(sites).map(([name, { data, shape, dtype }]) => {
           const each = sizeOf(shape.slice(1));
-          return [
-            name,
-            ndarray(data.subarray(first * each, (first + draws) * each), [draws, ...shape.slice(1)]).tensor(),
-          ];
+          const drawn = data.subarray(first * each, (first + draws) * each);
+          return [name, tf.tensor(drawn, [draws, ...shape.slice(1)], dtype)];
         }),
       );
-      return of(part).dataSync();
+      const h = glance(of(part));
+      if (h.length !== draws * size) {
+        const wanted = size === 1 ? `${draws} draws` : `${draws} draws of ${size} rows`;
+        fail("shape", `expectation: the function gave ${h.length} numbers for ${wanted}`);
+      }
+      take(h, first, draws);
     });
-    if (h.length !== draws * size) {
-      const wanted = size === 1 ? `${draws} draws` : `${draws} draws of ${size} rows`;
-      fail("shape", `expectation: the function gave ${h.length} numbers for ${wanted}`);
-    }
-    take(h, first, draws);
   }
 }
 

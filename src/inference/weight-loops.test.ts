@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../core/key.ts";
 import { normal } from "../core/random/draws.ts";
-import { expectationStream, exponentialSums, largestOf } from "./weight-loops.ts";
+import { expectationStream, exponentialSums, largestOf, notBelow } from "./weight-loops.ts";
 
 /** Lengths about the lanes and the chunks of the loops. */
 const SIZES = [1, 2, 3, 4, 5, 7, 8, 9, 2047, 2048, 2049, 6145];
@@ -117,6 +117,23 @@ describe("loops over log-weights", () => {
     const stream = expectationStream(0);
     stream.add([1, Number.NaN, 3], [0, 0, 0]);
     expect(stream.result().value).toBe(Number.NaN);
+  });
+
+  it("find what is not below a cut, in order, NaN too, until told to stop", () => {
+    for (const n of SIZES) {
+      const x = gaussian(n).map((v, i) => (i % 11 === 5 ? Number.NaN : i % 13 === 7 ? Number.NEGATIVE_INFINITY : v));
+      for (const cut of [-0.3, 0.1, 2, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN]) {
+        const wanted = Array.from(x).filter((v) => !(v < cut));
+        for (const values of [x, Float64Array.from(x)]) {
+          const found: number[] = [];
+          notBelow(values, cut, (v) => found.push(v) > 0);
+          expect(found).toEqual(wanted);
+          const few: number[] = [];
+          notBelow(values, cut, (v) => few.push(v) < 3);
+          expect(few).toEqual(wanted.slice(0, 3));
+        }
+      }
+    }
   });
 
   it("find the largest of nothing, of −∞ and of anything", () => {

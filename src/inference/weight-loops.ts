@@ -10,6 +10,7 @@ import {
   v128,
   type WasmExports,
   wasmFunction,
+  when,
 } from "../core/wasm/assembler.ts";
 import { doubleExponential } from "../core/wasm/double-math.ts";
 import { type Constants, constants, type NewLocal } from "../core/wasm/vector-math.ts";
@@ -133,6 +134,25 @@ const most = wasmFunction("most", ["i32"], ([turns], local) => {
   ];
 });
 
+/** `above(turns, cut)`: copies those vectors of floats in which any is not below the cut, to where weights lie; how many bytes. */
+const above = wasmFunction("above", ["i32", "f32"], ([turns, cut], local) => {
+  const [logs, out, least, x] = [local("i32"), local("i32"), local("v128"), local("v128")];
+  return [
+    logs.set(i32.const(LOGS)),
+    out.set(i32.const(WEIGHTS)),
+    least.set(f32x4.splat(cut.get)),
+    repeat(
+      [
+        x.set(v128.load(logs.get)),
+        when(v128.anyTrue(v128.not(f32x4.lt(x.get, least.get))), [v128.store(out.get, x.get), advance(out, VECTOR)]),
+        advance(logs, VECTOR),
+      ],
+      countdown(turns),
+    ),
+    i32.store(i32.const(SUMS), i32.sub(out.get, i32.const(WEIGHTS))),
+  ];
+});
+
 interface Machine {
   readonly run: WasmExports;
   readonly floats: Float32Array;
@@ -149,7 +169,7 @@ function start(): Machine {
   const memory = new WebAssembly.Memory({ initial: Math.ceil((SUMS + SUM_VECTORS * VECTOR) / PAGE) });
   const { buffer } = memory;
   return {
-    run: instantiate([sums(32), sums(64), moments(32), moments(64), most], memory),
+    run: instantiate([sums(32), sums(64), moments(32), moments(64), most, above], memory),
     floats: new Float32Array(buffer, LOGS, CHUNK),
     doubles: new Float64Array(buffer, LOGS, CHUNK),
     valueFloats: new Float32Array(buffer, VALUES, CHUNK),
@@ -207,6 +227,28 @@ export function largestOf(x: ArrayLike<number>): number {
     for (const lane of lanes) if (lane > max) max = lane;
   });
   return max;
+}
+
+/** Hands on every number that is not below the cut, NaN too, in order, until `take` says no. */
+export function notBelow(x: ArrayLike<number>, cut: number, take: (value: number) => boolean): void {
+  // Places that fill the last vector hold −∞, which must not be found.
+  if (!(x instanceof Float32Array) || !(cut > Number.NEGATIVE_INFINITY)) {
+    for (let i = 0; i < x.length; i++) if (!((x[i] as number) < cut) && !take(x[i] as number)) return;
+    return;
+  }
+  machine ??= start();
+  const { run, floats, sums } = machine;
+  const found = new Float32Array(sums.buffer, WEIGHTS, CHUNK);
+  const bytes = new Int32Array(sums.buffer, SUMS, 1);
+  for (let from = 0; from < x.length; from += CHUNK) {
+    const to = Math.min(from + CHUNK, x.length);
+    floats.set(x.subarray(from, to));
+    const turns = Math.ceil((to - from) / LANES);
+    floats.fill(Number.NEGATIVE_INFINITY, to - from, turns * LANES);
+    run.above?.(turns, cut);
+    const size = (bytes[0] as number) / Float32Array.BYTES_PER_ELEMENT;
+    for (let i = 0; i < size; i++) if (!((found[i] as number) < cut) && !take(found[i] as number)) return;
+  }
 }
 
 /** Σ e^{l − max} and Σ e^{2(l − max)}; weights below e⁻⁷⁰⁸ count as zero. `each` is handed the weights of part after part. */

@@ -3,6 +3,8 @@
  * million tenths comes out one per cent too large, and a likelihood over many data loses its last digits first.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { type NativeBackend, nativeLoops } from "../wasm/memory.ts";
+import { PAIRS_PER_TURN, pairSums } from "../wasm/pairs.ts";
 import { heapKernel, type WasmBackend } from "./heap.ts";
 
 /** Adjacent axes that are all reduced or all kept, as one. */
@@ -41,13 +43,15 @@ function sumRow(x: Float32Array, from: number, n: number): number {
   return a + b + (c + d);
 }
 
+const loops = nativeLoops(() => [pairSums]);
+
 /** Totals of rows of n consecutive values: the commonest sum, without an array of doubles between. */
-function rowTotals(x: Float32Array, n: number, to: Float32Array): void {
-  if (n !== 2) {
-    for (let k = 0; k < to.length; k++) to[k] = sumRow(x, k * n, n);
-    return;
-  }
-  for (let k = 0, i = 0; k < to.length; k++, i += 2) to[k] = (x[i] as number) + (x[i + 1] as number);
+function rowTotals(backend: WasmBackend & NativeBackend, x: tf.TensorInfo, n: number, out: tf.TensorInfo): void {
+  const run = n === 2 ? loops(backend)?.run.pairSums : undefined;
+  const [values, to] = [x, out].map((info) => backend.typedArrayFromHeap(info)) as [Float32Array, Float32Array];
+  const turns = run === undefined ? 0 : Math.floor(to.length / PAIRS_PER_TURN);
+  if (turns > 0) run?.(backend.getMemoryOffset(x.dataId), backend.getMemoryOffset(out.dataId), turns);
+  for (let k = turns * PAIRS_PER_TURN; k < to.length; k++) to[k] = sumRow(values, k * n, n);
 }
 
 /** Adds `rows` rows of `n` elements each to the first `n` totals from `to` on. */
@@ -121,9 +125,8 @@ function reduction(
   const groups = groupsOf(x.shape, axes);
   const values = backend.typedArrayFromHeap(x);
   const [kept, reduced, none] = groups;
-  const rows = !mean && kept?.reduced === false && reduced !== undefined && none === undefined && values.length > 0;
-  if (rows && values instanceof Float32Array) {
-    rowTotals(values, reduced.size, backend.typedArrayFromHeap(out) as Float32Array);
+  if (!mean && kept?.reduced === false && reduced !== undefined && none === undefined && x.dtype === "float32") {
+    if (values.length > 0) rowTotals(backend as WasmBackend & NativeBackend, x, reduced.size, out);
     return out;
   }
   const totals = new Float64Array(shape.reduce((n, d) => n * d, 1));
