@@ -92,6 +92,21 @@ describe("elementwise primitives", () => {
       );
     },
   );
+  it("softplus of many elements, near zero, in both tails and of what is not finite", async () => {
+    const some = [0, 1e-6, 0.3, 1, 7, 30, 88, 100, 1e30, inf].flatMap((v) => [v, -v]);
+    const x = Float32Array.from({ length: 3000 }, (_, i) => some[i % some.length]!);
+    await check((g) => g.unary("softplus", g.input("x", [3000])), { x: x.map((v, i) => (i === 2999 ? nan : v)) });
+    const finite = x.map((v) => (v > -80 ? v : -1));
+    const relative = (g: Builder) => {
+      const exact = Float64Array.from(finite, (v) => evaluate(single("softplus", v), {}).y![0]!);
+      return g.binary("div", g.unary("softplus", g.input("x", [3000])), g.constant(exact, [3000]));
+    };
+    await check(
+      (g) => g.where(g.unary("isFinite", relative(g)), relative(g), g.constant(1)),
+      { x: finite },
+      { float32: 2e-6, float64: 1e-10 },
+    );
+  });
   it.each([...arithmeticBinary, ...comparingBinary])("%s", async (op) => {
     const points = [0, 1, -1, 0.5, -2.5, 3, 7.25, -7.25, 2].map((v) => v);
     const special =
