@@ -137,7 +137,7 @@ function snisVae(inputs: Inputs, engine: Engine): Contestant {
   const { params, data } = parts(inputs);
   const net = vae({ features: VAE_SHAPE.features, latent: VAE_SHAPE.latent, hidden: VAE_SHAPE.hidden });
   return whole(async () => {
-    const result = await infer(net.model, snis(10_000, { rows: "each", keep: false, chunk: 20 }), {
+    const result = await infer(net.model, snis(10_000, { rows: "each", keep: false }), {
       args: [data.x as never],
       params,
       seed: 1,

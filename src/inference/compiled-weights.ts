@@ -37,14 +37,19 @@ export interface Chunks {
 
 /** Particles × numbers of one draw in a compiled run: its intermediate results stay near the processor. */
 const NUMBERS = 1 << 14;
+/** So many particles are taken at least, for the price of a call, as long as they are not more numbers than the second. */
+const [LEAST_PARTICLES, MOST_NUMBERS] = [64, 1 << 19];
 /** Multiplications, some hundred milliseconds of one core, from which recording is repaid. */
 const WORTH_COMPILING = 2e9;
 /** Relative difference between the engines beyond which compiled weights are not trusted: far above rounding. */
 const DISAGREEMENT = 1e-2;
 
 /** Particles at once when compiled. */
-export const compiledChunk = ({ structure }: Plan): number =>
-  Math.max(64, Math.floor(NUMBERS / Math.max(1, ...structure.sites.map(({ shape }) => sizeOf(shape)))));
+export const compiledChunk = ({ structure }: Plan): number => {
+  const size = Math.max(1, ...structure.sites.map(({ shape }) => sizeOf(shape)));
+  const least = Math.min(LEAST_PARTICLES, Math.max(1, Math.floor(MOST_NUMBERS / size)));
+  return Math.max(least, Math.floor(NUMBERS / size));
+};
 
 /** The way to weigh that is wanted and pays. */
 export async function weighing(planned: Plan, choice: EngineChoice, chunks: Chunks): Promise<Weighing> {
