@@ -97,6 +97,7 @@ try {
       }
       for (let round = 0; round < (workload.rounds ?? rounds); round++) {
         for (const runner of running) {
+          if (runner.row.error !== undefined) continue;
           const { ms, peakMiB, error } = await runner.process.ask({ do: "time" });
           if (error !== undefined || ms === undefined) runner.row = { ...runner.row, error: error ?? "no time" };
           else runner.times.push(ms);

@@ -4,6 +4,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Contestant } from "./contestant.ts";
 import type { Inputs } from "./inputs.ts";
+import { peersFolder } from "./process.ts";
+
+/** A peer that is loaded from outside of the tree. */
+interface Peer {
+  readonly version: string;
+  readonly WORKLOADS: { readonly [workload: string]: (inputs: Inputs) => Contestant };
+}
 
 const [system = "", folder = ""] = process.argv.slice(2);
 
@@ -36,6 +43,13 @@ async function make(workload: string): Promise<{ contestant: Contestant; version
   if (system === "tfjs") {
     const { PLAIN, version } = await import("./plain.ts");
     return { contestant: await (PLAIN[workload] ?? none)(inputs), version };
+  }
+  if (system === "jax-js") {
+    // JavaScript, because its types are not installed here.
+    const path = new URL("./peers/jax-js.mjs", import.meta.url).href;
+    const { load } = (await import(path)) as { readonly load: (folder: string) => Promise<Peer> };
+    const { version, WORKLOADS } = await load(peersFolder());
+    return { contestant: (WORKLOADS[workload] ?? none)(inputs), version };
   }
   const [{ PROGRAMS }, { ensureEngine, useEngine }] = [await import("./programs.ts"), await import("tilted")];
   const threads = Number(process.env.RACE_THREADS ?? "1");

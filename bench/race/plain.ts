@@ -163,6 +163,52 @@ const notMiwaeStep = (inputs: Inputs) =>
     return bound(tf.add(tf.add(logX, logS), logZ), k);
   });
 
+/** MALA of 64 chains in a 100-D standard normal; decisions are read, as the steps of a user's loop are. */
+function malaGaussian(): Contestant {
+  const [chains, dim, step] = [64, 100, 0.1];
+  const logProb = (z: tf.Tensor) => tf.mul(-0.5, tf.sum(tf.square(z), -1));
+  const slope = tf.grad((z: tf.Tensor) => tf.sum(logProb(z)));
+  let found = { acceptance: Number.NaN, square: Number.NaN };
+  const cost = (to: tf.Tensor, from: tf.Tensor, g: tf.Tensor) =>
+    tf.div(tf.sum(tf.square(tf.sub(tf.sub(to, from), tf.mul(step, g))), -1), 4 * step);
+  return stepping(
+    async (steps, { onProgress }) => {
+      let state = tf.tidy(() => {
+        const z = tf.randomNormal([chains, dim]) as tf.Tensor;
+        return { z, v: logProb(z), g: slope(z) };
+      });
+      const sums = { acceptance: 0, square: 0 };
+      for (let i = 0; i < steps; i++) {
+        const { z, v, g } = state;
+        const next = tf.tidy(() => {
+          const y = tf.add(tf.add(z, tf.mul(step, g)), tf.mul(Math.sqrt(2 * step), tf.randomNormal([chains, dim])));
+          const [w, h] = [logProb(y), slope(y)];
+          const ratio = tf.add(tf.sub(tf.sub(w, v), cost(z, y, h)), cost(y, z, g));
+          const take = tf.less(tf.log(tf.randomUniform([chains])), ratio);
+          const row = tf.expandDims(take, 1);
+          const share = tf.mean(tf.cast(take, "float32"));
+          const chosen = tf.where(row, y, z);
+          return {
+            z: chosen,
+            v: tf.where(take, w, v),
+            g: tf.where(row, h, g),
+            share,
+            square: tf.mean(tf.square(chosen)),
+          };
+        });
+        sums.acceptance += (next.share.dataSync()[0] as number) / steps;
+        if (i >= steps >> 1) sums.square += (next.square.dataSync()[0] as number) / (steps - (steps >> 1));
+        tf.dispose([state, next.share, next.square]);
+        state = { z: next.z, v: next.v, g: next.g };
+        onProgress({});
+      }
+      tf.dispose(state);
+      found = sums;
+    },
+    { checkSteps: 1000, timedSteps: 100, check: () => found },
+  );
+}
+
 /** Contestants by workload. */
 export const PLAIN: { readonly [workload: string]: (inputs: Inputs) => Contestant | Promise<Contestant> } = {
   "vae-step": vaeStep,
@@ -171,4 +217,5 @@ export const PLAIN: { readonly [workload: string]: (inputs: Inputs) => Contestan
   snis,
   "iwae-step": iwaeStep,
   "notmiwae-step": notMiwaeStep,
+  "mala-gaussian": malaGaussian,
 };

@@ -22,6 +22,9 @@ export interface Process {
   end(): void;
 }
 
+/** Seconds for an answer: what takes longer is reported as such and ended. */
+const PATIENCE = { prepare: 120, time: 60 } as const;
+
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Where `peers.sh` puts them, unless TILTED_PEERS says otherwise. */
@@ -29,12 +32,12 @@ export const peersFolder = (): string => process.env.TILTED_PEERS ?? join(homedi
 
 const python = (): string => join(peersFolder(), "bin", "python");
 
-const IN_NODE: readonly System[] = ["tilted-wasm", "tilted-compiled", "tfjs"];
+const IN_NODE: readonly System[] = ["tilted-wasm", "tilted-compiled", "tfjs", "jax-js"];
 
 /** Systems of a workload that can run here. */
 export function contestants(systems: readonly System[]): readonly System[] {
-  const peers = existsSync(python());
-  const absent = systems.filter((s) => !IN_NODE.includes(s) && !peers);
+  const peers = { node: existsSync(join(peersFolder(), "node", "node_modules")), python: existsSync(python()) };
+  const absent = systems.filter((s) => (s === "jax-js" ? !peers.node : !IN_NODE.includes(s) && !peers.python));
   if (absent.length > 0) console.log(`  left out: ${absent.join(", ")} (bench/race/peers.sh installs them)`);
   return systems.filter((s) => !absent.includes(s));
 }
@@ -44,30 +47,44 @@ export function start(system: string, folder: string, threads: number): Process 
   const [command, args] = IN_NODE.includes(system as System)
     ? [process.execPath, ["--import", "tsx", here("./child.ts"), system, folder]]
     : [python(), [here("./peers/child.py"), system, folder]];
-  const limited = threads === 1 && !IN_NODE.includes(system as System) && existsSync("/usr/bin/taskset");
-  const child = spawn(limited ? "taskset" : command, limited ? ["-c", "0", command, ...args] : args, {
-    stdio: ["pipe", "pipe", "ignore"],
-    env: {
-      ...process.env,
-      RACE_THREADS: String(threads),
-      OMP_NUM_THREADS: String(threads),
-      MKL_NUM_THREADS: String(threads),
-      OPENBLAS_NUM_THREADS: String(threads),
-      JAX_PLATFORMS: "cpu",
-      XLA_FLAGS: threads === 1 ? "--xla_cpu_multi_thread_eigen=false" : "",
-      PYTHONDONTWRITEBYTECODE: "1",
+  const limited = !IN_NODE.includes(system as System) && existsSync("/usr/bin/taskset");
+  const child = spawn(
+    limited ? "taskset" : command,
+    limited ? ["-c", threads === 1 ? "0" : `0-${threads - 1}`, command, ...args] : args,
+    {
+      stdio: ["pipe", "pipe", "ignore"],
+      env: {
+        ...process.env,
+        RACE_THREADS: String(threads),
+        OMP_NUM_THREADS: String(threads),
+        MKL_NUM_THREADS: String(threads),
+        OPENBLAS_NUM_THREADS: String(threads),
+        JAX_PLATFORMS: "cpu",
+        XLA_FLAGS: threads === 1 ? "--xla_cpu_multi_thread_eigen=false" : "",
+        PYTHONDONTWRITEBYTECODE: "1",
+      },
     },
-  });
+  );
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   child.on("error", () => undefined);
   child.stdin.on("error", () => undefined);
   return {
     async ask(question) {
-      child.stdin.write(`${JSON.stringify(question)}\n`);
-      for (;;) {
-        const { value, done } = await lines.next();
-        if (done) return { error: "the process ended" };
-        if (value.startsWith("{")) return JSON.parse(value) as Answer;
+      const seconds = PATIENCE[question.do];
+      let late = false;
+      const clock = setTimeout(() => {
+        late = true;
+        child.kill("SIGKILL");
+      }, 1000 * seconds);
+      try {
+        child.stdin.write(`${JSON.stringify(question)}\n`);
+        for (;;) {
+          const { value, done } = await lines.next();
+          if (done) return { error: late ? `no answer in ${seconds} s` : "the process ended" };
+          if (value.startsWith("{")) return JSON.parse(value) as Answer;
+        }
+      } finally {
+        clearTimeout(clock);
       }
     },
     end: () => child.stdin.end(),

@@ -1,7 +1,16 @@
 /** The workloads of the race, and how far two systems' answers may differ. */
 
 /** Systems in the order in which they are shown; the first that runs is the reference for answers. */
-export type System = "tilted-wasm" | "tilted-compiled" | "tfjs" | "torch" | "pyro" | "jax" | "numpyro" | "blackjax";
+export type System =
+  | "tilted-wasm"
+  | "tilted-compiled"
+  | "tfjs"
+  | "jax-js"
+  | "torch"
+  | "pyro"
+  | "jax"
+  | "numpyro"
+  | "blackjax";
 
 export interface Workload {
   readonly name: string;
@@ -22,35 +31,35 @@ export const WORKLOADS: readonly Workload[] = [
     name: "vae-step",
     what: "a VAE training step, 784-1024-512-256-2 and back, batch 128, Adam",
     unit: "step",
-    systems: [...OURS, "tfjs", "torch", "jax"],
+    systems: [...OURS, "tfjs", "jax-js", "torch", "pyro", "jax"],
     tolerance: { loss: 0.02 },
   },
   {
     name: "energy-step",
     what: "an energy training step, 2-256-128-1, gradient penalty by double back-propagation, Adam",
     unit: "step",
-    systems: [...OURS, "tfjs", "torch", "jax"],
+    systems: [...OURS, "tfjs", "jax-js", "torch", "jax"],
     tolerance: { loss: 0.002 },
   },
   {
     name: "langevin",
     what: "unadjusted Langevin dynamics of 1000 chains in a 2-D tilt by a network, 1000 steps",
     unit: "step",
-    systems: [...OURS, "tfjs", "torch", "jax", "blackjax"],
+    systems: [...OURS, "tfjs", "jax-js", "torch", "jax", "blackjax"],
     tolerance: { square: 0.15 },
   },
   {
     name: "snis",
     what: "self-normalised importance sampling, 10⁶ particles of a 2-D Gaussian tilt",
     unit: "run",
-    systems: ["tilted-wasm", "tfjs", "torch", "jax"],
+    systems: ["tilted-wasm", "tfjs", "jax-js", "torch", "jax"],
     tolerance: { logZ: 0.01, ess: 0.01, square: 0.01 },
   },
   {
     name: "snis-vae",
     what: "importance-sampled evidence of a VAE, 10⁴ particles for each of 128 digits",
     unit: "run",
-    systems: ["tilted-wasm", "torch", "jax"],
+    systems: [...OURS, "torch", "jax"],
     tolerance: { logEvidence: 0.01 },
     rounds: 1,
   },
@@ -72,7 +81,7 @@ export const WORKLOADS: readonly Workload[] = [
     name: "mala-gaussian",
     what: "MALA, 64 chains in a 100-D Gaussian, 1000 steps",
     unit: "step",
-    systems: [...OURS, "torch", "jax", "blackjax"],
+    systems: [...OURS, "tfjs", "torch", "jax", "blackjax"],
     tolerance: { acceptance: 0.03, square: 0.03 },
   },
   {
