@@ -1,6 +1,6 @@
 /** Rules of what only moves elements: steps that do nothing go, chains become one step. */
 import type { Rewrite } from "./graph.ts";
-import { isReduction, type Node, type Op, type Shape, sameShape, sizeOf } from "./node.ts";
+import { isBinary, isReduction, isUnary, type Node, type Op, type Shape, sameShape, sizeOf } from "./node.ts";
 
 const removesNothing = (shape: Shape, axes: readonly number[]) => axes.every((a) => shape[a] === 1);
 
@@ -67,6 +67,37 @@ export const chains: Rewrite = (b, op, inputs, attrs) => {
     default:
       return undefined;
   }
+};
+
+/** What can meet x of `outer` shape before it is reshaped from `inner`: one number, or a row of its last axis. */
+const meetsBoth = (y: Node, inner: Shape, outer: Shape) =>
+  y.shape.length === 0 ||
+  (y.shape.length === 1 && y.shape[0]! > 1 && inner.at(-1) === y.shape[0] && outer.at(-1) === y.shape[0]);
+
+/**
+ * f(reshape x) = reshape f(x), for elementwise f, also of two that are reshaped alike or of one beside a row: the rows of a matrix
+ * product stay rows, and the reshape there and back about an activation goes.
+ */
+export const lateReshape: Rewrite = (b, op, inputs, attrs) => {
+  const elementwise = isUnary(op) || isBinary(op) || op === "cast";
+  const reshaped = inputs.find((x) => x.op === "reshape");
+  if (!elementwise || reshaped === undefined) return undefined;
+  const [inner, outer] = [reshaped.inputs[0]!.shape, reshaped.shape];
+  const early = inputs.map((x) => {
+    if (x.op === "reshape" && sameShape(x.shape, outer) && sameShape(x.inputs[0]!.shape, inner)) return x.inputs[0]!;
+    return meetsBoth(x, inner, outer) ? x : undefined;
+  });
+  return early.every((x) => x !== undefined) ? b.reshape(b.emit(op, early, attrs), outer) : undefined;
+};
+
+/** Sums over all axes but the last of rows that were put in a grid: sums over the rows. */
+export const flatSum: Rewrite = (b, op, [x], attrs) => {
+  if (op !== "sum" || x!.op !== "reshape" || attrs.keepDims) return undefined;
+  const [rows, outer] = [x!.inputs[0]!, x!.shape];
+  const leading = attrs.axes!.length === outer.length - 1 && !attrs.axes!.includes(outer.length - 1);
+  return leading && rows.shape.length === 2 && outer.length > 2 && rows.shape[1] === outer.at(-1)
+    ? b.reduce("sum", rows, [0])
+    : undefined;
 };
 
 /** bool → int32 → float32 is one cast; what came from bool holds only 0 and 1, which every type keeps. */

@@ -104,6 +104,27 @@ const cases: readonly [string, (g: Builder) => Node, string][] = [
     (g) => g.cast(g.cast(g.binary("less", x34(g), g.constant(0)), "int32"), "float32"),
     `${x}%1 = constant(0); %2 = less(%0, %1); %3 = cast(%2); y = %3`,
   ],
+  ["lateReshape", (g) => g.reshape(g.unary("exp", g.reshape(x34(g), [2, 6])), [3, 4]), `${x}%1 = exp(%0); y = %1`],
+  [
+    "lateReshape",
+    (g) => g.binary("add", g.reshape(g.input("x", [6, 4]), [2, 3, 4]), g.input("w", [4])),
+    `%0 = input("x"); %1 = input("w"); %2 = add(%0, %1); %3 = reshape(%2); y = %3`,
+  ],
+  [
+    "lateReshape",
+    (g) => g.binary("add", g.reshape(g.input("x", [4, 4]), [16]), g.input("w", [16])),
+    `%0 = input("x"); %1 = input("w"); %2 = reshape(%0); %3 = add(%1, %2); y = %3`,
+  ],
+  [
+    "lateReshape",
+    (g) => g.binary("mul", g.reshape(x34(g), [2, 6]), g.reshape(g.input("w", [3, 4]), [2, 6])),
+    `${x}%1 = input("w"); %2 = mul(%0, %1); %3 = reshape(%2); y = %3`,
+  ],
+  [
+    "flatSum",
+    (g) => g.reduce("sum", g.reshape(g.input("x", [6, 4]), [2, 3, 4]), [0, 1]),
+    `%0 = input("x"); %1 = sum(%0, axes=[0]); y = %1`,
+  ],
   ["trivialTranspose", (g) => g.transpose(g.reshape(x34(g), [1, 12]), [1, 0]), `${x}%1 = reshape(%0); y = %1`],
   [
     "reshapedReduction",

@@ -121,7 +121,8 @@ class Trace implements Recorder, Recording {
     return fail(
       "trace",
       `${this.#where()}: the value of a tensor is read (dataSync, data or arraySync) while the step is recorded for compilation, but it has none yet. ` +
-        'Write the decision in ops (tf.where, tf.maximum), move the reading out of the step, or run with { engine: "wasm" }',
+        'Write the decision in ops (tf.where, tf.maximum), move the reading out of the step, or run with { engine: "wasm" }. ' +
+        "Samplers of gamma, beta, Dirichlet, Student-t, Poisson, binomial and categorical laws read parameters that are learnt or drawn: such a step runs op by op",
       this.site === undefined ? {} : { site: this.site },
     );
   }
