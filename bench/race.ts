@@ -7,7 +7,7 @@
  * The second writes the page from what a run has saved, and runs nothing. Peers in Python run when `bench/race/peers.sh` has installed them; a system that is missing is left out, with the reason. Answers are
  * compared before times are printed. Systems take turns, round by round, each in a process of its own.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -36,7 +36,8 @@ if (values.from !== undefined) {
     console.error("--from names what a run has saved; --docs must name the page to write");
     process.exit(1);
   }
-  writeFileSync(values.docs, markdown(JSON.parse(readFileSync(values.from, "utf8")) as Row[], WORKLOADS));
+  const rows = JSON.parse(readFileSync(values.from, "utf8")) as Row[];
+  writeFileSync(values.docs, markdown(rows, WORKLOADS, statSync(values.from).mtime));
   process.exit(0);
 }
 
@@ -142,6 +143,7 @@ try {
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
+  // Also of a run that breaks: what was measured is kept.
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
 }
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
 if (values.docs !== undefined) writeFileSync(values.docs, markdown(rows, WORKLOADS));

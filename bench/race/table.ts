@@ -57,10 +57,41 @@ export function show(rows: readonly Row[]): string {
     .join("\n");
 }
 
-/** For a page. */
-export function markdown(rows: readonly Row[], workloads: readonly Workload[]): string {
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;
-  const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
+const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
+const table = (head: readonly string[], body: readonly (readonly string[])[]): string[] =>
+  [head, head.map(() => "---"), ...body].map(line);
+
+/** Everything at a glance, for one number of threads: medians, and the best other system's time over ours. */
+function summary(rows: readonly Row[], workloads: readonly Workload[], threads: number): string[] {
+  const mine = rows.filter((r) => r.threads === threads && workloads.some((w) => w.name === r.workload));
+  if (mine.length === 0) return [];
+  const systems = [...new Set(workloads.flatMap((w) => w.systems))].filter((s) => mine.some((r) => r.system === s));
+  const titles = systems.map((s) => mine.find((r) => r.system === s && r.engine !== s)?.engine ?? s);
+  const body = workloads
+    .filter((w) => mine.some((r) => r.workload === w.name))
+    .map((w) => {
+      const here = mine.filter((r) => r.workload === w.name);
+      const good = (r: Row) => r.error === undefined && r.check?.ok === true && r.medianMs !== undefined;
+      const peers = here.filter((r) => !r.system.startsWith("tilted") && good(r)).map((r) => r.medianMs as number);
+      const ratio = Math.min(...peers) / ours(here);
+      const times = systems.map((s) => {
+        const row = here.find((r) => r.system === s);
+        if (row === undefined) return "";
+        return good(row) ? ms(row.medianMs) : row.error === undefined ? "differs" : "none";
+      });
+      return [`${w.name} (${w.unit})`, ...times, Number.isFinite(ratio) && ratio > 0 ? ratio.toFixed(2) : ""];
+    });
+  const title = threads === 1 ? "one thread" : `${threads} threads`;
+  return [
+    `Medians in ms, ${title}. The last column is the best other system's time over the best of ours: above 1, ours is faster.\n`,
+    ...table(["", ...titles, "best other ÷ ours"], body),
+    "",
+  ];
+}
+
+/** For a page; `when` the rows were measured. */
+export function markdown(rows: readonly Row[], workloads: readonly Workload[], when = new Date()): string {
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${when.toISOString().slice(0, 10)}`;
   const section = (name: string, text: string): string[] => {
     const mine = rows.filter((r) => r.workload === name);
     if (mine.length === 0) return [];
@@ -68,7 +99,13 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[]): 
     const tables = [...new Set(mine.map((r) => r.threads))].flatMap((threads) => {
       const same = mine.filter((r) => r.threads === threads);
       const best = ours(same);
-      return [line(HEAD), line(HEAD.map(() => "---")), ...same.map((row) => line(cells(row, best))), ""];
+      return [
+        ...table(
+          HEAD,
+          same.map((row) => cells(row, best)),
+        ),
+        "",
+      ];
     });
     return [`## ${name}\n\n${text}\n`, ...tables];
   };
@@ -80,7 +117,28 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[]): 
     .flatMap((name) => section(name, "From the start of a process to the first posterior mean."));
   const bundle = rows
     .filter((r) => r.workload === "bundle")
-    .flatMap((r) => ["## bundle\n\nThe minimum a page loads, library and engine.\n", `${r.engine}.`, ""]);
+    .flatMap((r) => [
+      "## bundle\n\nThe least a page loads for `snis` on a tilted normal: script and the engine's WebAssembly.\n",
+      `${r.engine}.`,
+      "",
+    ]);
   const parts = [...loops, ...starts, ...bundle];
-  return `# The race\n\nMade by \`npm run bench -- race --docs FILE\` on ${machine}. Systems take turns in processes of their own; medians, fewest and most.\n\n${parts.join("\n")}`;
+  const threads = [...new Set(rows.map((r) => r.threads))];
+  const intro = `The same mathematics, shapes, data and precision (float32) in this library and in its peers. Systems take turns, round by round, in
+processes of their own; answers (loss after 20 steps, moments, evidence) are compared before a time counts: "differs" marks a
+system whose answer is not that of the others, "none" one that did not answer in time or cannot do the work.
+
+Measured on ${machine}, with
+
+\`\`\`sh
+bench/race/peers.sh                                    # installs the peers, at pinned versions, outside of the tree
+npm run bench -- race --threads ${threads.join(",")} --json race.json
+npm run bench -- race --from race.json --docs docs/race.md   # this page
+\`\`\`
+
+The first call has everything that comes before the first step in it: loading, compiling, and the steps whose answer is compared. The floor is
+the time of the counted products at this machine's best product and of the counted bytes at its best copy. MiB is the most memory that the
+process has held, its language's runtime included.`;
+  const glance = threads.flatMap((n) => summary(rows, workloads, n));
+  return `# The race\n\n${intro}\n\n${glance.join("\n")}\n${parts.join("\n").trimEnd()}\n`;
 }
