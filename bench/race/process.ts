@@ -47,7 +47,8 @@ export function start(system: string, folder: string, threads: number): Process 
   const [command, args] = IN_NODE.includes(system as System)
     ? [process.execPath, ["--import", "tsx", here("./child.ts"), system, folder]]
     : [python(), [here("./peers/child.py"), system, folder]];
-  const limited = !IN_NODE.includes(system as System) && existsSync("/usr/bin/taskset");
+  // Everyone on as many cores as threads: a runtime that counts cores for itself then finds no others.
+  const limited = existsSync("/usr/bin/taskset");
   const child = spawn(
     limited ? "taskset" : command,
     limited ? ["-c", threads === 1 ? "0" : `0-${threads - 1}`, command, ...args] : args,
