@@ -23,7 +23,7 @@ export interface Process {
 }
 
 /** Seconds for an answer: what takes longer is reported as such and ended. */
-const PATIENCE = { prepare: 120, time: 60 } as const;
+const PATIENCE = { prepare: 240, time: 180 } as const;
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

@@ -52,7 +52,7 @@ export const WORKLOADS: readonly Workload[] = [
     name: "snis",
     what: "self-normalised importance sampling, 10⁶ particles of a 2-D Gaussian tilt",
     unit: "run",
-    systems: ["tilted-wasm", "tfjs", "jax-js", "torch", "jax"],
+    systems: [...OURS, "tfjs", "jax-js", "torch", "jax"],
     tolerance: { logZ: 0.01, ess: 0.01, square: 0.01 },
   },
   {
