@@ -130,7 +130,7 @@ function workloads({ numpy: np, nn, jit, grad, valueAndGrad, random }) {
         }
         found = (await square(z).sum().data())[0] / CHAINS;
       },
-      // A step takes most of a second (it computes the activation anew within the product): a tenth of the others' steps.
+      // A step takes most of a second, why is not known: the answer is after a tenth of the others' steps, a weaker check.
       { checkSteps: 100, timedSteps: 10, check: () => ({ square: found }) },
     );
   }
