@@ -50,9 +50,11 @@ const trigammaReference: Scalar = (x) => {
   const y = x + 16;
   return sum + 1 / y + 1 / (2 * y * y) + 1 / (6 * y ** 3) - 1 / (30 * y ** 5) + 1 / (42 * y ** 7);
 };
+/** Bernoulli's B₂ₖ/(2k(2k − 1)). Beyond 8 the next term is below a float64's rounding, where log Γ less its main part loses digits. */
+const STIRLING = [1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156] as const;
 const stirlingReference: Scalar = (x) =>
-  x > 30
-    ? 1 / (12 * x) - 1 / (360 * x ** 3) + 1 / (1260 * x ** 5)
+  x > 8
+    ? STIRLING.reduceRight((sum, term) => sum / (x * x) + term, 0) / x
     : stdlibGammaln(x) - ((x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI));
 
 const cases: Record<string, Case> = {
