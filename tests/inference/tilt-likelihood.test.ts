@@ -1,5 +1,6 @@
 /** Maximum likelihood of a tilt against its exact optimum: moments of the tilted model are those of the data. */
 import * as tf from "@tensorflow/tfjs-core";
+import { pipe } from "fp-ts/function";
 import {
   adam,
   chainDraws,
@@ -11,12 +12,14 @@ import {
   ndarray,
   param,
   sample,
+  snis,
   TiltedError,
   type TiltLikelihoodFit,
+  tilt,
   tiltLikelihood,
 } from "tilted";
 import { normal } from "tilted/dist";
-import { inNoise } from "tilted/models";
+import { gaussian, generative, inNoise } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { normal as draws } from "../../src/core/random/draws.ts";
@@ -104,6 +107,31 @@ it("trains the base with the energy: N(μ, 1) and ½ a x², whose tilt is N(μ/(
     );
   }
 });
+
+it.each([
+  ["fresh draws", freshDraws(2048)],
+  ["a buffer in (z, ε)", chainDraws({ chains: 128, steps: 5, stepSize: 0.1, coordinates: inNoise("x") })],
+])(
+  "trains a latent-variable base with the energy, by its ELBO and %s: the tilted model has the data's moments",
+  async (_, negatives) => {
+    // x ~ N(b, C), C = w² + σ², tilted by ½ a x²: N(b/(1 + aC), C/(1 + aC)).
+    const net = generative({ features: 2, latent: 1, hidden: [], likelihood: gaussian() });
+    const flat = function* (x: tf.Tensor) {
+      return tf.mul(tf.mul(0.5, yield* param("a", ndarray(new Float32Array(1), []))), tf.sum(tf.square(x), -1));
+    };
+    const fit = await infer(net.base, tiltLikelihood("x", flat, data, { ...options(negatives, 600), joint: net }), {
+      seed: 4,
+    });
+    expect(fit.stopped).toBe("finished");
+    const draws = await infer(pipe(net.base, tilt("x", fit.energy)), snis(40_000), { params: fit.params, seed: 5 });
+    const { value } = draws.mean("x");
+    const variance = draws.variance("x").data;
+    for (const j of [0, 1]) expect(Math.abs((value.data[j] as number) - (MEANS?.[j] as number))).toBeLessThan(0.1);
+    // One σ for both coordinates: what is left is matched in sum.
+    const total = (variance[0] as number) + (variance[1] as number);
+    expect(Math.abs(total - 1)).toBeLessThan(0.15);
+  },
+);
 
 describe("stability", () => {
   it("a run that diverges is stopped at its last good state and says so", async () => {
