@@ -73,7 +73,7 @@ export { type InferOptions, infer, type Method, type Progress } from "./inferenc
 export { type IwaeOptions, iwae } from "./inference/iwae.ts";
 export { type LangevinOptions, langevin } from "./inference/langevin.ts";
 export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/langevin-result.ts";
-export { logZ } from "./inference/log-z.ts";
+export { logZ, logZWithDraws } from "./inference/log-z.ts";
 export {
   type ChainDrawsOptions,
   type Coordinates,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fold, rootKey } from "../core/key.ts";
 import { normal } from "../core/random/draws.ts";
-import { logZ } from "./log-z.ts";
+import { logZ, logZWithDraws } from "./log-z.ts";
 
 describe("logZ", () => {
   // N(0, 1) tilted by E = a x²/2 − b x: Z = (1 + a)^{−1/2} exp(b²/(2(1 + a))).
@@ -36,5 +36,60 @@ describe("logZ", () => {
     const { lower, upper } = logZ(new Float64Array(100).fill(-3), "log p(data) + log Z");
     expect([lower.value, upper.value, lower.standardError, lower.of]).toEqual([-3, -3, 0, "log p(data) + log Z"]);
     expect(() => logZ([1, 2])).toThrow(/at least 64 weights/);
+  });
+});
+
+describe("logZWithDraws", () => {
+  // N(0, I) in d dimensions tilted by |x − c|²/2·a, a = 1: p_E = N(c/2, I/2), log Z = −(d/2) log 2 − d c²/4.
+  const setting = (d: number, c: number, seed: number, n: number, m: number) => {
+    const at = (name: string, rows: number) => normal(fold(rootKey(name), seed), rows * d);
+    const weights = (x: Float32Array, map: (v: number) => number) =>
+      Float64Array.from({ length: x.length / d }, (_, i) =>
+        x.subarray(i * d, (i + 1) * d).reduce((s, v) => s - (map(v) - c) ** 2 / 2, 0),
+      );
+    return {
+      base: weights(at("base", n), (v) => v),
+      target: weights(at("target", m), (v) => c / 2 + v * Math.SQRT1_2),
+      truth: (-d / 2) * Math.log(2) - (d * c * c) / 4,
+    };
+  };
+  const summary = (runs: readonly number[]) => {
+    const mean = runs.reduce((a, b) => a + b, 0) / runs.length;
+    return { mean, error: Math.sqrt(runs.reduce((s, r) => s + (r - mean) ** 2, 0)) / runs.length };
+  };
+
+  it("is above the truth in expectation, by little where the weights are even", () => {
+    const runs = Array.from({ length: 2000 }, (_, i) => {
+      const { base, target, truth } = setting(1, 2, i, 256, 64);
+      return logZWithDraws(base, target).upper.value - truth;
+    });
+    const { mean, error } = summary(runs);
+    expect(mean - 5 * error).toBeGreaterThan(0);
+    expect(mean).toBeLessThan(0.2);
+  });
+
+  it("stays above where the base draws miss the tilt, and where its own upper side fails them", () => {
+    const runs = Array.from({ length: 50 }, (_, i) => setting(30, 2, i, 1024, 64));
+    const gaps = (f: (r: (typeof runs)[number]) => number) => summary(runs.map((r) => f(r) - r.truth));
+    const own = gaps(({ base }) => logZ(base).lower.value);
+    const both = gaps(({ base, target }) => logZWithDraws(base, target).upper.value);
+    expect(own.mean + 5 * own.error).toBeLessThan(0);
+    expect(both.mean - 5 * both.error).toBeGreaterThan(0);
+  });
+
+  it("has an honest standard error, and none from one draw", () => {
+    const runs = Array.from({ length: 400 }, (_, i) => {
+      const { base, target } = setting(1, 1, 1e5 + i, 2048, 512);
+      return logZWithDraws(base, target).upper;
+    });
+    const { mean } = summary(runs.map(({ value }) => value));
+    const spread = Math.sqrt(
+      summary(runs.map(({ value, standardError }) => ((value - mean) / standardError) ** 2)).mean,
+    );
+    expect(spread).toBeGreaterThan(0.8);
+    expect(spread).toBeLessThan(1.25);
+    const { base, target } = setting(1, 1, 0, 128, 1);
+    expect(logZWithDraws(base, target).upper.standardError).toBe(Number.POSITIVE_INFINITY);
+    expect(() => logZWithDraws(base, [])).toThrow(/no draw of the tilted model/);
   });
 });

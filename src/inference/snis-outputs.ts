@@ -8,7 +8,9 @@ import { fold } from "../core/key.ts";
 import { gumbel } from "../core/random/draws.ts";
 import type { Tree } from "../core/tree.ts";
 import type { Effect } from "../effects/effects.ts";
+import type { EvidenceOf, Sandwich } from "./bound.ts";
 import type { Method, ResultKind } from "./infer.ts";
+import { logZ } from "./log-z.ts";
 import { takeRows } from "./site-draws.ts";
 import { snis } from "./snis.ts";
 import { type Kept, LARGEST_SHARE, type SnisResult } from "./snis-result.ts";
@@ -43,6 +45,8 @@ export interface SnisOutputs<E extends Effect = Effect> {
   readonly essRatio: number;
   readonly largestWeight: number;
   readonly khat: number;
+  /** log Z of the tilt (with data, log p(data) + log Z), from all proposals; `undefined` with fewer than 64. */
+  readonly evidence: Sandwich<EvidenceOf<E>> | undefined;
   readonly trusted: boolean;
   readonly warnings: readonly string[];
 }
@@ -52,6 +56,8 @@ interface OutputsKind extends ResultKind {
 }
 
 const PROPOSALS = 256;
+/** Weights that `logZ` asks for. */
+const FEWEST_FOR_BOUNDS = 64;
 /** Effective proposals of an output below which its law is far from the target. */
 const FEWEST_EFFECTIVE = 5;
 
@@ -108,6 +114,7 @@ export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method
         essRatio,
         largestWeight,
         khat,
+        evidence: logWeights.data.length < FEWEST_FOR_BOUNDS ? undefined : logZ(logWeights.data, draws.logEvidence.of),
         trusted: warnings.length === 0,
         warnings,
       } satisfies SnisOutputs;

@@ -68,8 +68,13 @@ export interface TiltLikelihoodFit {
   readonly steps: number;
   /** Earlier good states, oldest first. */
   readonly checkpoints: readonly { readonly step: number; readonly params: Tree<NdArray> }[];
-  /** log Z of the centred tilt over the base, from fresh base draws. In many dimensions the sides part: then neither is worth much. */
+  /**
+   * log Z of the centred tilt over the base. Lower: from fresh base draws, always valid. Upper: with a buffer, from its rows as draws of
+   * p_E (`logZWithDraws`), valid as far as the chains have converged; else from base draws alone (`logZ`). In many dimensions the sides part.
+   */
   readonly logZ: Sandwich<"log Z">;
+  /** What the sides of `logZ` rest on. */
+  readonly logZFrom: "base draws" | "base draws and the buffer";
   /** What base draws are worth under the tilt. */
   readonly essRatio: number;
   readonly largestWeight: number;

@@ -261,12 +261,15 @@ async function run(
   const kept = diverged ? backTo(good, history, stop === false ? {} : stop) : { step: done, params };
   params.set(kept.params);
   const labels = diverged ? undefined : labelsOf();
+  // The buffer of a run that went back to an earlier state is not of that state.
+  const rowsHeld = diverged ? undefined : held();
   source.dispose();
   const told = diverged
     ? `stopped at step ${done}: ${message}; the parameters are those of step ${kept.step}`
     : `finished ${done} steps`;
   return appraise({ problem: within, site, network }, options.evaluation ?? EVALUATION_DRAWS, {
     weighted: negatives.kind === "weighted",
+    held: rowsHeld,
     params: { ...initial.fixed, ...unflatten(params, layout) },
     negatives: negatives.name,
     history,

@@ -12,7 +12,7 @@ import type { Effect, Model, ParamEffect, Program } from "../effects/effects.ts"
 import { type Energy, replay } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
 import type { Problem } from "./infer.ts";
-import { logZ } from "./log-z.ts";
+import { logZ, logZWithDraws } from "./log-z.ts";
 import { classEntropy, type NegativeSource } from "./negatives.ts";
 import { paretoK, UNRELIABLE_K } from "./pareto.ts";
 import { divergence, type EnergyLook, type Ring, type RingEntry, type StopRule } from "./stability.ts";
@@ -198,6 +198,20 @@ export function baseEnergies(problem: Problem, site: string, network: Network, c
   return out;
 }
 
+/** Energies of given rows. */
+function energiesOf(x: NdArray, network: Network, params: Tree<NdArray>): Float32Array {
+  const [n, ...event] = x.shape as [number, ...number[]];
+  const size = event.reduce((a, b) => a * b, 1);
+  const part = Math.max(1, Math.floor(AT_ONCE / size));
+  const out = new Float32Array(n);
+  for (let from = 0; from < n; from += part) {
+    const to = Math.min(n, from + part);
+    const rows = ndarray(x.data.slice(from * size, to * size) as Float32Array, [to - from, ...event]);
+    scope(() => out.set(energies(network, rows.tensor(), toTensors(params)).dataSync() as Float32Array, from));
+  }
+  return out;
+}
+
 /** Share of the evaluation's draws that set the constant. */
 const CENTRING = 1 / 4;
 /** Fewest effective base draws for which log Z is worth something. */
@@ -209,10 +223,10 @@ export function appraise(
   draws: number,
   fit: Omit<
     TiltLikelihoodFit,
-    "energy" | "centre" | "logZ" | "essRatio" | "largestWeight" | "khat" | "trusted" | "warnings"
-  > & { readonly weighted: boolean },
+    "energy" | "centre" | "logZ" | "logZFrom" | "essRatio" | "largestWeight" | "khat" | "trusted" | "warnings"
+  > & { readonly weighted: boolean; readonly held: NdArray | undefined },
 ): TiltLikelihoodFit {
-  const { weighted, ...rest } = fit;
+  const { weighted, held, ...rest } = fit;
   const E = baseEnergies({ ...where.problem, params: fit.params }, where.site, where.network, draws);
   // The constant that makes Z = 1 as nearly as base draws can tell, so that e^{−E} is the density ratio itself. Its draws are not used again.
   const apart = Math.ceil(draws * CENTRING);
@@ -235,13 +249,15 @@ export function appraise(
     ...((last?.nonFinite ?? 0) > 0 ? ["some proposals of the chains had no finite density"] : []),
   ];
   const { network } = where;
+  const chains = held === undefined ? undefined : energiesOf(held, network, fit.params).map((e) => centre - e);
   return {
     ...rest,
     energy: function* (x) {
       return tf.sub(yield* network(x), centre);
     },
     centre,
-    logZ: logZ(logWeights),
+    logZ: chains === undefined ? logZ(logWeights) : logZWithDraws(logWeights, chains),
+    logZFrom: chains === undefined ? "base draws" : "base draws and the buffer",
     essRatio,
     largestWeight,
     khat,

@@ -83,7 +83,12 @@ describe("the exact maximum-likelihood tilt between Gaussians", () => {
       expect(1 + (a?.[j] as number)).toBeCloseTo(precision, 0.7);
       expect((b?.[j] as number) / (1 + (a?.[j] as number))).toBeCloseTo(MEANS?.[j] as number, 1);
     }
+    // The centred tilt has Z near 1; the sides rest on what there is.
     expect(Math.abs(fit.logZ.lower.value)).toBeLessThan(0.1);
+    expect(fit.logZFrom).toBe(negatives.kind === "weighted" ? "base draws" : "base draws and the buffer");
+    const noise = 5 * Math.hypot(fit.logZ.lower.standardError, fit.logZ.upper.standardError);
+    expect(fit.logZ.upper.value).toBeGreaterThan(fit.logZ.lower.value - noise);
+    expect(fit.logZ.upper.value).toBeLessThan(0.3);
   });
 });
 

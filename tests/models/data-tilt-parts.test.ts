@@ -95,6 +95,11 @@ describe("outputs by resampling", () => {
     const estimate = meanOf(out.sites.x.data);
     expectEstimate(estimate, 1 - Math.E / 64, { detects: 0.2 });
     expect(out.warnings).toEqual([]);
+    // E e^x = √e.
+    const { lower, upper } = out.evidence as NonNullable<typeof out.evidence>;
+    expect(lower.of).toBe("log Z");
+    expect(Math.abs(lower.value - 0.5)).toBeLessThan(6 * lower.standardError);
+    expect(upper.value).toBeGreaterThanOrEqual(lower.value);
   });
 
   it("from one pool repeat, and say so", async () => {
