@@ -1,6 +1,6 @@
 /**
- * Tilts of data: densities of the plane as tilts of one Gaussian, what importance weights are worth by dimension, and a digit model corrected in the space of its pictures. Figures go
- * to `out/data-tilt`.
+ * Tilts of data: densities of the plane as tilts of one Gaussian, what importance weights are worth by dimension, and a digit model
+ * corrected in the space of its pictures. Figures go to `out/data-tilt`.
  *
  *   npx tsx examples/data-tilt/main.ts
  */

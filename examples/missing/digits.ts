@@ -83,7 +83,7 @@ export async function digits(): Promise<{ readonly [name: string]: Figure }> {
     digits: imageGrid({
       title: "Digits completed by a model that never saw a whole one",
       subtitle: "By row: what the model sees, the mean imputation, three imputations, their spread, the digit itself",
-      caption: `${n} digits, a square of ${SIDE} × ${SIDE} pixels hidden in each. The spread is the standard deviation over weighted draws, black at its largest, a half: dark where the visible part leaves open what was there.`,
+      caption: `${n} digits, a square of ${SIDE} × ${SIDE} pixels hidden in each. The spread is the standard deviation over weighted draws, black at its largest, a half: dark where the visible part leaves open what was there. An imputation is the mean picture at one draw of its latent.`,
       width: 760,
       perRow: SHOWN,
       sets: [{ images: page }],
