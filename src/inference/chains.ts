@@ -3,6 +3,7 @@
  * (Vehtari, Gelman, Simpson, Carpenter & Bürkner 2021). One scalar at a time: `draws[chain][step]`.
  */
 import { argsort } from "./argsort.ts";
+import { autocovariances } from "./autocovariance.ts";
 
 /** Draws of one scalar, by chain; all chains equally long. */
 export type Chains = readonly Float64Array[];
@@ -42,14 +43,23 @@ function ordered(chains: Chains): Ordered {
 /** Ranks over all chains (ties share their mean rank), mapped to normal scores by z = Φ⁻¹((r − 3/8)/(S + 1/4)). */
 export const rankNormalize = (chains: Chains): Float64Array[] => normalScores(ordered(chains));
 
+const scoreOf = (rank: number, count: number): number => normalQuantile((rank - 3 / 8) / (count + 1 / 4));
+
+/** Scores of the ranks 1 … count. The last ones stay: all scalars of a run have as many draws. */
+let lastScores = new Float64Array(0);
+function scoresOf(count: number): Float64Array {
+  if (lastScores.length !== count) lastScores = Float64Array.from({ length: count }, (_, i) => scoreOf(i + 1, count));
+  return lastScores;
+}
+
 function normalScores({ chains, all, order }: Ordered): Float64Array[] {
   const length = chains[0]?.length ?? 0;
   const scores = new Float64Array(all.length);
+  const ofRank = scoresOf(all.length);
   for (let from = 0; from < order.length; ) {
     let to = from + 1;
     while (to < order.length && all[order[to] as number] === all[order[from] as number]) to++;
-    const rank = (from + 1 + to) / 2;
-    const score = normalQuantile((rank - 3 / 8) / (all.length + 1 / 4));
+    const score = to === from + 1 ? (ofRank[from] as number) : scoreOf((from + 1 + to) / 2, all.length);
     for (let i = from; i < to; i++) scores[order[i] as number] = score;
     from = to;
   }
@@ -68,6 +78,12 @@ const variance = (x: Float64Array): number => {
   let sum = 0;
   for (const v of x) sum += (v - m) ** 2;
   return sum / (x.length - 1);
+};
+
+const less = (x: Float64Array, m: number): Float64Array => {
+  const out = new Float64Array(x.length);
+  for (let i = 0; i < x.length; i++) out[i] = (x[i] as number) - m;
+  return out;
 };
 
 /** √(((n − 1)/n·W + B/n)/W) of chains as they are. Chains that do not move give NaN, or ∞ when they stand apart. */
@@ -108,14 +124,10 @@ export function meanEss(chains: Chains): number {
   const n = chains[0]?.length ?? 0;
   if (n < 4) return Number.NaN;
   const means = chains.map(mean);
-  const centred = chains.map((chain, c) => chain.map((x) => x - (means[c] as number)));
+  const centred = chains.map((chain, c) => less(chain, means[c] as number));
   /** Mean over chains of the autocovariance at a lag, with 1/n. */
-  const autocovariance = (lag: number): number => {
-    let sum = 0;
-    for (const chain of centred)
-      for (let t = 0; t + lag < n; t++) sum += (chain[t] as number) * (chain[t + lag] as number);
-    return sum / (m * n);
-  };
+  const sums = autocovariances(centred);
+  const autocovariance = (lag: number): number => sums(lag) / (m * n);
   const zero = autocovariance(0);
   const within = (zero * n) / (n - 1);
   const total = zero + (m > 1 ? variance(Float64Array.from(means)) : 0);
