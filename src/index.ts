@@ -72,6 +72,7 @@ export { type DrawableRows, type FitTiltOptions, fitTilt, type TiltFit } from ".
 export { type InferOptions, infer, type Method, type Progress } from "./inference/infer.ts";
 export { type IwaeOptions, iwae } from "./inference/iwae.ts";
 export { type LangevinOptions, langevin } from "./inference/langevin.ts";
+export type { Drift, DriftEstimate, DriftReport } from "./inference/langevin-marginal.ts";
 export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/langevin-result.ts";
 export { logZ, logZWithDraws } from "./inference/log-z.ts";
 export {

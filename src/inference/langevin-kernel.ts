@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
+import type { Key } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 
@@ -42,8 +43,8 @@ export interface LangevinKernel {
   readonly shapes: readonly Shape[];
   readonly temperature: number;
   readonly adjusted: boolean;
-  /** Density and gradient by another way than op by op. */
-  readonly evaluate?: (positions: readonly Float32Array[]) => LangevinState;
+  /** Density and gradient by another way than op by op; the key is for ways that are estimates. */
+  readonly evaluate?: (positions: readonly Float32Array[], key?: Key) => LangevinState;
   /** The same, where the way does not answer at once. */
   readonly evaluateLater?: (positions: readonly Float32Array[]) => Promise<LangevinState>;
 }
@@ -52,8 +53,9 @@ export interface LangevinKernel {
 export function evaluateLangevin(
   { logDensity, shapes, evaluate }: LangevinKernel,
   positions: readonly Float32Array[],
+  key?: Key,
 ): LangevinState {
-  if (evaluate !== undefined) return evaluate(positions);
+  if (evaluate !== undefined) return evaluate(positions, key);
   return scope(() => {
     const at = positions.map((x, i) => tf.tensor(x, [...(shapes[i] as Shape)]));
     const chains = (shapes[0] as Shape)[0] as number;
@@ -75,8 +77,8 @@ export function evaluateLangevin(
  *
  * @throws `non-finite` when a chain starts where the density is zero or not a number.
  */
-export function initLangevin(kernel: LangevinKernel, positions: readonly Float32Array[]): LangevinState {
-  const state = evaluateLangevin(kernel, positions);
+export function initLangevin(kernel: LangevinKernel, positions: readonly Float32Array[], key?: Key): LangevinState {
+  const state = evaluateLangevin(kernel, positions, key);
   const bad = state.logDensity.findIndex((l) => !Number.isFinite(l));
   if (bad >= 0) {
     fail(

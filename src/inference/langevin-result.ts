@@ -5,6 +5,7 @@ import type { Tree } from "../core/tree.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import { diagnoseChains, MIXED_RHAT } from "./chains.ts";
 import type { LangevinState } from "./langevin-kernel.ts";
+import { type DriftReport, driftWarnings } from "./langevin-marginal.ts";
 
 /** Everything a run needs to go on. Plain data. */
 export interface LangevinCheckpoint {
@@ -43,6 +44,8 @@ export interface LangevinResult<S extends string = string> {
   /** Step size after adaptation. */
   readonly stepSize: number;
   readonly temperature: number;
+  /** What the chains followed: the gradient of the model's density, or an estimate, and what they settle in with it. */
+  readonly drift: DriftReport;
   /** Proposals after warm-up with a density or gradient that was not finite. */
   readonly nonFinite: number;
   readonly trusted: boolean;
@@ -58,7 +61,7 @@ const FEWEST_EFFECTIVE = 400;
 export interface LangevinRun
   extends Pick<
     LangevinResult,
-    "acceptance" | "jumpAcceptance" | "stepSize" | "nonFinite" | "temperature" | "checkpoint" | "engine"
+    "acceptance" | "jumpAcceptance" | "stepSize" | "nonFinite" | "temperature" | "drift" | "checkpoint" | "engine"
   > {
   readonly adjusted: boolean;
   /** Proposals after warm-up, over all chains. */
@@ -79,12 +82,13 @@ export function langevinResult(sites: Tree<NdArray>, { adjusted, proposals, ...r
     stepSize: run.stepSize,
     nonFinite: run.nonFinite,
   };
-  const warnings = warningsOf(summary, adjusted, proposals);
+  const warnings = [...warningsOf(summary, adjusted, proposals), ...driftWarnings(run.drift, adjusted)];
   return {
     sites,
     diagnostics,
     ...summary,
     temperature: run.temperature,
+    drift: run.drift,
     trusted: warnings.length === 0,
     warnings,
     checkpoint: run.checkpoint,

@@ -19,6 +19,7 @@ import {
   type LangevinNoise,
   proposeLangevin,
 } from "./langevin-kernel.ts";
+import { type Drift, integrated, marginalKernel } from "./langevin-marginal.ts";
 import { type LangevinCheckpoint, type LangevinResult, langevinResult } from "./langevin-result.ts";
 import { densityOf, freed, type Moving, movingSites } from "./langevin-target.ts";
 
@@ -53,6 +54,11 @@ export interface LangevinOptions<S extends string = string> {
    * that keep half of them apart: overdispersed, but not where the data make every step fail.
    */
   readonly init?: { readonly [N in S]?: NdArray };
+  /**
+   * An estimate of ∇ log p(x) to follow instead of the model's gradient: the site it names moves alone, and all other latents are
+   * integrated out. With `adjusted` the chains are pseudo-marginal and exact; without, the result's `drift` says what they settle in.
+   */
+  readonly drift?: Drift<S>;
   /** Goes on where an earlier run ended, at its step size: no warm-up, and the same draws as one long run. */
   readonly from?: LangevinCheckpoint;
 }
@@ -100,7 +106,11 @@ export function langevin<const S extends string = string>(
     fail("argument", `langevin: targetAcceptance must lie between 0 and 1, got ${targetAcceptance}`);
   if (from !== undefined && options.init !== undefined)
     fail("argument", "langevin: give init or from, not both: a checkpoint says where its chains are");
-  const settings = { chains, steps, stepSize, temperature, thin, adjusted, warmup, targetAcceptance, jumpEvery, from };
+  const { drift } = options;
+  if (drift !== undefined && jumpEvery !== undefined)
+    fail("argument", "langevin: with a drift chains do not jump; leave out jumpEvery");
+  const schedule = { chains, steps, stepSize, temperature, thin, adjusted, warmup, targetAcceptance };
+  const settings = { ...schedule, jumpEvery, drift, from };
   return { name: "langevin", run: (problem) => run(problem, settings, options.sites, options.init ?? {}) };
 }
 
@@ -114,6 +124,7 @@ interface Settings {
   readonly warmup: number;
   readonly targetAcceptance: number;
   readonly jumpEvery: number | undefined;
+  readonly drift: Drift | undefined;
   readonly from: LangevinCheckpoint | undefined;
 }
 
@@ -123,23 +134,27 @@ async function run(
   chosen: readonly string[] | undefined,
   init: Tree<NdArray | undefined>,
 ): Promise<LangevinResult> {
-  const { chains, temperature, adjusted, warmup, steps, thin, jumpEvery, from } = settings;
-  const { structure, model } = freed(problem, chosen);
+  const { chains, temperature, adjusted, warmup, steps, thin, jumpEvery, drift, from } = settings;
+  const { structure, model } = drift === undefined ? freed(problem, chosen) : integrated(problem, drift, chosen);
   const moving = movingSites(structure, chains);
   if (from !== undefined) checkCheckpoint(from, moving);
   const place = densityOf(problem, model, structure, moving, chains);
-  const eager: LangevinKernel = {
-    logDensity: place.logDensity,
-    shapes: moving.map((m) => m.free),
-    temperature,
-    adjusted,
-  };
+  if (drift !== undefined && problem.choice === "compiled")
+    fail("unsupported", 'langevin: a drift that is an estimate runs op by op; leave out engine: "compiled"');
+  const how = { temperature, adjusted };
+  const shapes = moving.map((m) => m.free);
+  const estimated =
+    drift === undefined ? undefined : marginalKernel(problem, drift, structure, shapes[0] as Moving["free"], how);
+  const eager: LangevinKernel = estimated?.kernel ?? { logDensity: place.logDensity, shapes, ...how };
   const start = from === undefined ? await place.start(init) : undefined;
   const at = from?.state.positions ?? start?.positions ?? [];
-  const compiled = await compileKernel(eager, problem, warmup + steps, at);
-  const { kernel } = compiled;
-  let state = from?.state ?? initLangevin(eager, start?.positions ?? []);
-  const far = adjusted && start?.far === true ? Math.min(APPROACH_STEPS, Math.floor(APPROACH_SHARE * warmup)) : 0;
+  const compiled = estimated === undefined ? await compileKernel(eager, problem, warmup + steps, at) : undefined;
+  const kernel = compiled?.kernel ?? eager;
+  let state = from?.state ?? initLangevin(eager, start?.positions ?? [], fold(problem.key, "first"));
+  const far =
+    drift === undefined && adjusted && start?.far === true
+      ? Math.min(APPROACH_STEPS, Math.floor(APPROACH_SHARE * warmup))
+      : 0;
   let approach = startApproach(state, Math.sqrt(settings.stepSize));
   let adaptation: StepSizeState = startStepSize(from?.stepSize ?? settings.stepSize);
   let eta = from?.stepSize ?? settings.stepSize;
@@ -153,7 +168,8 @@ async function run(
 
   try {
     for (let t = 0; t < warmup + steps; t++) {
-      const noise = noiseOf(fold(fold(problem.key, "step"), first + t), moving);
+      const stepKey = fold(fold(problem.key, "step"), first + t);
+      const noise = noiseOf(stepKey, moving);
       if (t < far) {
         approach = stepApproach(kernel, approach, noise.normals);
         state = approach.chains;
@@ -162,7 +178,7 @@ async function run(
         continue;
       }
       const to = proposeLangevin(kernel, state, eta, noise);
-      const proposal = await (kernel.evaluateLater?.(to) ?? evaluateLangevin(kernel, to));
+      const proposal = await (kernel.evaluateLater?.(to) ?? evaluateLangevin(kernel, to, stepKey));
       const next = acceptLangevin(kernel, state, eta, noise, proposal);
       state = next.state;
       if (jumpEvery !== undefined && (first + t + 1) % jumpEvery === 0) {
@@ -195,7 +211,7 @@ async function run(
       await problem.tick({ step: t + 1, total: warmup + steps, metrics: { acceptance: mean, stepSize: eta } });
     }
   } finally {
-    compiled.dispose();
+    compiled?.dispose();
   }
   const sites = Object.fromEntries(
     moving.map(({ name, shape }, s) => [name, ndarray(draws[s] as Float32Array, [chains, kept, ...shape.slice(1)])]),
@@ -206,12 +222,20 @@ async function run(
     stepSize: eta,
     nonFinite,
     temperature,
+    drift: estimated?.report() ?? { name: "gradient", target: targetAt(temperature, adjusted) },
     checkpoint: { sites: placesOf(moving), state, step: first + warmup + steps, stepSize: eta },
-    engine: { ...problem.engine, compiled: compiled.info },
+    engine: {
+      ...problem.engine,
+      compiled: compiled?.info ?? { used: false, reason: "a drift that is an estimate runs op by op" },
+    },
     adjusted,
     proposals: steps * chains,
   });
 }
+
+/** What chains settle in that follow the model's own gradient. */
+const targetAt = (temperature: number, adjusted: boolean): string =>
+  `${temperature === 1 ? "the model itself" : `the model's density to the power 1/${temperature}`}${adjusted ? "" : ", up to the step size"}`;
 
 /** Most steps of the way to a posterior that is far from the start, and the largest share of the warm-up. */
 const APPROACH_STEPS = 300;

@@ -56,7 +56,7 @@ const FEWEST_EFFECTIVE = 10;
  * @throws `shape` unless x is `[n, features]`; `not-differentiable` for a discrete likelihood: run chains over (z, ε) with `inNoise`.
  */
 export function fisherScore(net: Generative, x: NdArray, options: ScoreOptions): Score {
-  const { rows, particles, ...terms } = perParticle("fisherScore", net, x, options, (at, z) => density(net, at, z));
+  const { rows, particles, ...terms } = perParticle("fisherScore", net, x, options, likelihoodTerm(net));
   const logWeights = terms.logWeights;
   const weights = new Float64Array(logWeights.length);
   const essRatio = new Float64Array(rows);
@@ -93,13 +93,7 @@ export function fisherScore(net: Generative, x: NdArray, options: ScoreOptions):
  * @throws As {@link fisherScore}.
  */
 export function elboScore(net: Generative, x: NdArray, options: ScoreOptions): Score {
-  const through = function* (at: tf.Tensor, _: tf.Tensor, noise: tf.Tensor): Program<ParamEffect, tf.Tensor> {
-    const { loc, scale } = yield* net.encode(at);
-    const z = tf.add(loc, tf.mul(scale, noise));
-    const prior = normal(0, 1).logProb(z);
-    return tf.add(yield* density(net, at, z), tf.sum(tf.sub(prior, normal(loc, scale).logProb(z)), -1));
-  };
-  const { rows, particles, gradients } = perParticle("elboScore", net, x, options, through);
+  const { rows, particles, gradients } = perParticle("elboScore", net, x, options, elboTerm(net));
   const even = new Float64Array(rows * particles).fill(1 / particles);
   return {
     ...weigh(gradients, even, rows, particles, x.shape),
@@ -109,12 +103,23 @@ export function elboScore(net: Generative, x: NdArray, options: ScoreOptions): S
   };
 }
 
-/** log p(x|z), `[particles, rows]`. */
-function* density(net: Generative, x: tf.Tensor, z: tf.Tensor): Program<ParamEffect, tf.Tensor> {
-  return (yield* net.decode(z)).dist.event(1).logProb(x);
-}
+/** A number for each draw, `[particles, rows]`, whose gradient in x at fixed noise is taken. */
+export type Term = (x: tf.Tensor, z: tf.Tensor, noise: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
 
-type Term = (x: tf.Tensor, z: tf.Tensor, noise: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
+/** log p(x|z), z as it was drawn. */
+export const likelihoodTerm = (net: Generative): Term =>
+  function* (x, z) {
+    return (yield* net.decode(z)).dist.event(1).logProb(x);
+  };
+
+/** log p(x, z)/q(z|x), z moving with x through the encoder. */
+export const elboTerm = (net: Generative): Term =>
+  function* (x, _, noise) {
+    const { loc, scale } = yield* net.encode(x);
+    const z = tf.add(loc, tf.mul(scale, noise));
+    const ratio = tf.sub(normal(0, 1).logProb(z), normal(loc, scale).logProb(z));
+    return tf.add(yield* likelihoodTerm(net)(x, z, noise), tf.sum(ratio, -1));
+  };
 
 /** For each of K draws z_k ~ q(z|x): the gradient of `term` in x at fixed noise, `[K, n, features]`, and log p(x, z_k)/q(z_k|x), `[K, n]`. */
 function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOptions, term: Term) {
@@ -152,7 +157,7 @@ function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOp
 }
 
 /** @throws `not-differentiable` for a likelihood that cannot be differentiated in x. */
-function checkSmooth(what: string, { discrete, family }: WeighedDraws["dist"]): void {
+export function checkSmooth(what: string, { discrete, family }: WeighedDraws["dist"]): void {
   if (discrete || family === "bernoulli")
     fail(
       "not-differentiable",

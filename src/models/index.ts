@@ -43,5 +43,6 @@ export {
   zeroFilled,
 } from "./partial-encoders.ts";
 export { type RefineOptions, refinedRows } from "./refine.ts";
+export { type DriftOptions, elboDrift, fisherDrift } from "./score-drift.ts";
 export { type DensityBounds, type DensityOptions, logDensityOf, tiltedLogDensity } from "./tilted-density.ts";
 export { decode, encode, type Posteriors, type Vae, type VaeOptions, vae } from "./vae.ts";
