@@ -70,7 +70,8 @@ export interface TiltLikelihoodFit {
   readonly checkpoints: readonly { readonly step: number; readonly params: Tree<NdArray> }[];
   /**
    * log Z of the centred tilt over the base. Lower: from fresh base draws, always valid. Upper: with a buffer, from its rows as draws of
-   * p_E (`logZWithDraws`), valid as far as the chains have converged; else from base draws alone (`logZ`). In many dimensions the sides part.
+   * p_E (`logZWithDraws`), valid as far
+   * its chains have converged and followed the energy, for a row of a large buffer is of an energy some steps old; else from base draws alone (`logZ`). In many dimensions the sides part.
    */
   readonly logZ: Sandwich<"log Z">;
   /** What the sides of `logZ` rest on. */

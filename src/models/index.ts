@@ -21,7 +21,6 @@ export {
   type StudentOptions,
   student,
 } from "./likelihoods.ts";
-export { type MarginalEffects, type MarginalOptions, marginal } from "./marginal.ts";
 export { linearMask, type MaskModel, networkMask, type SelfMaskingOptions, selfMasking } from "./mask-models.ts";
 export {
   type Incomplete,

@@ -39,9 +39,10 @@ it.each(["float32", "float64"] as const)("random programs agree with exact arith
       // Perturbing shows rounding best when it is far above the rounding of the evaluator itself.
       const probe = 2 ** -30;
       const moved = sensitivity(graph, probe);
-      // Freed at once: a long run would hold thousands of sessions.
-      using program = await createProgram(simplified ? simplify(graph) : graph, { dtype });
+      const program = await createProgram(simplified ? simplify(graph) : graph, { dtype });
       const found = program.run(graphInputs);
+      // Freed at once: a long run would hold thousands of sessions.
+      program.dispose();
       for (const { name } of graph.outputs) {
         const largest = exact[name]!.reduce((m, v) => Math.max(m, Math.abs(v)), 1);
         const limit = tolerated * unit[dtype] * (moved[name]! / probe + largest);
