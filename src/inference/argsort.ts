@@ -12,9 +12,8 @@ const FEW = 512;
  */
 export function argsort(x: Float64Array): Uint32Array {
   const n = x.length;
-  const order = new Uint32Array(n);
-  for (let i = 0; i < n; i++) order[i] = i;
   if (n < FEW) {
+    const order = Uint32Array.from({ length: n }, (_, i) => i);
     const [last, value] = [Number.POSITIVE_INFINITY, (i: number) => x[i] as number];
     const key = (i: number) => (Number.isNaN(value(i)) ? last : value(i));
     return order.sort((a, b) =>
@@ -28,18 +27,38 @@ export function argsort(x: Float64Array): Uint32Array {
   const bits = new Float64Array(n);
   // −0 and 0 are equal; all NaN are alike.
   for (let i = 0; i < n; i++) bits[i] = Number.isNaN(x[i]) ? Number.NaN : (x[i] as number) + 0;
+  return sortedBy(n, keysOf(bits));
+}
+
+/** Words whose order is that of the values, least significant first: one where all values are of single precision. */
+function keysOf(bits: Float64Array): readonly Uint32Array[] {
+  const single = new Float32Array(bits);
+  if (bits.every((v, i) => v === single[i])) {
+    const key = new Uint32Array(single.buffer);
+    for (let i = 0; i < key.length; i++) {
+      const k = key[i] as number;
+      key[i] = k >>> 31 === 1 ? ~k : k ^ 0x80000000;
+    }
+    return [key];
+  }
   const words = new Uint32Array(bits.buffer);
-  const [low, high] = [new Uint32Array(n), new Uint32Array(n)];
-  for (let i = 0; i < n; i++) {
+  const [low, high] = [new Uint32Array(bits.length), new Uint32Array(bits.length)];
+  for (let i = 0; i < bits.length; i++) {
     // Bits of a double ascend with its value once negative ones are turned over.
-    const [l, h] = [words[2 * i] as number, words[2 * i + 1] as number];
+    const l = words[2 * i] as number;
+    const h = words[2 * i + 1] as number;
     const negative = h >>> 31 === 1;
     low[i] = negative ? ~l : l;
     high[i] = negative ? ~h : h ^ 0x80000000;
   }
-  let from = order;
+  return [low, high];
+}
+
+function sortedBy(n: number, keys: readonly Uint32Array[]): Uint32Array {
+  let from = new Uint32Array(n);
+  for (let i = 0; i < n; i++) from[i] = i;
   let to = new Uint32Array(n);
-  for (const word of [low, high]) {
+  for (const word of keys) {
     for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
       const counts = new Uint32Array(BUCKETS);
       for (let i = 0; i < n; i++) {

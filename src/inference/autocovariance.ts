@@ -70,8 +70,10 @@ function scatter(re: Float64Array, im: Float64Array, { cos, sin }: Roots): void 
     const step = size / (2 * half);
     for (let start = 0; start < size; start += 2 * half) {
       for (let k = 0; k < half; k++) {
-        const [i, j] = [start + k, start + k + half];
-        const [c, s] = [cos[k * step] as number, sin[k * step] as number];
+        const i = start + k;
+        const j = i + half;
+        const c = cos[k * step] as number;
+        const s = sin[k * step] as number;
         const a = (re[i] as number) - (re[j] as number);
         const b = (im[i] as number) - (im[j] as number);
         re[i] = (re[i] as number) + (re[j] as number);
@@ -90,8 +92,10 @@ function gather(re: Float64Array, im: Float64Array, { cos, sin }: Roots): void {
     const step = size / (2 * half);
     for (let start = 0; start < size; start += 2 * half) {
       for (let k = 0; k < half; k++) {
-        const [i, j] = [start + k, start + k + half];
-        const [c, s] = [cos[k * step] as number, sin[k * step] as number];
+        const i = start + k;
+        const j = i + half;
+        const c = cos[k * step] as number;
+        const s = sin[k * step] as number;
         const a = (re[j] as number) * c - (im[j] as number) * s;
         const b = (re[j] as number) * s + (im[j] as number) * c;
         re[j] = (re[i] as number) - a;

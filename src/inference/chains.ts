@@ -28,6 +28,12 @@ function pool(chains: Chains): Float64Array {
   return all;
 }
 
+/** One array for all, seen as chains of the same length as the given ones. */
+function cut(all: Float64Array, chains: Chains): Float64Array[] {
+  const length = chains[0]?.length ?? 0;
+  return chains.map((_, c) => all.subarray(c * length, (c + 1) * length));
+}
+
 /** Draws with their order. */
 interface Ordered {
   readonly chains: Chains;
@@ -53,7 +59,6 @@ function scoresOf(count: number): Float64Array {
 }
 
 function normalScores({ chains, all, order }: Ordered): Float64Array[] {
-  const length = chains[0]?.length ?? 0;
   const scores = new Float64Array(all.length);
   const ofRank = scoresOf(all.length);
   for (let from = 0; from < order.length; ) {
@@ -63,12 +68,12 @@ function normalScores({ chains, all, order }: Ordered): Float64Array[] {
     for (let i = from; i < to; i++) scores[order[i] as number] = score;
     from = to;
   }
-  return chains.map((_, c) => scores.subarray(c * length, (c + 1) * length));
+  return cut(scores, chains);
 }
 
 const mean = (x: Float64Array): number => {
   let sum = 0;
-  for (const v of x) sum += v;
+  for (let i = 0; i < x.length; i++) sum += x[i] as number;
   return sum / x.length;
 };
 
@@ -76,7 +81,7 @@ const mean = (x: Float64Array): number => {
 const variance = (x: Float64Array): number => {
   const m = mean(x);
   let sum = 0;
-  for (const v of x) sum += (v - m) ** 2;
+  for (let i = 0; i < x.length; i++) sum += ((x[i] as number) - m) ** 2;
   return sum / (x.length - 1);
 };
 
@@ -110,9 +115,27 @@ export function rhat(chains: Chains): number {
 }
 
 function rhatOf(halves: Ordered, scores: Chains): number {
-  const median = quantile(halves, 0.5);
-  const folded = halves.chains.map((half) => half.map((x) => Math.abs(x - median)));
-  return Math.max(basicRhat(scores), basicRhat(rankNormalize(folded)));
+  return Math.max(basicRhat(scores), basicRhat(normalScores(folded(halves, quantile(halves, 0.5)))));
+}
+
+/** Distances |x − median|: they ascend away from the median on either side, so two orders are merged and nothing is sorted again. */
+function folded({ chains, all, order }: Ordered, median: number): Ordered {
+  const distances = new Float64Array(all.length);
+  for (let i = 0; i < all.length; i++) distances[i] = Math.abs((all[i] as number) - median);
+  const halves = cut(distances, chains);
+  // What is no number is in no order that could be merged.
+  if (!((distances[order[order.length - 1] as number] as number) >= 0)) return ordered(halves);
+  let above = 0;
+  while (above < order.length && (all[order[above] as number] as number) < median) above++;
+  const merged = new Uint32Array(order.length);
+  for (let i = 0, below = above - 1; i < merged.length; i++) {
+    const [down, up] = [order[below] as number, order[above] as number];
+    const left = above >= order.length || (below >= 0 && (distances[down] as number) <= (distances[up] as number));
+    merged[i] = left ? down : up;
+    if (left) below--;
+    else above++;
+  }
+  return { chains: halves, all: distances, order: merged };
 }
 
 /**
@@ -156,7 +179,9 @@ export const tailEss = (chains: Chains): number => tailEssOf(ordered(splitChains
 function tailEssOf(halves: Ordered): number {
   const at = (p: number) => {
     const q = quantile(halves, p);
-    return meanEss(halves.chains.map((half) => half.map((x) => (x <= q ? 1 : 0))));
+    const within = new Float64Array(halves.all.length);
+    for (let i = 0; i < within.length; i++) within[i] = (halves.all[i] as number) <= q ? 1 : 0;
+    return meanEss(cut(within, halves.chains));
   };
   return Math.min(at(0.05), at(0.95));
 }

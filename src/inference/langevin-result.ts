@@ -99,12 +99,14 @@ export function langevinResult(sites: Tree<NdArray>, { adjusted, proposals, ...r
 function diagnoseSite({ data, shape }: NdArray): ChainDiagnostics {
   const [chains, kept, ...event] = shape as [number, number, ...number[]];
   const size = sizeOf(event);
-  const entry = (j: number) =>
-    Array.from({ length: chains }, (_, c) => {
-      const chain = new Float64Array(kept);
-      for (let t = 0; t < kept; t++) chain[t] = data[(c * kept + t) * size + j] as number;
-      return chain;
+  // One buffer for all entries: a run of many would spend its time on new memory.
+  const chain = Array.from({ length: chains }, () => new Float64Array(kept));
+  const entry = (j: number) => {
+    chain.forEach((values, c) => {
+      for (let t = 0, at = c * kept * size + j; t < kept; t++, at += size) values[t] = data[at] as number;
     });
+    return chain;
+  };
   const columns = {
     rhat: new Float32Array(size),
     bulkEss: new Float32Array(size),
