@@ -58,6 +58,17 @@ async function make(workload: string): Promise<{ contestant: Contestant; version
   return { contestant: (PROGRAMS[workload] ?? none)(inputs, engine), version: `tilted (${engine})` };
 }
 
+/** A turn lasts so long at least: a call right after another process had the machine finds cold caches and given-back memory. */
+const TURN_MS = 300;
+
+/** Median of the calls of one turn. */
+async function turn({ run }: Contestant): Promise<number> {
+  const times: number[] = [];
+  for (const start = performance.now(); performance.now() - start < TURN_MS || times.length === 0; )
+    times.push(await run());
+  return times.sort((a, b) => a - b)[times.length >> 1] as number;
+}
+
 let contestant: Contestant | undefined;
 const answer = (value: object) => process.stdout.write(`${JSON.stringify(value)}\n`);
 for await (const line of createInterface({ input: process.stdin })) {
@@ -69,7 +80,7 @@ for await (const line of createInterface({ input: process.stdin })) {
       contestant = made.contestant;
       const check = await contestant.first();
       answer({ firstCallMs: performance.now() - start, check, version: made.version });
-    } else answer({ ms: await contestant?.run(), peakMiB: peak() });
+    } else answer({ ms: await turn(contestant as Contestant), peakMiB: peak() });
   } catch (error) {
     answer({ error: String((error as Error).message ?? error).slice(0, 300) });
   }

@@ -30,6 +30,9 @@ def peak():
     return None
 
 
+TURN_S = 0.3
+
+
 def answer(value):
     print(json.dumps(value), flush=True)
 
@@ -49,8 +52,12 @@ for line in sys.stdin:
             check = contestant["first"]()
             answer({"firstCallMs": (time.perf_counter() - start) * 1e3, "check": check, "version": module.VERSION})
         elif command["do"] == "time":
-            start = time.perf_counter()
-            units = contestant["run"]()
-            answer({"ms": (time.perf_counter() - start) * 1e3 / units, "peakMiB": peak()})
+            # As in child.ts: the median of the calls of one turn.
+            begin, times = time.perf_counter(), []
+            while not times or time.perf_counter() - begin < TURN_S:
+                start = time.perf_counter()
+                units = contestant["run"]()
+                times.append((time.perf_counter() - start) * 1e3 / units)
+            answer({"ms": sorted(times)[len(times) // 2], "peakMiB": peak()})
     except Exception as error:  # the harness prints it beside the system
         answer({"error": f"{type(error).__name__}: {error}"[:300]})
