@@ -7,6 +7,7 @@ import { type DType, type Graph, type Node, type Shape, sameShape, textOf } from
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./onnx.ts";
 import { rebuild, usesOf } from "./rebuild.ts";
 import { firstOf } from "./rules.ts";
+import { onlyActivates } from "./rules-activation.ts";
 import { noOps } from "./rules-shape.ts";
 import { splitLongSums } from "./rules-sums.ts";
 
@@ -44,16 +45,14 @@ export interface Lowered {
 
 /**
  * Sigmoid of ONNX Runtime is 0 below −18 and off by 2e-4 at −10: where the value counts as a probability, 1/(1 + exp(−x)).
- * In x·sigmoid(x) alone the error is below that of x, and the fast kernel stays.
+ * As an activation it keeps the fast kernel.
  */
 function exactSigmoids(graph: Graph): Graph {
   const uses = usesOf(graph);
   const shown = new Set(graph.outputs.map((o) => o.node));
-  const activation = (node: Node) =>
-    !shown.has(node) && uses.get(node)!.every((u) => u.op === "mul" && u.inputs.includes(node.inputs[0]!));
   return rebuild(graph, {
     replace: (b, node, [x]) =>
-      node.op === "sigmoid" && !activation(node)
+      node.op === "sigmoid" && (shown.has(node) || !onlyActivates(node, uses))
         ? b.unary("reciprocal", b.binary("add", b.unary("exp", b.unary("neg", x!)), b.constant(1)))
         : undefined,
   });

@@ -194,6 +194,33 @@ describe("each rule", () => {
     expect(plusZero(evaluate(simplify(graph), data).y!)).toEqual(plusZero(evaluate(graph, data).y!));
   });
 
+  it.each<readonly [string, (g: Builder, x: Node, s: Node, rest: Node, w: Node) => Node]>([
+    [
+      "w·(s + x·(s·(1 − s)))",
+      (g, x, s, rest, w) => g.binary("mul", w, g.binary("add", s, g.binary("mul", x, g.binary("mul", s, rest)))),
+    ],
+    [
+      "s·(w + x·w·(1 − s))",
+      (g, x, s, rest, w) => g.binary("mul", s, g.binary("add", g.binary("mul", g.binary("mul", x, w), rest), w)),
+    ],
+  ])("activationGradient: %s takes what x·s has", (_, gradient) => {
+    const graph = graphOf((g) => {
+      const x = x34(g);
+      const s = g.unary("sigmoid", x);
+      const rest = g.binary("sub", g.constant(1), s);
+      return g.binary("maximum", g.binary("mul", x, s), gradient(g, x, s, rest, g.input("w", [3, 4])));
+    });
+    const simple = simplify(graph);
+    const made = simple.nodes.filter(({ op }) => op !== "input" && op !== "constant").map(({ op }) => op);
+    expect(made.sort()).toEqual(["add", "maximum", "mul", "mul", "mul", "sigmoid", "sub"]);
+    const data = {
+      x: [-9, -2, -1, -0.5, 0, 0.5, 1, 2, 3, 4, 9, 20],
+      w: Array.from({ length: 12 }, (_, i) => Math.sin(i)),
+    };
+    const [found, wanted] = [evaluate(simple, data).y as Float64Array, evaluate(graph, data).y as Float64Array];
+    for (const [i, y] of found.entries()) expect(y).toBeCloseTo(wanted[i] as number, 12);
+  });
+
   it.each<readonly [string, (g: Builder) => Node, string]>([
     [
       "a·b + c·a = a·(b + c)",

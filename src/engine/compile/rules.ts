@@ -1,7 +1,8 @@
-/** Simplification: rules applied to every node as it is made, until none applies, and bias into products at the end. */
+/** Simplification: rules applied to every node as it is made, until none applies, and two that look at uses at the end. */
 import type { Rewrite } from "./graph.ts";
 import { type Graph, type Node, sameShape } from "./node.ts";
 import { type Pass, rebuild, usesOf } from "./rebuild.ts";
+import { activationGradient } from "./rules-activation.ts";
 import * as arithmetic from "./rules-arithmetic.ts";
 import { factorSums } from "./rules-factor.ts";
 import * as fold from "./rules-fold.ts";
@@ -67,5 +68,5 @@ export function simplify(graph: Graph): Graph {
     if (next.nodes.length >= current.nodes.length) break;
     current = next;
   }
-  return biasIntoProduct(current);
+  return biasIntoProduct(activationGradient(current));
 }
