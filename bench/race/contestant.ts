@@ -10,7 +10,10 @@ export interface Contestant {
 
 /** How a stepped run tells of its steps. */
 export interface Steps {
-  readonly onProgress: (progress: { readonly metrics?: { readonly [name: string]: number } }) => void;
+  readonly onProgress: (progress: {
+    readonly step: number;
+    readonly metrics?: { readonly [name: string]: number };
+  }) => void;
 }
 
 /** Runs so many steps. */
@@ -35,9 +38,11 @@ export function stepping(run: Stepper, options: SteppingOptions = {}): Contestan
       return options.check?.() ?? { loss: losses.slice(-5).reduce((a, b) => a + b, 0) / 5 };
     },
     async run() {
-      const at: number[] = [];
-      await run(timedSteps, { onProgress: () => at.push(performance.now()) });
-      return ((at[at.length - 1] as number) - (at[0] as number)) / (at.length - 1);
+      // Progress may come once for many steps.
+      const seen: { readonly ms: number; readonly step: number }[] = [];
+      await run(timedSteps, { onProgress: ({ step }) => seen.push({ ms: performance.now(), step }) });
+      const [from, to] = [seen[0] as (typeof seen)[0], seen[seen.length - 1] as (typeof seen)[0]];
+      return (to.ms - from.ms) / (to.step - from.step);
     },
   };
 }

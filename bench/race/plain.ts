@@ -60,7 +60,7 @@ function training(inputs: Inputs, loss: (all: Tensors) => tf.Tensor, timedSteps 
     async (steps, { onProgress }) => {
       for (let i = 0; i < steps; i++) {
         const cost = optimizer.minimize(() => loss(variables) as tf.Scalar, true) as tf.Scalar;
-        onProgress({ metrics: { loss: cost.dataSync()[0] as number } });
+        onProgress({ step: i + 1, metrics: { loss: cost.dataSync()[0] as number } });
         cost.dispose();
       }
     },
@@ -110,7 +110,7 @@ function langevin(inputs: Inputs): Contestant {
         );
         z.dispose();
         z = next;
-        onProgress({});
+        onProgress({ step: i + 1 });
       }
       square = tf.tidy(() => tf.sum(tf.square(z)).dataSync()[0] as number) / CHAINS;
       z.dispose();
@@ -200,7 +200,7 @@ function malaGaussian(): Contestant {
         if (i >= steps >> 1) sums.square += (next.square.dataSync()[0] as number) / (steps - (steps >> 1));
         tf.dispose([state, next.share, next.square]);
         state = { z: next.z, v: next.v, g: next.g };
-        onProgress({});
+        onProgress({ step: i + 1 });
       }
       tf.dispose(state);
       found = sums;

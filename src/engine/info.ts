@@ -20,6 +20,8 @@ export type CompileInfo =
       readonly threads: number;
       /** Operations of one step. */
       readonly operations: number;
+      /** Steps in one call of the runtime, where it is more than one. */
+      readonly stepsPerCall?: number;
       /** Milliseconds spent on recording and compiling, once. */
       readonly compileMs: number;
     }

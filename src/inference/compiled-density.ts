@@ -5,13 +5,26 @@ import type { Values } from "../engine/compile/step.ts";
 import type { CompileInfo } from "../engine/info.ts";
 import { reasonOf, WORTH_COMPILING } from "./compiled-loss.ts";
 import type { Problem } from "./infer.ts";
+import { blockLength, blockSpec, blocksOf, type LangevinBlocks } from "./langevin-block.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
 
 /** A kernel, compiled or as it was. */
 export interface CompiledKernel {
   readonly kernel: LangevinKernel;
+  /** Many steps in one call, where that pays. */
+  readonly blocks?: LangevinBlocks;
   readonly info: CompileInfo;
   dispose(): void;
+}
+
+/** What the compiled density is for. */
+export interface KernelUse {
+  /** Evaluations to come. */
+  readonly steps: number;
+  /** Where the chains start. */
+  readonly start: readonly Float32Array[];
+  /** Steps of constant size with nothing between them may be made many at a time: how many there are, and the sites, whose names key their noise. */
+  readonly repeated?: { readonly steps: number; readonly sites: readonly string[] };
 }
 
 /** Relative difference between the engines beyond which a compiled density is not trusted: far above rounding. */
@@ -20,15 +33,14 @@ const DISAGREEMENT = 1e-2;
 /**
  * Compiles a kernel if that is wanted and pays, and compares it with the other engine at the start.
  *
- * @param steps - Evaluations to come.
  * @throws Under `compiled`: `trace`, `engine`, as `compileStep` does.
  */
 export async function compileKernel(
   kernel: LangevinKernel,
   { choice, threads, background = false }: Pick<Problem, "choice" | "threads" | "background">,
-  steps: number,
-  start: readonly Float32Array[],
+  use: KernelUse,
 ): Promise<CompiledKernel> {
+  const { steps, start } = use;
   const without = (reason: string): CompiledKernel => ({
     kernel,
     info: { used: false, reason },
@@ -40,9 +52,10 @@ export async function compileKernel(
   const wanted = evaluateLangevin(kernel, start);
   let compiled: Awaited<ReturnType<typeof compileDensity>> | undefined;
   try {
-    compiled = await compileDensity(kernel, { threads, background, native: choice === "auto" });
+    const where = { threads, background, native: choice === "auto" };
+    compiled = await compileDensity(kernel, where);
     compare(wanted, await compiled.evaluate(start));
-    return compiled;
+    return await withBlocks(compiled, kernel, use, where);
   } catch (error) {
     compiled?.dispose();
     if (choice === "compiled") throw error;
@@ -54,6 +67,41 @@ interface Where {
   readonly threads: number | undefined;
   readonly background: boolean;
   readonly native: boolean;
+}
+
+/** The same with many steps a call. */
+async function withBlocks(
+  { multiplications, ...single }: Awaited<ReturnType<typeof compileDensity>>,
+  kernel: LangevinKernel,
+  { repeated }: KernelUse,
+  { threads, ...where }: Where,
+): Promise<CompiledKernel> {
+  const { noise, carry, slices, ...spec } = blockSpec(kernel);
+  const length = blockLength(noise, multiplications);
+  if (length === undefined || repeated === undefined || repeated.steps < length) return single;
+  const began = performance.now();
+  const { compileStep } = await import("../engine/compile/step.ts");
+  const step = await compileStep({
+    what: "langevin",
+    ...spec,
+    scan: { length, carry, slices },
+    vary: () => undefined,
+    ...where,
+    ...(threads !== undefined && { threads }),
+  });
+  return {
+    ...single,
+    blocks: blocksOf(kernel, repeated.sites, length, (inputs) => step.run(inputs)),
+    info: {
+      ...single.info,
+      stepsPerCall: length,
+      compileMs: single.info.compileMs + performance.now() - began,
+    },
+    dispose() {
+      single.dispose();
+      step.dispose();
+    },
+  };
 }
 
 async function compileDensity(kernel: LangevinKernel, { threads, ...where }: Where) {
@@ -93,6 +141,7 @@ async function compileDensity(kernel: LangevinKernel, { threads, ...where }: Whe
   const evaluate = (positions: readonly Float32Array[]) => stateOf(positions, run(positions) as Values | undefined);
   return {
     evaluate: evaluateLater,
+    multiplications: step.multiplications,
     kernel: step.synchronous ? { ...kernel, evaluate } : { ...kernel, evaluateLater },
     info: {
       used: true as const,

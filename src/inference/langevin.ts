@@ -3,13 +3,14 @@ import { type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { normal, uniform } from "../core/random/draws.ts";
-import { showShape, sizeOf } from "../core/shape.ts";
+import { sizeOf } from "../core/shape.ts";
 import type { Tree } from "../core/tree.ts";
 import type { LatentsOf, ObservedOf } from "../effects/sites.ts";
 import { compileKernel } from "./compiled-density.ts";
 import { adaptStepSize, type StepSizeState, startStepSize } from "./dual-averaging.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { gatherLost, startApproach, stepApproach } from "./langevin-approach.ts";
+import { checkCheckpoint, placesOf } from "./langevin-checkpoint.ts";
 import {
   acceptLangevin,
   evaluateLangevin,
@@ -148,7 +149,14 @@ async function run(
   const eager: LangevinKernel = estimated?.kernel ?? { logDensity: place.logDensity, shapes, ...how };
   const start = from === undefined ? await place.start(init) : undefined;
   const at = from?.state.positions ?? start?.positions ?? [];
-  const compiled = estimated === undefined ? await compileKernel(eager, problem, warmup + steps, at) : undefined;
+  // MALA adapts its step size in warm-up, and jumps come between steps.
+  const repeated = jumpEvery === undefined ? (adjusted ? steps : warmup + steps) : 0;
+  const use = {
+    steps: warmup + steps,
+    start: at,
+    repeated: { steps: repeated, sites: moving.map(({ name }) => name) },
+  };
+  const compiled = estimated === undefined ? await compileKernel(eager, problem, use) : undefined;
   const kernel = compiled?.kernel ?? eager;
   let state = from?.state ?? initLangevin(eager, start?.positions ?? [], fold(problem.key, "first"));
   const far =
@@ -165,16 +173,45 @@ async function run(
   let jumped = 0;
   let jumps = 0;
   let nonFinite = 0;
+  const total = warmup + steps;
+  const keyAt = (t: number) => fold(fold(problem.key, "step"), first + t);
+  const keep = (t: number, mean: number, bad: number, positions: () => readonly Float32Array[]) => {
+    accepted += mean;
+    nonFinite += bad;
+    const at = t - warmup + 1;
+    if (at % thin !== 0) return;
+    place.constrain(positions()).forEach((value, s) => {
+      store(draws[s] as Float32Array, value, chains, kept, at / thin - 1);
+    });
+  };
+  /** Steps before this one are made singly, where a check failed among many and must be found. */
+  let single = adjusted ? warmup : 0;
 
   try {
-    for (let t = 0; t < warmup + steps; t++) {
-      const stepKey = fold(fold(problem.key, "step"), first + t);
+    for (let t = 0; t < total; t++) {
+      if (compiled?.blocks !== undefined && repeated > 0 && t >= single) {
+        const count = Math.min(compiled.blocks.length, (t < warmup ? warmup : total) - t);
+        const block = await compiled.blocks.run(state, eta, count, (i) => keyAt(t + i));
+        if (block === undefined) single = t + count;
+        else {
+          let mean = 0;
+          for (let i = 0; i < count; i++) {
+            mean += block.acceptance(i) / count;
+            if (t + i >= warmup) keep(t + i, block.acceptance(i), block.nonFinite(i), () => block.positions(i));
+          }
+          state = block.state;
+          t += count - 1;
+          await problem.tick({ step: t + 1, total, metrics: { acceptance: mean, stepSize: eta } });
+          continue;
+        }
+      }
+      const stepKey = keyAt(t);
       const noise = noiseOf(stepKey, moving);
       if (t < far) {
         approach = stepApproach(kernel, approach, noise.normals);
         state = approach.chains;
         if (t === far - 1) state = gatherLost(kernel, state, fold(problem.key, "gather"));
-        await problem.tick({ step: t + 1, total: warmup + steps, metrics: {} });
+        await problem.tick({ step: t + 1, total, metrics: {} });
         continue;
       }
       const to = proposeLangevin(kernel, state, eta, noise);
@@ -192,23 +229,12 @@ async function run(
       }
       const { acceptance } = next.info;
       const mean = acceptance.reduce((a, b) => a + b, 0) / chains;
-      if (t < warmup) {
-        if (adjusted) {
-          adaptation = adaptStepSize(adaptation, mean, settings.targetAcceptance);
-          eta = Math.exp(t === warmup - 1 ? adaptation.logAverage : adaptation.logStep);
-        }
-      } else {
-        accepted += mean;
-        nonFinite += next.info.nonFinite;
-        const at = t - warmup + 1;
-        if (at % thin === 0) {
-          const values = place.constrain(state.positions);
-          values.forEach((value, s) => {
-            store(draws[s] as Float32Array, value, chains, kept, at / thin - 1);
-          });
-        }
+      if (t >= warmup) keep(t, mean, next.info.nonFinite, () => state.positions);
+      else if (adjusted) {
+        adaptation = adaptStepSize(adaptation, mean, settings.targetAcceptance);
+        eta = Math.exp(t === warmup - 1 ? adaptation.logAverage : adaptation.logStep);
       }
-      await problem.tick({ step: t + 1, total: warmup + steps, metrics: { acceptance: mean, stepSize: eta } });
+      await problem.tick({ step: t + 1, total, metrics: { acceptance: mean, stepSize: eta } });
     }
   } finally {
     compiled?.dispose();
@@ -240,32 +266,6 @@ const targetAt = (temperature: number, adjusted: boolean): string =>
 /** Most steps of the way to a posterior that is far from the start, and the largest share of the warm-up. */
 const APPROACH_STEPS = 300;
 const APPROACH_SHARE = 0.5;
-
-/** Where chains of these sites are, by name and unconstrained shape. */
-const placesOf = (moving: readonly Moving[]): LangevinCheckpoint["sites"] =>
-  moving.map(({ name, free }) => ({ name, shape: [...free] }));
-
-/** @throws `argument` when a checkpoint is of another number of chains or of other sites, or no checkpoint at all. */
-function checkCheckpoint({ sites, state, step, stepSize }: LangevinCheckpoint, moving: readonly Moving[]): void {
-  const show = (places: LangevinCheckpoint["sites"]) =>
-    places.map(({ name, shape }) => `"${name}" ${showShape(shape)}`).join(", ");
-  const here = placesOf(moving);
-  const [theirs, chains] = [sites?.[0]?.shape[0], here[0]?.shape[0]];
-  if (theirs !== undefined && theirs !== chains)
-    fail("argument", `langevin: the checkpoint has ${theirs} chains, this run ${chains}; give chains: ${theirs}`);
-  if (sites === undefined || show(sites) !== show(here)) {
-    fail(
-      "argument",
-      `langevin: the checkpoint is of another model: it holds ${sites ? show(sites) : "no sites"}, here move ${show(here)} (chains first, unconstrained)`,
-    );
-  }
-  const sizes = here.map(({ shape }) => sizeOf(shape));
-  const whole =
-    [state?.positions, state?.gradients].every((arrays) => sizes.every((n, s) => arrays?.[s]?.length === n)) &&
-    state.logDensity?.length === chains;
-  if (!whole || !Number.isInteger(step) || step < 0 || !(stepSize > 0))
-    fail("argument", "langevin: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length");
-}
 
 /** Noise of one step: every site has its own key. */
 const noiseOf = (key: Key, moving: readonly Moving[]): LangevinNoise => ({

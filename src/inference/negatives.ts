@@ -170,7 +170,8 @@ async function startChains(
   const sizes = moving.map(({ free }) => sizeOf(free) / chains);
   const drawAt = (key: Key) => place.draw(key);
   const first = drawAt(fold(problem.key, "start"));
-  const { kernel, dispose } = await compileKernel(eager, problem, updates * steps, first);
+  // The energy changes after every few steps, and with it the density: not in blocks.
+  const { kernel, dispose } = await compileKernel(eager, problem, { steps: updates * steps, start: first });
   // The buffer, site by site; filled with base draws batch after batch.
   const rows = buffer * chains;
   const store = sizes.map((size) => new Float32Array(rows * size));

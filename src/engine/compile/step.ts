@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import type { HostValues } from "../../core/live.ts";
 import { difference } from "./compare.ts";
+import type { ScanOptions } from "./lower.ts";
 import type { Graph, NumericArray } from "./node.ts";
 import { simplify } from "./rules.ts";
 import { createProgram, type Program } from "./session.ts";
@@ -29,6 +30,8 @@ export interface StepSpec {
   readonly native?: boolean;
   /** In a thread of its own, so that the event loop stays free while it runs. */
   readonly background?: boolean;
+  /** Repeats the step in one run. Inputs that change from step to step are slices: a step that makes values on the host cannot be repeated. */
+  readonly scan?: ScanOptions;
 }
 
 /** Values by name. */
@@ -49,6 +52,8 @@ export interface CompiledStep {
   /** Whether `run` answers at once. */
   readonly synchronous: boolean;
   readonly threads: number;
+  /** Multiplications in products and convolutions of one step. */
+  readonly multiplications: number;
   dispose(): void;
 }
 
@@ -62,8 +67,17 @@ export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
   const { dtype = "float32" } = spec;
   const { traced, graph } = record(spec);
   const threads = spec.threads ?? threadsFor(graph);
-  const program = await createProgram(graph, { dtype, threads, ...runtimeFor(spec) });
+  const scan = scanOf(spec, traced, graph);
+  const program = await createProgram(graph, { dtype, threads, ...(scan && { scan }), ...runtimeFor(spec) });
   return stepOf(traced, graph, program, threads);
+}
+
+function scanOf({ what, scan }: StepSpec, { host, reports }: Traced, graph: Graph): ScanOptions | undefined {
+  if (scan === undefined) return undefined;
+  if (host.length > 0 || reports.length > 0)
+    fail("unsupported", `${what}: a step that makes or reads values on the host cannot be repeated in one run`);
+  const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
+  return { ...scan, slices: scan.slices?.filter((name) => used.has(name)) ?? [] };
 }
 
 const runtimeFor = ({ background, native }: StepSpec) =>
@@ -102,7 +116,8 @@ function stepOf(
   const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
   const live = host.filter(({ name }) => used.has(name));
   const take = (out: Values): Values | undefined => {
-    if (guarded && out[GUARD]?.[0] !== 1) return undefined;
+    // One for each step.
+    if (guarded && out[GUARD]?.every((ok: number) => ok === 1) !== true) return undefined;
     for (const { name, read } of reports) read(out[name] as HostValues);
     return out;
   };
@@ -117,6 +132,7 @@ function stepOf(
     runtime: program.runtime,
     synchronous: program.synchronous,
     threads,
+    multiplications: multiplications(graph),
     dispose: () => program.dispose(),
   };
 }

@@ -1,0 +1,193 @@
+/**
+ * Many Langevin steps in one call of the compiled engine: proposal, density, gradient and the decision of every chain inside the
+ * runtime, the noise of all steps an input. A small step costs less than the call that asks for it.
+ *
+ * The draws are those of single steps: the same noise by the same keys, up to the rounding of single precision in the decision. Steps
+ * whose size is still being adapted need their acceptance at once, and jumps change the chains between steps: those stay single.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { fold, type Key } from "../core/key.ts";
+import { normalInto, uniformInto } from "../core/random/draws.ts";
+import { type Shape, sizeOf } from "../core/shape.ts";
+import type { Values } from "../engine/compile/step.ts";
+import type { LangevinKernel, LangevinState } from "./langevin-kernel.ts";
+
+/** What some steps were like, and where they led. */
+export interface LangevinBlock {
+  readonly state: LangevinState;
+  /** Positions after step `i`, as the state has them. */
+  positions(i: number): readonly Float32Array[];
+  /** Mean acceptance probability of step `i`; 1 for ULA. */
+  acceptance(i: number): number;
+  /** Proposals of step `i` whose density or gradient was not finite, or beyond single precision in the decision; never taken. */
+  nonFinite(i: number): number;
+}
+
+/** Runs up to `length` steps in one call. */
+export interface LangevinBlocks {
+  readonly length: number;
+  /**
+   * `count` steps, at most `length`, of constant step size; undefined when a check inside the model failed, and then they must be done
+   * one by one, which says where.
+   */
+  run(
+    state: LangevinState,
+    stepSize: number,
+    count: number,
+    key: (i: number) => Key,
+  ): LangevinBlock | undefined | Promise<LangevinBlock | undefined>;
+}
+
+/** Numbers of noise in one call: they and the draws stay in the processor's caches. */
+const MOST_NOISE = 1 << 18;
+/** Multiplications in one call, some 50 ms, after which the event loop wants its turn. */
+const MOST_WORK = 1e9;
+const LONGEST = 128;
+/** Fewer steps than this are not worth a second kind of program. */
+const SHORTEST = 4;
+
+/** Steps in one call, of so many numbers of noise and multiplications each; undefined when they are too large to gain by it. */
+export function blockLength(noise: number, multiplications: number): number | undefined {
+  const length = Math.floor(Math.min(LONGEST, MOST_NOISE / noise, MOST_WORK / Math.max(1, multiplications)));
+  return length < SHORTEST ? undefined : length;
+}
+
+/** Inputs and outputs, by what they are and the site. */
+const POSITION = (s: number) => `position ${s}`;
+const GRADIENT = (s: number) => `gradient ${s}`;
+const NORMAL = (s: number) => `normal ${s}`;
+const DRAW = (s: number) => `draw ${s}`;
+
+/** η, √(2ηT) and η/√(2ηT), for every step: where all are 0 a step leads nowhere, which fills up a call. */
+const SIZES = ["eta", "spread", "ratio"] as const;
+
+/** The step in ops, to be repeated. */
+export function blockSpec({ logDensity, shapes, temperature, adjusted }: LangevinKernel) {
+  const chains = shapes[0]?.[0] as number;
+  const real = (shape: Shape) => ({ shape, dtype: "float32" as const });
+  const perSite = (name: (s: number) => string) => shapes.map((shape, s) => [name(s), real(shape)] as const);
+  const inputs = Object.fromEntries([
+    ...perSite(POSITION),
+    ...perSite(GRADIENT),
+    ...perSite(NORMAL),
+    ["density", real([chains])] as const,
+    ...(adjusted ? [["uniform", real([chains])] as const] : []),
+    ...SIZES.map((name) => [name, real([])] as const),
+  ]);
+  const state = ["density", ...shapes.map((_, s) => POSITION(s)), ...shapes.map((_, s) => GRADIENT(s))];
+
+  const body = (given: { readonly [name: string]: tf.Tensor }): { readonly [name: string]: tf.Tensor } => {
+    const of = (name: string) => given[name] as tf.Tensor;
+    const each = (f: (s: number) => tf.Tensor) => shapes.map((_, s) => f(s));
+    const proposal = each((s) =>
+      tf.add(tf.add(of(POSITION(s)), tf.mul(of(GRADIENT(s)), of("eta"))), tf.mul(of(NORMAL(s)), of("spread"))),
+    );
+    const { value, grads } = tf.valueAndGrads((...xs: tf.Tensor[]) => logDensity(xs) as tf.Scalar)(
+      proposal,
+      tf.ones([chains]) as tf.Scalar,
+    );
+    const perChain = (x: tf.Tensor) => tf.sum(tf.reshape(x, [chains, -1]), 1);
+    const total = (parts: readonly tf.Tensor[]) => parts.reduce((a, b) => tf.add(a, b));
+    // log of the ratio of the decision: −½Σ a(a + 2ξ) is ½Σ(ξ² − (ξ + a)²) with a = η(g + g')/√(2ηT), and loses less to rounding.
+    const moves = () =>
+      each((s) => {
+        const a = tf.mul(tf.add(of(GRADIENT(s)), grads[s] as tf.Tensor), of("ratio"));
+        return perChain(tf.mul(a, tf.add(a, tf.mul(of(NORMAL(s)), 2))));
+      });
+    const ratio = adjusted
+      ? tf.sub(tf.mul(tf.sub(value, of("density")), 1 / temperature), tf.mul(total(moves()), 0.5))
+      : // Of ULA only whether everything is finite: then its sum is.
+        tf.add(value, total(each((s) => perChain(grads[s] as tf.Tensor))));
+    const finite = tf.less(tf.abs(ratio), Number.POSITIVE_INFINITY);
+    const taken = adjusted ? tf.logicalAnd(finite, tf.less(of("uniform"), tf.exp(ratio))) : finite;
+    const choose = (to: tf.Tensor, from: tf.Tensor) =>
+      tf.where(tf.reshape(taken, [chains, ...to.shape.slice(1).map(() => 1)]), to, from);
+    const positions = each((s) => choose(proposal[s] as tf.Tensor, of(POSITION(s))));
+    return {
+      density: choose(value, of("density")),
+      ratio,
+      ...Object.fromEntries(
+        positions.flatMap((x, s) => [
+          [POSITION(s), x],
+          [DRAW(s), x],
+        ]),
+      ),
+      ...Object.fromEntries(grads.map((g, s) => [GRADIENT(s), choose(g, of(GRADIENT(s)))])),
+    };
+  };
+  return {
+    inputs,
+    body,
+    carry: Object.fromEntries(state.map((name) => [name, name])),
+    slices: [...shapes.map((_, s) => NORMAL(s)), ...(adjusted ? ["uniform"] : []), ...SIZES],
+    noise: shapes.reduce((sum, shape) => sum + sizeOf(shape), chains),
+  };
+}
+
+/** What a run of the repeated step is asked, and what its answer means. */
+export function blocksOf(
+  { shapes, temperature, adjusted }: LangevinKernel,
+  names: readonly string[],
+  length: number,
+  call: (inputs: Values) => Values | undefined | Promise<Values | undefined>,
+): LangevinBlocks {
+  const chains = shapes[0]?.[0] as number;
+  const sizes = shapes.map(sizeOf);
+  const normals = sizes.map((size) => new Float32Array(size * length));
+  const uniforms = new Float32Array(chains * length);
+
+  const read = (out: Values): LangevinBlock => {
+    const of = (name: string) => out[name] as Float32Array;
+    const ratios = (i: number) => of("ratio").subarray(i * chains, (i + 1) * chains);
+    return {
+      state: {
+        positions: shapes.map((_, s) => of(POSITION(s))),
+        gradients: shapes.map((_, s) => of(GRADIENT(s))),
+        logDensity: of("density"),
+      },
+      positions: (i) => sizes.map((size, s) => of(DRAW(s)).subarray(i * size, (i + 1) * size)),
+      acceptance(i) {
+        if (!adjusted) return 1;
+        let sum = 0;
+        for (const r of ratios(i)) sum += Number.isFinite(r) ? Math.min(1, Math.exp(r)) : 0;
+        return sum / chains;
+      },
+      nonFinite(i) {
+        let sum = 0;
+        for (const r of ratios(i)) if (!Number.isFinite(r)) sum++;
+        return sum;
+      },
+    };
+  };
+
+  return {
+    length,
+    run(state, stepSize, count, key) {
+      for (let i = 0; i < count; i++) {
+        const step = key(i);
+        names.forEach((name, s) => {
+          const size = sizes[s] as number;
+          normalInto(fold(step, name), (normals[s] as Float32Array).subarray(i * size, (i + 1) * size));
+        });
+        if (adjusted) uniformInto(fold(step, "accept"), uniforms.subarray(i * chains, (i + 1) * chains));
+      }
+      const spread = Math.sqrt(2 * stepSize * temperature);
+      const scaled = (value: number) => new Float32Array(length).fill(value, 0, count);
+      const out = call({
+        ...Object.fromEntries(
+          shapes.flatMap((_, s) => [
+            [POSITION(s), state.positions[s] as Float32Array],
+            [GRADIENT(s), state.gradients[s] as Float32Array],
+            [NORMAL(s), normals[s] as Float32Array],
+          ]),
+        ),
+        density: state.logDensity,
+        uniform: uniforms,
+        eta: scaled(stepSize),
+        spread: scaled(spread),
+        ratio: scaled(stepSize / spread),
+      });
+      return out instanceof Promise ? out.then((values) => values && read(values)) : out && read(out);
+    },
+  };
+}
