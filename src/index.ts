@@ -68,7 +68,8 @@ export { type CompileInfo, type EngineChoice, type EngineInfo, ensureEngine, use
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
 export type { Clip } from "./inference/clip.ts";
 export { type ElboOptions, elbo } from "./inference/elbo.ts";
-export { type DrawableRows, type FitTiltOptions, fitTilt, type TiltFit } from "./inference/fit-tilt.ts";
+export { fitTilt } from "./inference/fit-tilt.ts";
+export type { DrawableRows, FitTiltOptions, TiltFit } from "./inference/fit-tilt-types.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/infer.ts";
 export { type IwaeOptions, iwae } from "./inference/iwae.ts";
 export { type LangevinOptions, langevin } from "./inference/langevin.ts";
@@ -122,5 +123,6 @@ export type {
   TiltLook,
   Trainable,
 } from "./inference/tilt-likelihood-types.ts";
-export { type Trained, type TrainOptions, train } from "./inference/train.ts";
+export { train } from "./inference/train.ts";
+export type { Trained, TrainOptions } from "./inference/train-types.ts";
 export type { VariationalFit, VariationalOptions } from "./inference/variational.ts";

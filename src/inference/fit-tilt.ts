@@ -5,89 +5,26 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
-import { currentArray, hostArray, hostTensor } from "../core/live.ts";
+import { hostArray } from "../core/live.ts";
 import { permutation } from "../core/random/discrete.ts";
 import { scope } from "../core/scope.ts";
-import { sizeOf } from "../core/shape.ts";
-import { type TensorTree, type Tree, toArrays, toTensors } from "../core/tree.ts";
-import type { ParamEffect, Program } from "../effects/effects.ts";
-import { handleEffects } from "../effects/handle.ts";
+import { type TensorTree, toArrays, toTensors } from "../core/tree.ts";
+import type { ParamEffect } from "../effects/effects.ts";
 import type { Energy } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
-import type { EngineInfo } from "../engine/engine.ts";
-import type { Sandwich } from "./bound.ts";
-import type { Clip } from "./clip.ts";
+import { copyOf, energyProgram, ensemble, evaluate } from "./energy-program.ts";
+import type { DrawableRows, FitTiltOptions, TiltFit } from "./fit-tilt-types.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import { logZ } from "./log-z.ts";
-import { logistic, type TiltObjective } from "./objectives.ts";
-import { adam, type Optimizer } from "./optimizers.ts";
+import type { StepContext } from "./loss.ts";
+import { logistic } from "./objectives.ts";
+import { adam } from "./optimizers.ts";
 import { FEWEST_EFFECTIVE, LARGEST_SHARE } from "./snis-result.ts";
 import { probe } from "./structure.ts";
-import { type StepContext, type Trained, type TrainingHistory, train } from "./train.ts";
+import { gatherRows, heldOut, type Part, partOf, repeat } from "./target-rows.ts";
+import { train } from "./train.ts";
+import type { Trained } from "./train-types.ts";
 import { diagnose, sumWeights, type WeightDiagnostics } from "./weights.ts";
-
-/** A finite set of data, each of which can be drawn afresh: for instance from its own posterior q(z|x). */
-export interface DrawableRows {
-  readonly count: number;
-  /** One draw for each of the given rows, shape `[rows.length, ...event]`. */
-  draw(key: Key, rows: Int32Array): tf.Tensor;
-}
-
-/** Options of {@link fitTilt}. */
-export interface FitTiltOptions {
-  /** Default {@link logistic}. */
-  readonly objective?: TiltObjective;
-  /** Default Adam with step 1e-3. */
-  readonly optimizer?: Optimizer;
-  /** Greatest number of optimiser steps. Default 2000. */
-  readonly steps?: number;
-  /** Target rows per step. Default 128, at most all. */
-  readonly batch?: number;
-  /** Base draws per step. Default 512. */
-  readonly negatives?: number;
-  /** Share of the target rows held out for stopping; 0 trains on all and stops at `steps`. Default 0.2. */
-  readonly holdout?: number;
-  /** Steps between looks at the held-out loss. Default 25. */
-  readonly every?: number;
-  /** Looks without improvement before it stops. Default: never; the best look is restored all the same. */
-  readonly patience?: number;
-  /**
-   * Cross-fitting: so many energies, each trained without one part of the rows; the fit is their mean. Every row trains, every row
-   * is held out once. Default 1: one energy and `holdout`.
-   */
-  readonly folds?: number;
-  /**
-   * Stops by what the tilt costs instead of by the held-out loss: at the last look where base draws keep this effective share,
-   * ESS/n, under the fitted tilt. With few target rows the held-out loss stops before the tilt is complete.
-   */
-  readonly minEssRatio?: number;
-  /** Limits on the gradients of a step. Default: none. */
-  readonly clip?: Clip;
-}
-
-/** A fitted energy. */
-export interface TiltFit {
-  /** The energy to tilt by: the given one, or with folds the mean of its copies. Takes its parameters from `params`. */
-  readonly energy: (value: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
-  /** Unconstrained parameters of the energy, with those given to `infer`; pass them to `infer(pipe(base, tilt(...)), ...)`. */
-  readonly params: Tree<NdArray>;
-  /** Losses by look, summed over folds; `validation` is what stopped the fit. */
-  readonly history: TrainingHistory;
-  /** Mean over folds of the held-out loss at the parameters kept; `undefined` when nothing was held out. */
-  readonly heldOutLoss: number | undefined;
-  readonly objective: string;
-  /** `early`: patience ran out, or the tilt cost too much. `diverged`: a loss was not finite; `params` are the last good ones. */
-  readonly stopped: Trained["stopped"];
-  /** What to know before trusting it: divergence, base draws too few for the tilt. */
-  readonly warnings: readonly string[];
-  /** Optimiser steps behind the parameters kept. */
-  readonly steps: number;
-  /** log Z of the fitted tilt over the base, from fresh base draws. */
-  readonly logZ: Sandwich<"log Z">;
-  /** Effective share of base draws under the fitted tilt, ESS/n. */
-  readonly essRatio: number;
-  readonly engine: EngineInfo;
-}
 
 interface TiltKind extends ResultKind {
   readonly result: TiltFit;
@@ -97,24 +34,6 @@ interface TiltKind extends ResultKind {
 const EVALUATION_DRAWS = 8192;
 /** Draws of each held-out row, so that the stopping rule is not moved by posterior noise. */
 const HELD_OUT_REPEATS = 8;
-
-const gatherRows = (data: NdArray): DrawableRows => {
-  const [count, ...event] = data.shape as [number, ...number[]];
-  const size = sizeOf(event);
-  return {
-    count,
-    draw(_, rows) {
-      const taken = () => {
-        const out = new Float32Array(rows.length * size);
-        currentArray(rows).forEach((row, i) => {
-          out.set(data.data.subarray(row * size, (row + 1) * size), i * size);
-        });
-        return out;
-      };
-      return hostTensor(taken, [rows.length, ...event]);
-    },
-  };
-};
 
 /**
  * Fits the energy of `tilt(site, energy)` so that the tilted model's `site` matches `target`.
@@ -258,64 +177,6 @@ function warningsOf({ stopped, message, steps }: Trained, kept: number, { ess, l
     );
   return out;
 }
-
-/** Rows of one fold: those that train its energy and those held out from it. */
-interface Part {
-  readonly kept: Int32Array;
-  readonly held: Int32Array;
-}
-
-const partOf = (order: Int32Array, held: readonly number[]): Part => {
-  const out = new Set(held);
-  return {
-    kept: order.filter((_, i) => !out.has(i)),
-    held: order.filter((_, i) => out.has(i)),
-  };
-};
-
-const repeat = (rows: Int32Array, times: number): Int32Array =>
-  Int32Array.from({ length: rows.length * times }, (_, i) => rows[i % rows.length] as number);
-
-/** Places, in the shuffled order of rows, that fold `k` holds out. */
-function heldOut(count: number, folds: number, holdout: number, k: number): number[] {
-  const [from, to] =
-    folds === 1
-      ? [0, Math.round(count * holdout)]
-      : [Math.round((k * count) / folds), Math.round(((k + 1) * count) / folds)];
-  return Array.from({ length: to - from }, (_, i) => from + i);
-}
-
-type EnergyProgram = (z: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
-
-/** Energies of a batch, flat. */
-const evaluate = (network: EnergyProgram, z: tf.Tensor, params: TensorTree): tf.Tensor =>
-  tf.reshape(interpret(network(z), { params }).result, [-1]);
-
-/** The energy as a program, whether it is one or a function. */
-const energyProgram = <E2 extends ParamEffect>(energy: Energy<E2>): EnergyProgram =>
-  function* (z) {
-    const e = energy(z);
-    return e instanceof tf.Tensor ? e : yield* e;
-  };
-
-/** A copy of the energy with parameters of its own. */
-const copyOf = <E2 extends ParamEffect>(energy: Energy<E2>, k: number): EnergyProgram =>
-  function* (z) {
-    return yield* handleEffects(energyProgram(energy)(z), function* (effect): Program<ParamEffect, unknown> {
-      return yield { ...effect, name: `fold-${k}/${effect.name}` };
-    });
-  };
-
-/** The mean of the copies. */
-const ensemble = <E2 extends ParamEffect>(energy: Energy<E2>, folds: number): EnergyProgram =>
-  function* (z) {
-    let total: tf.Tensor | undefined;
-    for (let k = 0; k < folds; k++) {
-      const e = yield* copyOf(energy, k)(z);
-      total = total === undefined ? e : tf.add(total, e);
-    }
-    return tf.div(total as tf.Tensor, folds);
-  };
 
 /** Draws of one site of the base, `[n, ...event]`: rows of a plate count as draws. */
 function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Tensor {

@@ -8,9 +8,10 @@ import { scope } from "../core/scope.ts";
 import { showShape } from "../core/shape.ts";
 import { type TensorTree, type Tree, toTensors } from "../core/tree.ts";
 import { logJoint } from "../effects/density.ts";
-import type { Effect, Model, ParamEffect, Program } from "../effects/effects.ts";
+import type { Effect, Model, ParamEffect } from "../effects/effects.ts";
 import { type Energy, replay } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
+import { type EnergyProgram, energyProgram, evaluate } from "./energy-program.ts";
 import type { Problem } from "./infer.ts";
 import { logZ, logZWithDraws } from "./log-z.ts";
 import { classEntropy, type NegativeSource } from "./negatives.ts";
@@ -19,15 +20,6 @@ import { divergence, type EnergyLook, type Ring, type RingEntry, type StopRule }
 import { probe } from "./structure.ts";
 import type { TiltLikelihoodFit, TiltLook, Trainable } from "./tilt-likelihood-types.ts";
 import { diagnose, sumWeights } from "./weights.ts";
-
-/** An energy as a program. */
-export type Network = (x: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
-
-const programOf = (energy: Energy<ParamEffect>): Network =>
-  function* (x) {
-    const e = energy(x);
-    return e instanceof tf.Tensor ? e : yield* e;
-  };
 
 /** The base, the energy and their first parameters. @throws `missing-site`, `shape`, `argument`. */
 export function prepare(
@@ -55,7 +47,7 @@ export function prepare(
       "argument",
       `tiltLikelihood: joint: true needs a base whose only latent site is "${site}"; give { model, guide }, whose ELBO stands for log p`,
     );
-  const network = programOf(energy);
+  const network = energyProgram(energy);
   const own = (run: () => ReturnType<typeof interpret>): Tree<NdArray> =>
     scope(() => Object.fromEntries([...run().params].map(([name, p]) => [name, fromTensor(p.unconstrained)])));
   const given = () => ({ key: fold(problem.key, "init"), params: toTensors(problem.params) });
@@ -167,15 +159,11 @@ export function backTo(good: Ring, history: readonly EnergyLook[], rule: StopRul
   return good.before(step) ?? fail("argument", "the ring is empty");
 }
 
-/** Energies of a batch, flat. */
-const energies = (network: Network, x: tf.Tensor, params: TensorTree): tf.Tensor =>
-  tf.reshape(interpret(network(x), { params }).result, [-1]);
-
 /** Numbers that one batch of draws may hold. */
 const AT_ONCE = 1 << 19;
 
 /** Energies of fresh base draws. */
-export function baseEnergies(problem: Problem, site: string, network: Network, count: number): Float32Array {
+export function baseEnergies(problem: Problem, site: string, network: EnergyProgram, count: number): Float32Array {
   const { depth, latents } = probe(problem);
   const largest = Math.max(1, ...latents.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
   const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
@@ -192,14 +180,14 @@ export function baseEnergies(problem: Problem, site: string, network: Network, c
         density: false,
         params,
       });
-      out.set(energies(network, run.sites.get(site)?.value as tf.Tensor, params).dataSync() as Float32Array, first);
+      out.set(evaluate(network, run.sites.get(site)?.value as tf.Tensor, params).dataSync() as Float32Array, first);
     });
   }
   return out;
 }
 
 /** Energies of given rows. */
-function energiesOf(x: NdArray, network: Network, params: Tree<NdArray>): Float32Array {
+function energiesOf(x: NdArray, network: EnergyProgram, params: Tree<NdArray>): Float32Array {
   const [n, ...event] = x.shape as [number, ...number[]];
   const size = event.reduce((a, b) => a * b, 1);
   const part = Math.max(1, Math.floor(AT_ONCE / size));
@@ -207,7 +195,7 @@ function energiesOf(x: NdArray, network: Network, params: Tree<NdArray>): Float3
   for (let from = 0; from < n; from += part) {
     const to = Math.min(n, from + part);
     const rows = ndarray(x.data.slice(from * size, to * size) as Float32Array, [to - from, ...event]);
-    scope(() => out.set(energies(network, rows.tensor(), toTensors(params)).dataSync() as Float32Array, from));
+    scope(() => out.set(evaluate(network, rows.tensor(), toTensors(params)).dataSync() as Float32Array, from));
   }
   return out;
 }
@@ -219,7 +207,7 @@ const FEWEST_EFFECTIVE = 50;
 
 /** What a fit is worth, measured over fresh base draws. */
 export function appraise(
-  where: { readonly problem: Problem; readonly site: string; readonly network: Network },
+  where: { readonly problem: Problem; readonly site: string; readonly network: EnergyProgram },
   draws: number,
   fit: Omit<
     TiltLikelihoodFit,

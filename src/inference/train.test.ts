@@ -5,8 +5,10 @@ import { TiltedError } from "../core/errors.ts";
 import { rootKey, threefry2x32 } from "../core/key.ts";
 import type { TensorTree } from "../core/tree.ts";
 import { useEngine } from "../engine/engine.ts";
+import type { StepContext } from "./loss.ts";
 import { adam, sgd } from "./optimizers.ts";
-import { type StepContext, type TrainOptions, type TrainState, train } from "./train.ts";
+import { train } from "./train.ts";
+import type { TrainOptions, TrainState } from "./train-types.ts";
 
 beforeAll(() => useEngine("wasm"));
 

@@ -15,18 +15,13 @@ import { compileBound } from "./compiled-bound.ts";
 import { boundParts, estimateBound, estimating } from "./estimate-bound.ts";
 import { type Baseline, type Estimator, surrogate } from "./importance-bound.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
+import type { StepContext } from "./loss.ts";
 import { batchesPerEpoch, minibatches } from "./minibatch.ts";
 import { adam, type Optimizer } from "./optimizers.ts";
 import { dataRows, type Pair, pair } from "./pair.ts";
 import { cosineDecay } from "./schedules.ts";
-import {
-  type EpochInfo,
-  type StepContext,
-  type Trained,
-  type TrainingHistory,
-  type TrainState,
-  train,
-} from "./train.ts";
+import { train } from "./train.ts";
+import type { EpochInfo, Trained, TrainingHistory, TrainState } from "./train-types.ts";
 
 /** Options common to all variational methods. `Args` are those of model and guide. */
 export interface VariationalOptions<Args extends readonly unknown[] = readonly unknown[]> {

@@ -7,7 +7,7 @@ import { normal as normalDraws } from "../core/random/draws.ts";
 import { showShape } from "../core/shape.ts";
 import { categorical, mixtureSameFamily, normal } from "../dist/index.ts";
 import { type Model, model, type SampleEffect, sample } from "../effects/effects.ts";
-import type { DrawableRows } from "../inference/fit-tilt.ts";
+import type { DrawableRows } from "../inference/fit-tilt-types.ts";
 import type { Posteriors } from "./vae.ts";
 
 /** A program that draws one latent. */

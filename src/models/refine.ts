@@ -12,7 +12,7 @@ import { scope } from "../core/scope.ts";
 import type { Tree } from "../core/tree.ts";
 import { predictive } from "../effects/predictive.ts";
 import { logDensities } from "../effects/trace.ts";
-import type { DrawableRows } from "../inference/fit-tilt.ts";
+import type { DrawableRows } from "../inference/fit-tilt-types.ts";
 import { resampleRows } from "../inference/resample.ts";
 import { normalizeWeights } from "../inference/weights.ts";
 import { aggregateBase } from "./latent.ts";

@@ -8,7 +8,8 @@ import { multivariateNormal, normal, oneHotCategorical } from "../../src/dist/in
 import { model, param, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { type DrawableRows, fitTilt } from "../../src/inference/fit-tilt.ts";
+import { fitTilt } from "../../src/inference/fit-tilt.ts";
+import type { DrawableRows } from "../../src/inference/fit-tilt-types.ts";
 import { infer } from "../../src/inference/infer.ts";
 import {
   contrastive,

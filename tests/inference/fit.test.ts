@@ -14,7 +14,7 @@ import { infer, type Progress } from "../../src/inference/infer.ts";
 import { iwae } from "../../src/inference/iwae.ts";
 import { adam, sgd } from "../../src/inference/optimizers.ts";
 import { cosineDecay } from "../../src/inference/schedules.ts";
-import type { TrainState } from "../../src/inference/train.ts";
+import type { TrainState } from "../../src/inference/train-types.ts";
 import { expectMean } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));
