@@ -121,7 +121,10 @@ export interface ChainDrawsOptions {
   readonly buffer?: number;
   /** Share of a batch that starts anew from the base. Default .05. */
   readonly fresh?: number;
-  /** Coordinates in which chains move. Default: all latent sites of the base as they are; for images `inNoise("x")`. */
+  /**
+   * Coordinates in which chains move. Default: all latent sites of the base as they are, but where the tilted site is discrete or a picture (64
+   * entries or more) its noise, `inNoise("x")`. `(base) => base` keeps even a picture as it is.
+   */
   readonly coordinates?: Coordinates;
 }
 

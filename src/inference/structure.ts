@@ -19,6 +19,8 @@ export interface SiteInfo {
   /** `[...plates, ...event]`. */
   readonly shape: Shape;
   readonly eventRank: number;
+  /** Of its distribution; of a site without one, undefined. */
+  readonly family: string | undefined;
   readonly support: Constraint | undefined;
   readonly discrete: boolean;
   readonly reparameterized: boolean;
@@ -69,6 +71,7 @@ export function probe(problem: Problem, which: Problem["model"] = problem.model)
         plates,
         shape: value?.shape ?? [],
         eventRank,
+        family: dist?.family,
         support: dist?.support,
         discrete: dist?.discrete ?? false,
         reparameterized: dist?.reparameterized ?? false,

@@ -18,7 +18,10 @@ export interface Trainable {
 
 /** Options of {@link tiltLikelihood}. */
 export interface TiltLikelihoodOptions {
-  /** Where draws of p_E come from. Default `freshDraws(1024)`. */
+  /**
+   * Where draws of p_E come from. Default `freshDraws(1024)`; for pictures, sites of 64 entries or more, `chainDraws()`, a buffer of chains in
+   * (z, ε).
+   */
   readonly negatives?: Negatives;
   /** Trains the base as well: by its own density where it has no latent but the site, otherwise by the ELBO of these two. Default: frozen. */
   readonly joint?: Trainable | true;

@@ -19,11 +19,12 @@ import { logSumExp, stopGradient } from "../engine/ops.ts";
 import { readInto } from "../engine/read.ts";
 import { type Clip, checkClip, clipGradients } from "./clip.ts";
 import { compileFor, type Evaluated } from "./compiled-loss.ts";
+import { negativesFor } from "./default-negatives.ts";
 import { fill, layoutOf, lengthOf, unflatten } from "./flat.ts";
 import { valueAndGradient } from "./gradient.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
 import type { StepContext } from "./loss.ts";
-import { classEntropy, freshDraws, type NegativeDraws, type NegativeSource } from "./negatives.ts";
+import { classEntropy, type NegativeDraws, type NegativeSource } from "./negatives.ts";
 import { adam } from "./optimizers.ts";
 import { checkStopRule, divergence, ring } from "./stability.ts";
 import type { TiltLikelihoodFit, TiltLikelihoodOptions, TiltLook } from "./tilt-likelihood-types.ts";
@@ -83,8 +84,9 @@ async function run(
   data: NdArray,
   options: TiltLikelihoodOptions,
 ): Promise<TiltLikelihoodFit> {
-  const { negatives = freshDraws(), joint, optimizer = adam(1e-3), steps = 2000, every = 25, stop = {} } = options;
-  const { base, initial, network, depth } = prepare(problem, site, energy, data, joint);
+  const { joint, optimizer = adam(1e-3), steps = 2000, every = 25, stop = {} } = options;
+  const { base, info: place, initial, network, depth } = prepare(problem, site, energy, data, joint);
+  const negatives = negativesFor(place, options.negatives);
   const layout = layoutOf(initial.trained);
   const size = lengthOf(layout);
   const params = fill(new Float32Array(size), layout, initial.trained);

@@ -71,7 +71,7 @@ export function prepare(
   const fixed = Object.fromEntries(
     Object.entries({ ...baseParams, ...problem.params }).filter(([name]) => trained[name] === undefined),
   );
-  return { base: problem.model, initial: { trained, fixed }, network, depth: structure.depth };
+  return { base: problem.model, info, initial: { trained, fixed }, network, depth: structure.depth };
 }
 
 /** Reads a number off a loss, recorded or not. */

@@ -1,4 +1,5 @@
 /** `tilted/models`: ordinary programs, no privileges. */
+export { type InNoise, type InNoiseOptions, inNoise } from "../effects/noise-space.ts";
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
 export { type ConvEnergyOptions, convEnergy } from "./conv-energy.ts";
 export { type EnergyOptions, energy } from "./energy.ts";
@@ -32,7 +33,6 @@ export {
   notMiwae,
 } from "./miwae.ts";
 export { type ColumnKind, mixedTable, tableFeatures, tableWidth } from "./mixed-table.ts";
-export { type InNoise, type InNoiseOptions, inNoise } from "./noise-space.ts";
 export {
   learntConstant,
   type PartialEncoder,

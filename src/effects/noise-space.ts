@@ -6,6 +6,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import type { Distribution } from "../dist/distribution.ts";
 import { gamma, normal } from "../dist/index.ts";
+import { stopGradient } from "../engine/ops.ts";
+import { logNdtr } from "../engine/special.ts";
 import {
   type DeterministicEffect,
   type Effect,
@@ -14,11 +16,9 @@ import {
   type Program,
   type SampleEffect,
   sample,
-} from "../effects/effects.ts";
-import { handleEffects } from "../effects/handle.ts";
-import type { KnownSites, LatentsOf, ObservedOf } from "../effects/sites.ts";
-import { stopGradient } from "../engine/ops.ts";
-import { logNdtr } from "../engine/special.ts";
+} from "./effects.ts";
+import { handleEffects } from "./handle.ts";
+import type { KnownSites, LatentsOf, ObservedOf } from "./sites.ts";
 
 type Without<E extends Effect, N extends string> = E extends SampleEffect<infer M> | ObserveEffect<infer M>
   ? M extends N
@@ -101,6 +101,9 @@ export function inNoise<const N extends string>(name: N, options: InNoiseOptions
     model: Model<Args, E, A> & KnownSites<N, LatentsOf<E> | ObservedOf<E>, "inNoise: the model has no site">,
   ): Model<Args, InNoise<E, N>, A> => handle(model as never) as never;
 }
+
+/** Families that have such a form. */
+export const NOISE_FAMILIES: ReadonlySet<string> = new Set(["normal", "studentT", "bernoulli"]);
 
 /** x as a function of the noise. */
 function* noiseForm(

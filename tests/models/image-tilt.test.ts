@@ -1,0 +1,115 @@
+/** Tilts of a Bernoulli decoder, fitted: by default with chains in (z, ε), against all pictures of three pixels. */
+import * as tf from "@tensorflow/tfjs-core";
+import { adam, chainDraws, cosineDecay, freshDraws, infer, ndarray, param, tiltLikelihood } from "tilted";
+import { binary, convEnergy, gaussian, generative } from "tilted/models";
+import { describe, expect, it } from "vitest";
+import { rootKey } from "../../src/core/key.ts";
+import { uniform } from "../../src/core/random/draws.ts";
+import { integrate } from "../support/quadrature.ts";
+
+const PIXELS = 3;
+const net = generative({ features: PIXELS, latent: 1, hidden: [], likelihood: binary() });
+const params = {
+  "decoder/logits/weight": ndarray(Float32Array.of(2, -1.5, 1), [1, PIXELS]),
+  "decoder/logits/bias": ndarray(Float32Array.of(0.5, 0, -1)),
+};
+const pictures = Array.from({ length: 8 }, (_, k) => [k & 1, (k >> 1) & 1, (k >> 2) & 1]);
+/** p(x) of every picture: ∫ N(z) Π_j Bernoulli(x_j; σ(l_j(z))) dz. */
+const base = pictures.map((x) =>
+  integrate(
+    (z) =>
+      [0.5 + 2 * z, -1.5 * z, -1 + z].reduce(
+        (q, l, j) => q / (1 + Math.exp(x[j] === 1 ? -l : l)),
+        Math.exp(-(z ** 2) / 2) / Math.sqrt(2 * Math.PI),
+      ),
+    -9,
+    9,
+    4000,
+  ),
+);
+/** E(x) = b·x. */
+const linear = function* (x: tf.Tensor) {
+  return tf.sum(tf.mul(x, yield* param("b", ndarray(new Float32Array(PIXELS)))), -1);
+};
+/** Data of shares q: at the maximum of likelihood the tilted model has the data's E x. */
+const COUNTS = [10, 40, 25, 60, 15, 50, 70, 130];
+const data = ndarray(
+  Float32Array.from(COUNTS.flatMap((n, k) => Array.from({ length: n }, () => pictures[k]).flat() as number[])),
+  [COUNTS.reduce((a, b) => a + b), PIXELS],
+);
+
+const means = (weights: readonly number[]) => {
+  const total = weights.reduce((a, b) => a + b);
+  return [0, 1, 2].map((j) => weights.reduce((s, w, k) => s + w * (pictures[k]?.[j] as number), 0) / total);
+};
+
+describe("the maximum-likelihood tilt of a Bernoulli decoder", () => {
+  it.each([
+    [
+      "a buffer, which without being told moves in (z, ε)",
+      chainDraws({ chains: 256, steps: 5, stepSize: 0.3, buffer: 4 }),
+      /in the noise of "x"/,
+    ],
+    ["weights over fresh draws", freshDraws(2048), /^snis/],
+  ] as const)(
+    "by %s: E x of the tilt is that of the data, and log Z is between its bounds",
+    async (_, negatives, name) => {
+      const steps = 400;
+      const fit = await infer(
+        net.base,
+        tiltLikelihood("x", linear, data, {
+          negatives,
+          steps,
+          batch: data.shape[0] as number,
+          optimizer: adam(cosineDecay({ from: 0.1, steps })),
+        }),
+        { params, seed: 1 },
+      );
+      expect(fit.negatives).toMatch(name);
+      const b = [...(fit.params.b?.data ?? [])] as number[];
+      const tilted = base.map((p, k) => p * Math.exp(-b.reduce((s, v, j) => s + v * (pictures[k]?.[j] as number), 0)));
+      means(tilted).forEach((mean, j) => {
+        expect(mean).toBeCloseTo(means(COUNTS)[j] as number, 1.5);
+      });
+      // The fit's energy is centred: its log Z is that of b·x and the constant taken out.
+      const exact = Math.log(tilted.reduce((a, v) => a + v)) + fit.centre;
+      const { lower, upper } = fit.logZ;
+      expect(exact).toBeGreaterThan(lower.value - 6 * lower.standardError);
+      expect(exact).toBeLessThan(upper.value + 6 * upper.standardError);
+    },
+  );
+});
+
+describe("negatives that nobody chose", () => {
+  const SIDE = 8;
+  const fitOf = async (features: number, likelihood: ReturnType<typeof binary>) => {
+    const wide = generative({ features, latent: 2, hidden: [8], likelihood });
+    const x = ndarray(
+      uniform(rootKey("x"), 20 * features).map((u) => (u < 0.3 ? 1 : 0)),
+      [20, features],
+    );
+    const learn = tiltLikelihood("x", convEnergy([features / SIDE, SIDE], { channels: [2] }), x, {
+      steps: 2,
+      every: 1,
+      evaluation: 256,
+      classify: ({ shape }) => new Int32Array(shape[0] as number),
+    });
+    return infer(wide.base, learn, { seed: 1 });
+  };
+
+  it.each([
+    ["Bernoulli", binary()],
+    ["Gaussian", gaussian()],
+  ])(
+    "are, for pictures of a %s decoder, a buffer of chains in (z, ε), a twentieth of them fresh",
+    async (_, likelihood) => {
+      const fit = await fitOf(SIDE * SIDE, likelihood);
+      expect(fit.negatives).toBe('buffer(64 × 64, 0.05 fresh) in the noise of "x"');
+      expect(fit.classEntropy).toBe(0);
+    },
+  );
+
+  it("are base draws for what is narrower", async () => {
+    expect((await fitOf(SIDE, gaussian())).negatives).toBe("snis(1024)");
+  });
+});
