@@ -66,6 +66,7 @@ export {
 } from "./engine/compile/compile.ts";
 export { type CompileInfo, type EngineChoice, type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
+export { type ChainEvidenceOptions, chainEvidence } from "./inference/chain-evidence.ts";
 export type { Clip } from "./inference/clip.ts";
 export { type ElboOptions, elbo } from "./inference/elbo.ts";
 export { fitTilt } from "./inference/fit-tilt.ts";
@@ -116,6 +117,7 @@ export { type SnisOutputs, type SnisOutputsOptions, snisOutputs } from "./infere
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/snis-result.ts";
 export type { RowSummary, SnisRowsResult } from "./inference/snis-rows-result.ts";
 export type { EnergyLook, StopRule } from "./inference/stability.ts";
+export type { BaseLogDensity } from "./inference/tilt-density.ts";
 export { tiltLikelihood } from "./inference/tilt-likelihood.ts";
 export type {
   TiltLikelihoodFit,

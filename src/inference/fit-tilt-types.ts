@@ -9,6 +9,7 @@ import type { Sandwich } from "./bound.ts";
 import type { Clip } from "./clip.ts";
 import type { TiltObjective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
+import type { BaseLogDensity } from "./tilt-density.ts";
 import type { Trained, TrainingHistory } from "./train-types.ts";
 
 /** A finite set of data, each of which can be drawn afresh: for instance from its own posterior q(z|x). */
@@ -46,6 +47,13 @@ export interface FitTiltOptions {
    * ESS/n, under the fitted tilt. With few target rows the held-out loss stops before the tilt is complete.
    */
   readonly minEssRatio?: number;
+  /**
+   * Mean of log p(x) over rows under the base, from both sides, for the fit's `logLikelihood`:
+   * `(x, params) => logDensityOf(net, x, { params, seed: 1 })`. Default: exact where the base draws the tilted site alone, else none.
+   */
+  readonly logDensity?: BaseLogDensity;
+  /** Rows of which `logLikelihood` is the mean. Default: the target, at most 1024 rows of it, which flatters the fit. */
+  readonly test?: NdArray;
   /** Limits on the gradients of a step. Default: none. */
   readonly clip?: Clip;
 }
@@ -63,6 +71,7 @@ export interface TiltFit {
   readonly objective: string;
   /** `early`: patience ran out, or the tilt cost too much. `diverged`: a loss was not finite; `params` are the last good ones. */
   readonly stopped: Trained["stopped"];
+  readonly trusted: boolean;
   /** What to know before trusting it: divergence, base draws too few for the tilt. */
   readonly warnings: readonly string[];
   /** Optimiser steps behind the parameters kept. */
@@ -71,5 +80,10 @@ export interface TiltFit {
   readonly logZ: Sandwich<"log Z">;
   /** Effective share of base draws under the fitted tilt, ESS/n. */
   readonly essRatio: number;
+  /** Share of all weight that the heaviest base draw holds, and the Pareto shape of the weights. */
+  readonly largestWeight: number;
+  readonly khat: number;
+  /** Mean of log p_E(x) over `test`; `undefined` where nobody can tell log p(x), and of rows that are drawn afresh. */
+  readonly logLikelihood: Sandwich<"log p_E(x)"> | undefined;
   readonly engine: EngineInfo;
 }

@@ -8,10 +8,11 @@ import { fold, type Key } from "../core/key.ts";
 import { hostArray } from "../core/live.ts";
 import { permutation } from "../core/random/discrete.ts";
 import { scope } from "../core/scope.ts";
-import { type TensorTree, toArrays, toTensors } from "../core/tree.ts";
+import { type TensorTree, type Tree, toArrays, toTensors } from "../core/tree.ts";
 import type { ParamEffect } from "../effects/effects.ts";
 import type { Energy } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
+import type { Sandwich } from "./bound.ts";
 import { copyOf, energyProgram, ensemble, evaluate } from "./energy-program.ts";
 import type { DrawableRows, FitTiltOptions, TiltFit } from "./fit-tilt-types.ts";
 import type { Method, Problem, ResultKind } from "./infer.ts";
@@ -19,9 +20,11 @@ import { logZ } from "./log-z.ts";
 import type { StepContext } from "./loss.ts";
 import { logistic } from "./objectives.ts";
 import { adam } from "./optimizers.ts";
+import { paretoK, UNRELIABLE_K } from "./pareto.ts";
 import { FEWEST_EFFECTIVE, LARGEST_SHARE } from "./snis-result.ts";
 import { probe } from "./structure.ts";
 import { gatherRows, heldOut, type Part, partOf, repeat } from "./target-rows.ts";
+import { exactLogDensity, testRows, tiltedBounds } from "./tilt-density.ts";
 import { train } from "./train.ts";
 import type { Trained } from "./train-types.ts";
 import { diagnose, sumWeights, type WeightDiagnostics } from "./weights.ts";
@@ -67,6 +70,8 @@ export function fitTilt<E2 extends ParamEffect = never>(
   if (rows.count - heldOut(rows.count, folds, holdout, 0).length < 1) {
     fail("argument", `fitTilt: ${rows.count} target rows leave none to train on`);
   }
+
+  const test = "draw" in target ? options.test : testRows("fitTilt", options.test, target);
 
   async function run(problem: Problem): Promise<TiltFit> {
     const baseDraws = drawsOf(problem, site);
@@ -142,13 +147,29 @@ export function fitTilt<E2 extends ParamEffect = never>(
         }),
       ...(validate !== undefined && { validate, ...stop }),
     });
+    const likelihoodOf = (learned: Tree<NdArray>, z: Sandwich) => {
+      if (test === undefined) return undefined;
+      const at = { ...problem, params: { ...problem.params, ...learned } };
+      const known = options.logDensity?.(test, at.params) ?? exactLogDensity(at, site, test);
+      return (
+        known &&
+        tiltedBounds(
+          known,
+          scope(() => tf.mean(evaluate(fitted, test.tensor(), toTensors(learned))).dataSync()[0] as number),
+          z,
+        )
+      );
+    };
     const logWeights = scope(() =>
       tf
         .neg(evaluate(fitted, baseDraws(fold(problem.key, "evaluate"), EVALUATION_DRAWS), toTensors(trained.params)))
         .dataSync(),
     );
     const worth = diagnose(sumWeights(logWeights));
+    const khat = paretoK(logWeights);
     const kept = Math.min((trained.bestEpoch + 1) * every, trained.steps);
+    const warnings = warningsOf(trained, kept, worth, khat);
+    const z = logZ(logWeights);
     return {
       energy: fitted,
       params: { ...problem.params, ...trained.params },
@@ -156,10 +177,14 @@ export function fitTilt<E2 extends ParamEffect = never>(
       heldOutLoss: holds ? scope(() => heldOutLoss(toTensors(trained.params)).dataSync()[0] as number) : undefined,
       objective: objective.name,
       stopped: trained.stopped,
-      warnings: warningsOf(trained, kept, worth),
+      trusted: warnings.length === 0,
+      warnings,
       steps: kept,
-      logZ: logZ(logWeights),
+      logZ: z,
+      logLikelihood: likelihoodOf(trained.params, z),
       essRatio: worth.essRatio,
+      largestWeight: worth.largestWeight,
+      khat,
       engine: { ...problem.engine, compiled: trained.compiled },
     };
   }
@@ -167,13 +192,22 @@ export function fitTilt<E2 extends ParamEffect = never>(
   return { name: "fitTilt", run };
 }
 
-function warningsOf({ stopped, message, steps }: Trained, kept: number, { ess, largestWeight }: WeightDiagnostics) {
+function warningsOf(
+  { stopped, message, steps }: Trained,
+  kept: number,
+  { ess, largestWeight }: WeightDiagnostics,
+  khat: number,
+) {
   const out: string[] = [];
   if (stopped === "diverged")
     out.push(`fitTilt diverged at step ${steps}: ${message}; the parameters kept are those after step ${kept}`);
   if (largestWeight > LARGEST_SHARE || ess < FEWEST_EFFECTIVE)
     out.push(
       `fitTilt: ${EVALUATION_DRAWS} base draws are worth ${ess.toFixed(1)} under the tilt, and one holds ${(100 * largestWeight).toFixed(0)} % of the weight: its log Z is not to be trusted; use a base nearer to the target, or tiltLikelihood with chains`,
+    );
+  else if (khat > UNRELIABLE_K)
+    out.push(
+      `fitTilt: Pareto k of base draws is ${khat.toFixed(2)}, above ${UNRELIABLE_K}: its log Z is not to be trusted`,
     );
   return out;
 }

@@ -4,6 +4,8 @@ import type { Bound, Sandwich } from "./bound.ts";
 
 /** Batches from which standard errors are taken. */
 const BATCHES = 32;
+/** Weights that {@link logZ} asks for. */
+export const FEWEST_FOR_BOUNDS = 2 * BATCHES;
 
 function logMeanExp(logWeights: ArrayLike<number>, from: number, to: number): number {
   let max = Number.NEGATIVE_INFINITY;
@@ -27,7 +29,7 @@ function logMeanExp(logWeights: ArrayLike<number>, from: number, to: number): nu
  */
 export function logZ<Of extends string = "log Z">(logWeights: ArrayLike<number>, of: Of = "log Z" as Of): Sandwich<Of> {
   const n = logWeights.length;
-  if (n < 2 * BATCHES) fail("argument", `logZ: at least ${2 * BATCHES} weights are needed, got ${n}`);
+  if (n < FEWEST_FOR_BOUNDS) fail("argument", `logZ: at least ${FEWEST_FOR_BOUNDS} weights are needed, got ${n}`);
   const half = Math.floor(n / 2);
   const first = logMeanExp(logWeights, 0, half);
   const second = logMeanExp(logWeights, half, n);

@@ -10,7 +10,6 @@ import type { Tree } from "../core/tree.ts";
 import type { Effect } from "../effects/effects.ts";
 import type { EvidenceOf, Sandwich } from "./bound.ts";
 import type { Method, ResultKind } from "./infer.ts";
-import { logZ } from "./log-z.ts";
 import { takeRows } from "./site-draws.ts";
 import { snis } from "./snis.ts";
 import { type Kept, LARGEST_SHARE, type SnisResult } from "./snis-result.ts";
@@ -56,8 +55,6 @@ interface OutputsKind extends ResultKind {
 }
 
 const PROPOSALS = 256;
-/** Weights that `logZ` asks for. */
-const FEWEST_FOR_BOUNDS = 64;
 /** Effective proposals of an output below which its law is far from the target. */
 const FEWEST_EFFECTIVE = 5;
 
@@ -114,7 +111,7 @@ export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method
         essRatio,
         largestWeight,
         khat,
-        evidence: logWeights.data.length < FEWEST_FOR_BOUNDS ? undefined : logZ(logWeights.data, draws.logEvidence.of),
+        evidence: draws.evidence,
         trusted: warnings.length === 0,
         warnings,
       } satisfies SnisOutputs;

@@ -8,8 +8,9 @@ import type { TensorTree, Tree } from "../core/tree.ts";
 import type { Effect } from "../effects/effects.ts";
 import type { DeterministicsOf, LatentsOf } from "../effects/sites.ts";
 import type { EngineInfo } from "../engine/engine.ts";
-import { type Bound, type EvidenceOf, evidenceLabel } from "./bound.ts";
+import { type Bound, type EvidenceOf, evidenceLabel, type Sandwich } from "./bound.ts";
 import type { Problem } from "./infer.ts";
+import { FEWEST_FOR_BOUNDS, logZ } from "./log-z.ts";
 import { paretoK, UNRELIABLE_K } from "./pareto.ts";
 import { type ResamplingScheme, resampleRows } from "./resample.ts";
 import { evaluateParts, siteOf, takeRows } from "./site-draws.ts";
@@ -49,6 +50,8 @@ export interface SnisResult<E extends Effect = Effect> {
   readonly khat: number;
   /** log of the mean weight. Its expectation is at most the truth; what it estimates, `of` says. */
   readonly logEvidence: Bound<EvidenceOf<E>>;
+  /** The same from both sides, see `logZ`; `undefined` with fewer than 64 draws. */
+  readonly evidence: Sandwich<EvidenceOf<E>> | undefined;
   /** Whether diagnostics let the weighted means be trusted; if not, `warnings` say why. */
   readonly trusted: boolean;
   readonly warnings: readonly string[];
@@ -122,6 +125,7 @@ export function snisResult(
     };
   };
 
+  const label = evidenceLabel(about.normalized, about.hasData) as EvidenceOf<Effect>;
   return {
     sites,
     logWeights: ndarray(logWeights, [n]),
@@ -130,11 +134,10 @@ export function snisResult(
     essRatio,
     largestWeight,
     khat,
-    logEvidence: {
-      value: logMean,
-      standardError,
-      side: "lower",
-      of: evidenceLabel(about.normalized, about.hasData) as EvidenceOf<Effect>,
+    logEvidence: { value: logMean, standardError, side: "lower", of: label },
+    // On demand: it takes three more passes over the weights.
+    get evidence() {
+      return n < FEWEST_FOR_BOUNDS ? undefined : logZ(logWeights, label);
     },
     trusted: warnings.length === 0,
     warnings,

@@ -9,6 +9,7 @@ import type { Clip } from "./clip.ts";
 import type { NegativeInfo, Negatives } from "./negatives.ts";
 import type { Optimizer } from "./optimizers.ts";
 import type { EnergyLook, StopRule } from "./stability.ts";
+import type { BaseLogDensity } from "./tilt-density.ts";
 
 /** The base as a latent-variable model of given rows, and its guide: what a base needs to be trained beside the energy. */
 export interface Trainable {
@@ -43,6 +44,13 @@ export interface TiltLikelihoodOptions {
   readonly ring?: number;
   /** Base draws for log Z and its weights at the end. Default 8192. */
   readonly evaluation?: number;
+  /**
+   * Mean of log p(x) over rows under the base, from both sides, for the fit's `logLikelihood`:
+   * `(x, params) => logDensityOf(net, x, { params, seed: 1 })`. Default: exact where the base draws the tilted site alone, else none.
+   */
+  readonly logDensity?: BaseLogDensity;
+  /** Rows of which `logLikelihood` is the mean. Default: the data, at most 1024 of them, which flatters the fit. */
+  readonly test?: NdArray;
   /** Labels of rows: the entropy of classes in the buffer is then reported. */
   readonly classify?: (x: NdArray) => ArrayLike<number>;
 }
@@ -79,6 +87,8 @@ export interface TiltLikelihoodFit {
   readonly logZ: Sandwich<"log Z">;
   /** What the sides of `logZ` rest on. */
   readonly logZFrom: "base draws" | "base draws and the buffer";
+  /** Mean of log p_E(x) over `test`; `undefined` where nobody can tell log p(x), see `logDensity`. */
+  readonly logLikelihood: Sandwich<"log p_E(x)"> | undefined;
   /** What base draws are worth under the tilt. */
   readonly essRatio: number;
   readonly largestWeight: number;

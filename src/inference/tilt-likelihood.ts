@@ -27,6 +27,7 @@ import type { StepContext } from "./loss.ts";
 import { classEntropy, type NegativeDraws, type NegativeSource } from "./negatives.ts";
 import { adam } from "./optimizers.ts";
 import { checkStopRule, divergence, ring } from "./stability.ts";
+import { testRows } from "./tilt-density.ts";
 import type { TiltLikelihoodFit, TiltLikelihoodOptions, TiltLook } from "./tilt-likelihood-types.ts";
 import { alone, appraise, backTo, elboOf, lookAt, prepare, type Sums, tell } from "./tilt-training.ts";
 
@@ -85,6 +86,7 @@ async function run(
   options: TiltLikelihoodOptions,
 ): Promise<TiltLikelihoodFit> {
   const { joint, optimizer = adam(1e-3), steps = 2000, every = 25, stop = {} } = options;
+  const test = testRows("tiltLikelihood", options.test, data);
   const { base, info: place, initial, network, depth } = prepare(problem, site, energy, data, joint);
   const negatives = negativesFor(place, options.negatives);
   const layout = layoutOf(initial.trained);
@@ -272,6 +274,8 @@ async function run(
   return appraise({ problem: within, site, network }, options.evaluation ?? EVALUATION_DRAWS, {
     weighted: negatives.kind === "weighted",
     held: rowsHeld,
+    test,
+    logDensity: options.logDensity,
     params: { ...initial.fixed, ...unflatten(params, layout) },
     negatives: negatives.name,
     history,

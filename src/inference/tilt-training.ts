@@ -18,6 +18,7 @@ import { classEntropy, type NegativeSource } from "./negatives.ts";
 import { paretoK, UNRELIABLE_K } from "./pareto.ts";
 import { divergence, type EnergyLook, type Ring, type RingEntry, type StopRule } from "./stability.ts";
 import { probe } from "./structure.ts";
+import { type BaseLogDensity, exactLogDensity, tiltedBounds } from "./tilt-density.ts";
 import type { TiltLikelihoodFit, TiltLook, Trainable } from "./tilt-likelihood-types.ts";
 import { diagnose, sumWeights } from "./weights.ts";
 
@@ -211,10 +212,24 @@ export function appraise(
   draws: number,
   fit: Omit<
     TiltLikelihoodFit,
-    "energy" | "centre" | "logZ" | "logZFrom" | "essRatio" | "largestWeight" | "khat" | "trusted" | "warnings"
-  > & { readonly weighted: boolean; readonly held: NdArray | undefined },
+    | "energy"
+    | "centre"
+    | "logZ"
+    | "logZFrom"
+    | "logLikelihood"
+    | "essRatio"
+    | "largestWeight"
+    | "khat"
+    | "trusted"
+    | "warnings"
+  > & {
+    readonly weighted: boolean;
+    readonly held: NdArray | undefined;
+    readonly test: NdArray;
+    readonly logDensity: BaseLogDensity | undefined;
+  },
 ): TiltLikelihoodFit {
-  const { weighted, held, ...rest } = fit;
+  const { weighted, held, test, logDensity, ...rest } = fit;
   const E = baseEnergies({ ...where.problem, params: fit.params }, where.site, where.network, draws);
   // The constant that makes Z = 1 as nearly as base draws can tell, so that e^{−E} is the density ratio itself. Its draws are not used again.
   const apart = Math.ceil(draws * CENTRING);
@@ -238,13 +253,18 @@ export function appraise(
   ];
   const { network } = where;
   const chains = held === undefined ? undefined : energiesOf(held, network, fit.params).map((e) => centre - e);
+  const base =
+    logDensity?.(test, fit.params) ?? exactLogDensity({ ...where.problem, params: fit.params }, where.site, test);
+  const mean = energiesOf(test, network, fit.params).reduce((sum, e) => sum + e, 0) / (test.shape[0] as number);
+  const z = chains === undefined ? logZ(logWeights) : logZWithDraws(logWeights, chains);
   return {
     ...rest,
     energy: function* (x) {
       return tf.sub(yield* network(x), centre);
     },
     centre,
-    logZ: chains === undefined ? logZ(logWeights) : logZWithDraws(logWeights, chains),
+    logZ: z,
+    logLikelihood: base && tiltedBounds(base, mean - centre, z),
     logZFrom: chains === undefined ? "base draws" : "base draws and the buffer",
     essRatio,
     largestWeight,

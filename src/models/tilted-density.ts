@@ -12,6 +12,7 @@ import type { Energy } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
 import type { Bound, Sandwich } from "../inference/bound.ts";
 import { logZ } from "../inference/log-z.ts";
+import { tiltedBounds } from "../inference/tilt-density.ts";
 import type { Generative } from "./generative.ts";
 import { weighedDraws } from "./posterior-weights.ts";
 import { inChunks } from "./rows.ts";
@@ -99,22 +100,12 @@ export function tiltedLogDensity(
     return e instanceof tf.Tensor ? e : yield* e;
   });
   const rows = base.rows.map(({ lower, upper }, i) => {
-    const e = energies.data[i] as number;
-    return { lower: less(lower, e, z.upper), upper: less(upper, e, z.lower) };
+    return tiltedBounds({ lower, upper }, energies.data[i] as number, z);
   });
   // log Z is common to all rows: its error does not average out.
-  const { lower, upper } = base;
   const e = Array.from(energies.data).reduce((sum, value) => sum + value, 0) / rows.length;
-  return { lower: less(lower, e, z.upper), upper: less(upper, e, z.lower), rows };
+  return { ...tiltedBounds(base, e, z), rows };
 }
-
-/** log p(x) − E(x) − log Z; the draws behind the two estimates are independent. */
-const less = (of: Bound, energy: number, z: Bound): Bound<"log p_E(x)"> => ({
-  value: of.value - energy - z.value,
-  standardError: Math.hypot(of.standardError, z.standardError),
-  side: of.side,
-  of: "log p_E(x)",
-});
 
 /** Means over rows, whose draws are independent: the error is that of the draws, not that of a choice of rows. */
 function meanOf<Of extends string>(rows: readonly Sandwich<Of>[]): Sandwich<Of> {
