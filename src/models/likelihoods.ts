@@ -17,7 +17,11 @@ export interface Entries {
 }
 
 /** Heads from the last hidden layer, of a given width, to the entries. */
-export type Likelihood = (width: number, features: number) => (h: tf.Tensor) => Program<ParamEffect, Entries>;
+export interface Likelihood {
+  (width: number, features: number): (h: tf.Tensor) => Program<ParamEffect, Entries>;
+  /** Whether entries are mean + scale·ε, ε ~ N(0, 1): {@link Entries.scale} is given. */
+  readonly locationScale?: boolean;
+}
 
 /** Options of {@link gaussian}. */
 export interface GaussianOptions {
@@ -32,13 +36,12 @@ const FLOOR = 1e-3;
 const UNIT = Math.log(Math.E - 1);
 
 /** x_j ~ N(μ_j(z), σ_j²), σ = softplus(·) + floor. */
-export const gaussian =
-  ({ scale = "shared", floor = FLOOR }: GaussianOptions = {}): Likelihood =>
-  (width, features) => {
+export const gaussian = ({ scale = "shared", floor = FLOOR }: GaussianOptions = {}): Likelihood => {
+  const heads = (width: number, features: number) => {
     const loc = linear("decoder/loc", width, features);
     const head = linear("decoder/scale", width, features);
     const size = scale === "shared" ? 1 : features;
-    return function* (h) {
+    return function* (h: tf.Tensor): Program<ParamEffect, Entries> {
       const mean = yield* loc(h);
       const raw =
         scale === "head"
@@ -48,6 +51,8 @@ export const gaussian =
       return { dist: normal(mean, sd), mean, scale: sd };
     };
   };
+  return Object.assign(heads, { locationScale: true });
+};
 
 /** Options of {@link student}. */
 export interface StudentOptions {

@@ -15,10 +15,10 @@ export interface SelfMaskingOptions {
   /** P(s = 1 | x) = σ(·) or Φ(·). Default `logistic`. */
   readonly link?: "logistic" | "probit";
   /**
-   * `high`: large values hide, the slope is a softplus, which is what is known when a sensor saturates; `free`: either sign. Default
-   * `high`.
+   * What is known of the sign. `high`: large values hide, as when a sensor saturates; `low`: small ones do, as below a limit of detection;
+   * either way the slope's size is a softplus. `free`: either sign. Default `high`.
    */
-  readonly hides?: "high" | "free";
+  readonly hides?: "high" | "low" | "free";
 }
 
 /** Keeps a probability away from 0 and 1, where its logarithm has no gradient in float32. */
@@ -31,7 +31,9 @@ export const selfMasking =
     function* (x) {
       const raw = yield* param("mask/slope", () => ndarray(new Float32Array(features).fill(1)));
       const centre = yield* param("mask/centre", () => ndarray(new Float32Array(features)));
-      const logits = tf.neg(tf.mul(hides === "high" ? tf.softplus(raw) : raw, tf.sub(x, centre)));
+      const slope = hides === "free" ? raw : tf.softplus(raw);
+      const rising = tf.mul(slope, tf.sub(x, centre));
+      const logits = hides === "low" ? rising : tf.neg(rising);
       if (link === "logistic") return bernoulli({ logits });
       return bernoulli({ probs: tf.add(TINY, tf.mul(1 - 2 * TINY, ndtr(logits))) });
     };

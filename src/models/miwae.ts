@@ -80,9 +80,9 @@ export interface Miwae {
 /** Model and guide of a not-MIWAE. */
 export interface NotMiwae {
   /**
-   * As {@link Miwae}, with the missing entries drawn, x_m = μ(z) + σ(z)·ε, and the mask observed: s ~ p(s | x_o, x_m). The latent site
-   * `noise` is ε ~ N(0, I), the same in the guide, where it cancels: the weight is p(x_o|z) p(s|x_o, x_m) p(z)/q(z|x_o). `imputed`
-   * holds the drawn entries, so that its posterior mean is E[x_m | x_o, s] and its even draws are multiple imputations. `maskProbs` is
+   * As {@link Miwae}, with the missing entries drawn, x_m ~ p(x_m|z), and the mask observed: s ~ p(s | x_o, x_m). The latent site `noise` is
+   * what they are made of: of a Gaussian ε ~ N(0, I), x_m = μ(z) + σ(z)·ε; of another likelihood the entries themselves, drawn by the same
+   * decoder in the guide. Either way it cancels: the weight is p(x_o|z) p(s|x_o, x_m) p(z)/q(z|x_o). `imputed` holds the drawn entries, so that its posterior mean is E[x_m | x_o, s] and its even draws are multiple imputations. `maskProbs` is
    * P(s = 1 | x), see {@link maskAccuracy}.
    */
   readonly model: Model<
@@ -102,6 +102,9 @@ export interface NotMiwae {
 
 /** Smallest standard deviation of q(z|x). */
 const MIN_SCALE = 1e-4;
+
+/** Entries that a mask hides: drawn everywhere, counted where it is 0. */
+const hiddenOf = ({ dist }: Entries, seen: tf.Tensor) => dist.maskEntries(tf.sub(1, seen)).event(1);
 
 const standard = (n: number) => normal(tf.zeros([n]), 1).event(1);
 
@@ -200,10 +203,12 @@ function mixed(x: tf.Tensor, mask: tf.Tensor, others: tf.Tensor): tf.Tensor {
  * says something about them.
  *
  * @param maskModel - p(s | x). Default {@link selfMasking}: large values hide.
- * @throws `unsupported` when the likelihood has no location and scale.
+ * @remarks Entries of a Bernoulli likelihood are drawn with score-function gradients, which are noisier; those of Student's t with learnt gamma
+ * draws, whose steps are not compiled.
+ * @throws `unsupported` for a likelihood of `mixedTable`.
  */
 export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMasking()): NotMiwae {
-  const { features, latent } = options;
+  const { features, latent, likelihood = gaussian() } = options;
   const { rows, decode, drawLatent } = parts("notMiwae", options);
   const maskOf = maskModel(features);
   return {
@@ -211,12 +216,16 @@ export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMaski
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
         const [values, seen] = [gather(x), gather(mask)];
         const z = yield* sample("z", standard(latent));
-        const noise = yield* sample("noise", standard(features));
-        const { dist, mean, scale } = yield* decode(z);
-        if (scale === undefined)
-          return fail("unsupported", `notMiwae: a likelihood of ${dist.family} has no location and scale to draw from`);
+        const entries = yield* decode(z);
+        const { dist, mean, scale } = entries;
+        if (dist.family === "table")
+          return fail(
+            "unsupported",
+            "notMiwae: a class of a table is observed or missing as a whole, and a mask of its features would count it more than once",
+          );
+        const noise = yield* sample("noise", scale === undefined ? hiddenOf(entries, seen) : standard(features));
         yield* observe("x", dist.event(1), values, { mask: seen });
-        const complete = mixed(values, seen, tf.add(mean, tf.mul(scale, noise)));
+        const complete = mixed(values, seen, scale === undefined ? noise : tf.add(mean, tf.mul(scale, noise)));
         const hides = yield* maskOf(complete);
         yield* observe("mask", hides.event(1), seen);
         yield* deterministic("imputed", complete);
@@ -225,8 +234,11 @@ export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMaski
     }),
     guide: model(function* (x: NdArray, mask: NdArray) {
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
-        yield* drawLatent(gather(x), gather(mask));
-        yield* sample("noise", standard(features));
+        const seen = gather(mask);
+        const z = yield* drawLatent(gather(x), seen);
+        // Of a Gaussian the decoder need not run here.
+        const law = likelihood.locationScale ? standard(features) : hiddenOf(yield* decode(z), seen);
+        yield* sample("noise", law);
       });
     }),
   };
