@@ -67,6 +67,7 @@ export {
 export { type CompileInfo, type EngineChoice, type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
 export { type ChainEvidenceOptions, chainEvidence } from "./inference/chain-evidence.ts";
+export { type ChainDrawsOptions, chainDraws } from "./inference/chain-negatives.ts";
 export type { Clip } from "./inference/clip.ts";
 export { type ElboOptions, elbo } from "./inference/elbo.ts";
 export { fitTilt } from "./inference/fit-tilt.ts";
@@ -77,14 +78,7 @@ export { type LangevinOptions, langevin } from "./inference/langevin.ts";
 export type { Drift, DriftEstimate, DriftReport } from "./inference/langevin-marginal.ts";
 export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/langevin-result.ts";
 export { logZ, logZWithDraws } from "./inference/log-z.ts";
-export {
-  type ChainDrawsOptions,
-  type Coordinates,
-  chainDraws,
-  classEntropy,
-  freshDraws,
-  type Negatives,
-} from "./inference/negatives.ts";
+export { type Coordinates, classEntropy, freshDraws, type Negatives } from "./inference/negatives.ts";
 export {
   contrastive,
   logistic,

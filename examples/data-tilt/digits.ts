@@ -157,7 +157,7 @@ export async function digits(save: (name: string, figure: Figure) => Promise<voi
   const range = ({ lower, upper }: { lower: { value: number }; upper: { value: number } }) =>
     `${lower.value.toFixed(2)} to ${upper.value.toFixed(2)}`;
   console.log(
-    `  log Z ${range(fit.logZ)} by the fit's buffer, ${range(evidence)} by these chains; log p_E per digit: held out ${range(density)}, draws of the VAE ${range(plain)}`,
+    `  log Z ${range(fit.logZ)} (± ${fit.logZ.lower.standardError.toFixed(2)}) by the fit's buffer, ${range(evidence)} (± ${evidence.lower.standardError.toFixed(2)}) by these chains; log p_E per digit: held out ${range(density)}, draws of the VAE ${range(plain)}`,
   );
 
   // Where a tilt would have to find one picture among all, weights do collapse: the likelihood of 784 pixels as the tilt of the prior.

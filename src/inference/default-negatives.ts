@@ -3,7 +3,8 @@
  * chains, and the chains of pictures, as of anything without a gradient, move in (z, ε).
  */
 import { inNoise, NOISE_FAMILIES } from "../effects/noise-space.ts";
-import { type Coordinates, chainDraws, freshDraws, type Negatives } from "./negatives.ts";
+import { chainDraws } from "./chain-negatives.ts";
+import { type Coordinates, freshDraws, type Negatives } from "./negatives.ts";
 import type { SiteInfo } from "./structure.ts";
 
 /** Entries of a site, from which on it counts as a picture: 8 × 8 pixels. */
@@ -18,7 +19,8 @@ const isPicture = ({ shape }: SiteInfo): boolean => shape.reduce((a, b) => a * b
 export function negativesFor(site: SiteInfo, asked: Negatives | undefined): Negatives {
   const hasNoise = NOISE_FAMILIES.has(site.family ?? "");
   const negatives = asked ?? (isPicture(site) && hasNoise ? chainDraws() : freshDraws());
-  if (negatives.kind === "weighted" || negatives.coordinates !== undefined) return negatives;
+  const chosen = negatives.coordinates !== undefined || negatives.alone !== undefined;
+  if (negatives.kind === "weighted" || chosen) return negatives;
   return hasNoise && (isPicture(site) || site.discrete)
     ? {
         ...negatives,

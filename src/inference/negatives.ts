@@ -1,26 +1,14 @@
-/** Where the negatives of a tilt's gradient come from: draws of p_E, by weights over fresh base draws or by chains, fresh or persistent. */
-import { type NdArray, ndarray } from "../core/array.ts";
+/** Where the negatives of a tilt's gradient come from: what a source of draws of p_E is, and the simplest, weights over fresh base draws. */
+import type { NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { fold, type Key } from "../core/key.ts";
-import { bits, normal, uniform } from "../core/random/draws.ts";
+import { fold } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
-import { sizeOf } from "../core/shape.ts";
 import { type Tree, toTensors } from "../core/tree.ts";
 import type { Effect, Model } from "../effects/effects.ts";
-import { replay } from "../effects/handlers.ts";
 import { interpret } from "../effects/interpret.ts";
 import { exportSite } from "../effects/predictive.ts";
-import { compileKernel } from "./compiled-density.ts";
-import { adaptStepSize, startStepSize } from "./dual-averaging.ts";
 import type { Problem } from "./infer.ts";
-import {
-  acceptLangevin,
-  evaluateLangevin,
-  initLangevin,
-  type LangevinKernel,
-  proposeLangevin,
-} from "./langevin-kernel.ts";
-import { densityOf, movingSites } from "./langevin-target.ts";
+import type { DriftReport } from "./langevin-marginal.ts";
 import { probe } from "./structure.ts";
 
 /** Draws of the base's sites for one step, `[n, ...event]`. */
@@ -33,6 +21,10 @@ export interface NegativeInfo {
   /** Share of the buffer's chains that were drawn afresh. */
   readonly fresh?: number;
   readonly nonFinite?: number;
+  /** What the chains followed, where it was an estimate. */
+  readonly drift?: DriftReport;
+  /** Why they may not be draws of the tilted model. */
+  readonly warnings?: readonly string[];
 }
 
 /** A running source of negatives. */
@@ -61,6 +53,8 @@ export interface Negatives {
   readonly kind: "weighted" | "even";
   /** The coordinates in which chains move. */
   readonly coordinates?: Coordinates;
+  /** The site that moves alone, other latents integrated out; without, all move. */
+  readonly alone?: string;
   start(setting: NegativeSetting): Promise<NegativeSource>;
 }
 
@@ -97,190 +91,6 @@ export function freshDraws(n = 1024): Negatives {
         dispose: () => undefined,
       };
     },
-  };
-}
-
-/** Options of {@link chainDraws}. */
-export interface ChainDrawsOptions {
-  /** Chains a step: the number of negatives. Default 64. */
-  readonly chains?: number;
-  /** Langevin steps between two steps of training. Default 10. */
-  readonly steps?: number;
-  /** η, where the adaptation starts. Default 0.01. */
-  readonly stepSize?: number;
-  /** T. Default 1. */
-  readonly temperature?: number;
-  /** Metropolis. Default true. */
-  readonly adjusted?: boolean;
-  /** Acceptance that the step size is adapted to while training goes on; only with `adjusted`. Default .574. */
-  readonly targetAcceptance?: number;
-  /**
-   * Chains that wait, in multiples of `chains`: every step takes a random batch of them, moves it and puts it back. Default 64. 0: chains
-   * start at fresh base draws every step (no persistence), which is right only if they are long.
-   */
-  readonly buffer?: number;
-  /** Share of a batch that starts anew from the base. Default .05. */
-  readonly fresh?: number;
-  /**
-   * Coordinates in which chains move. Default: all latent sites of the base as they are, but where the tilted site is discrete or a picture (64
-   * entries or more) its noise, `inNoise("x")`. `(base) => base` keeps even a picture as it is.
-   */
-  readonly coordinates?: Coordinates;
-}
-
-const BUFFER_BATCHES = 64;
-const FRESH = 0.05;
-
-/** Chains of the tilted model, persistent by default (Tieleman 2008; Du & Mordatch 2019). */
-export function chainDraws(options: ChainDrawsOptions = {}): Negatives {
-  const { chains = 64, steps = 10, stepSize = 0.01, temperature = 1, adjusted = true } = options;
-  const { targetAcceptance = 0.574, buffer = BUFFER_BATCHES, fresh = FRESH, coordinates } = options;
-  for (const [name, value] of Object.entries({ chains, steps }))
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `chainDraws: ${name} must be a positive integer, got ${value}`);
-  for (const [name, value] of Object.entries({ stepSize, temperature }))
-    if (!(value > 0 && Number.isFinite(value))) fail("argument", `chainDraws: ${name} must be positive, got ${value}`);
-  if (!Number.isInteger(buffer) || buffer < 0)
-    fail("argument", `chainDraws: buffer must be a whole number, got ${buffer}`);
-  if (!(fresh >= 0 && fresh <= 1)) fail("argument", `chainDraws: fresh must be a share, got ${fresh}`);
-  return {
-    name: buffer === 0 ? `chains(${chains})` : `buffer(${buffer} × ${chains}, ${fresh} fresh)`,
-    kind: "even",
-    ...(coordinates && { coordinates }),
-    start: (setting) =>
-      startChains(setting, { chains, steps, stepSize, temperature, adjusted, targetAcceptance, buffer, fresh }),
-  };
-}
-
-type ChainSettings = Required<Omit<ChainDrawsOptions, "coordinates">>;
-
-async function startChains(
-  { problem, tilted, steps: updates }: NegativeSetting,
-  settings: ChainSettings,
-): Promise<NegativeSource> {
-  const { chains, steps, temperature, adjusted, buffer, fresh } = settings;
-  const inside = { ...problem, model: tilted };
-  const structure = probe(inside);
-  const wanted = probe(problem).latents.map(({ name }) => name);
-  const moving = movingSites(structure, chains);
-  const place = densityOf(inside, tilted, structure, moving, chains);
-  const eager: LangevinKernel = {
-    logDensity: place.logDensity,
-    shapes: moving.map((m) => m.free),
-    temperature,
-    adjusted,
-  };
-  const sizes = moving.map(({ free }) => sizeOf(free) / chains);
-  const drawAt = (key: Key) => place.draw(key);
-  const first = drawAt(fold(problem.key, "start"));
-  // The energy changes after every few steps, and with it the density: not in blocks.
-  const { kernel, dispose } = await compileKernel(eager, problem, { steps: updates * steps, start: first });
-  // The buffer, site by site; filled with base draws batch after batch.
-  const rows = buffer * chains;
-  const store = sizes.map((size) => new Float32Array(rows * size));
-  for (let b = 0; b < buffer; b++) {
-    drawAt(fold(fold(problem.key, "fill"), b)).forEach((x, s) => {
-      (store[s] as Float32Array).set(x, b * chains * (sizes[s] as number));
-    });
-  }
-  let adaptation = startStepSize(settings.stepSize);
-  let eta = settings.stepSize;
-  const seen = { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0 };
-  const valuesOf = (positions: readonly Float32Array[]): NegativeDraws =>
-    scope(() => {
-      const free = place.constrain(positions);
-      const n = (positions[0] as Float32Array).length / (sizes[0] as number);
-      const latents = Object.fromEntries(
-        moving.map(({ name, shape }, s) => [name, ndarray(free[s] as Float32Array, [n, ...shape.slice(1)]).tensor()]),
-      );
-      const run = interpret(replay({ latents })(tilted)(), {
-        particles: n,
-        depth: structure.depth,
-        density: false,
-        params: toTensors(inside.params),
-      });
-      return Object.fromEntries(wanted.map((name) => [name, exportSite(run, run.sites.get(name) as never)]));
-    });
-  return {
-    count: chains,
-    async next(step) {
-      const key = fold(fold(problem.key, "chains"), step);
-      const born = drawAt(fold(key, "born"));
-      const picks = Array.from(bits(fold(key, "pick"), chains), (b) => b % Math.max(1, rows));
-      const renewed = uniform(fold(key, "renew"), chains);
-      const start = born.map((x, s) => {
-        const size = sizes[s] as number;
-        if (rows === 0) return x;
-        const out = x.slice();
-        picks.forEach((row, c) => {
-          if ((renewed[c] as number) >= fresh)
-            out.set((store[s] as Float32Array).subarray(row * size, (row + 1) * size), c * size);
-        });
-        return out;
-      });
-      seen.fresh += rows === 0 ? chains : renewed.filter((u) => u < fresh).length;
-      seen.taken += chains;
-      let state = kernel.evaluateLater === undefined ? initLangevin(kernel, start) : await kernel.evaluateLater(start);
-      for (let t = 0; t < steps; t++) {
-        const at = fold(fold(key, "move"), t);
-        const noise = {
-          normals: moving.map(({ name, free }) => normal(fold(at, name), sizeOf(free))),
-          uniforms: uniform(fold(at, "accept"), chains),
-        };
-        const to = proposeLangevin(kernel, state, eta, noise);
-        const proposal = await (kernel.evaluateLater?.(to) ?? evaluateLangevin(kernel, to));
-        const moved = acceptLangevin(kernel, state, eta, noise, proposal);
-        state = moved.state;
-        const mean = moved.info.acceptance.reduce((a, b) => a + b, 0) / chains;
-        seen.accepted += mean;
-        seen.nonFinite += moved.info.nonFinite;
-        seen.moves++;
-        if (adjusted) {
-          adaptation = adaptStepSize(adaptation, mean, settings.targetAcceptance);
-          eta = Math.exp(adaptation.logStep);
-        }
-      }
-      state.positions.forEach((x, s) => {
-        const size = sizes[s] as number;
-        if (rows > 0)
-          picks.forEach((row, c) => {
-            (store[s] as Float32Array).set(x.subarray(c * size, (c + 1) * size), row * size);
-          });
-      });
-      return valuesOf(state.positions);
-    },
-    info() {
-      const out = {
-        acceptance: seen.accepted / Math.max(1, seen.moves),
-        stepSize: eta,
-        fresh: seen.fresh / Math.max(1, seen.taken),
-        nonFinite: seen.nonFinite,
-      };
-      Object.assign(seen, { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0 });
-      return out;
-    },
-    held(n) {
-      if (rows === 0) return undefined;
-      // Whole batches, because chains run that many at a time.
-      const batches = Math.max(1, Math.min(buffer, Math.ceil(n / chains)));
-      const parts = Array.from({ length: batches }, (_, b) =>
-        valuesOf(
-          store.map((x, s) => x.slice(b * chains * (sizes[s] as number), (b + 1) * chains * (sizes[s] as number))),
-        ),
-      );
-      return Object.fromEntries(
-        wanted.map((name) => {
-          const arrays = parts.map((p) => p[name] as NdArray);
-          const shape = [arrays.length * chains, ...(arrays[0] as NdArray).shape.slice(1)];
-          const out = new Float32Array(sizeOf(shape));
-          arrays.forEach((a, i) => {
-            out.set(a.data, (i * out.length) / arrays.length);
-          });
-          return [name, ndarray(out, shape)];
-        }),
-      );
-    },
-    dispose,
   };
 }
 

@@ -89,6 +89,11 @@ async function run(
   const test = testRows("tiltLikelihood", options.test, data);
   const { base, info: place, initial, network, depth } = prepare(problem, site, energy, data, joint);
   const negatives = negativesFor(place, options.negatives);
+  if (joint !== undefined && negatives.alone !== undefined)
+    fail(
+      "argument",
+      `tiltLikelihood: a base that trains too needs the latents of its negatives, and chains that follow a drift move "${negatives.alone}" alone; leave out drift`,
+    );
   const layout = layoutOf(initial.trained);
   const size = lengthOf(layout);
   const params = fill(new Float32Array(size), layout, initial.trained);

@@ -249,6 +249,7 @@ export function appraise(
     ...(weighted && (last?.essRatio ?? 1) * draws < FEWEST_EFFECTIVE
       ? ["the negatives' weights had collapsed at the end: the gradient followed single draws; use chains"]
       : []),
+    ...(last?.warnings ?? []),
     ...((last?.nonFinite ?? 0) > 0 ? ["some proposals of the chains had no finite density"] : []),
   ];
   const { network } = where;

@@ -1,7 +1,7 @@
-/** Tilts of a Bernoulli decoder, fitted: by default with chains in (z, ε), against all pictures of three pixels. */
+/** Negatives of fitted tilts: chains in (z, ε) of a Bernoulli decoder, against all pictures of three pixels; chains over x alone; defaults. */
 import * as tf from "@tensorflow/tfjs-core";
-import { adam, chainDraws, cosineDecay, freshDraws, infer, ndarray, param, tiltLikelihood } from "tilted";
-import { binary, convEnergy, gaussian, generative } from "tilted/models";
+import { adam, chainDraws, cosineDecay, type Drift, freshDraws, infer, ndarray, param, tiltLikelihood } from "tilted";
+import { binary, convEnergy, elboDrift, fisherDrift, gaussian, generative, inNoise } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { uniform } from "../../src/core/random/draws.ts";
@@ -78,6 +78,55 @@ describe("the maximum-likelihood tilt of a Bernoulli decoder", () => {
       expect(exact).toBeLessThan(upper.value + 6 * upper.standardError);
     },
   );
+});
+
+describe("negatives by chains over x alone", () => {
+  // x ~ N(μ, C), C = w² + σ², the latent integrated out by an encoder that is wrong.
+  const line = generative({ features: 1, latent: 1, hidden: [], likelihood: gaussian() });
+  const at = (value: number, shape: number[]) => ndarray(Float32Array.of(value), shape);
+  const start = {
+    "decoder/loc/weight": at(0.8, [1, 1]),
+    "decoder/loc/bias": at(0.5, [1]),
+    "encoder/loc/weight": at(0.5, [1, 1]),
+    "encoder/scale/weight": at(0, [1, 1]),
+  };
+  const target = ndarray(
+    Float32Array.from({ length: 200 }, (_, i) => -0.5 + 1.5 * Math.sin(i * i)),
+    [200, 1],
+  );
+  const slope = function* (x: tf.Tensor) {
+    return tf.sum(tf.mul(x, yield* param("b", ndarray(new Float32Array(1)))), -1);
+  };
+  const fitted = (drift: Drift<"x">, steps: number, more: object = {}) => {
+    const negatives = chainDraws({ chains: 128, steps: 3, stepSize: 0.3, buffer: 4, drift, ...more });
+    const options = { negatives, steps, batch: 200, optimizer: adam(cosineDecay({ from: 0.05, steps })) };
+    return infer(line.base, tiltLikelihood("x", slope, target, options), { params: start, seed: 1 });
+  };
+
+  it("that follow Fisher's identity find the tilt of the marginal", async () => {
+    const fit = await fitted(fisherDrift(line, { particles: 16 }), 120);
+    expect(fit.negatives).toBe("buffer(4 × 128, 0.05 fresh, drift fisher)");
+    expect(fit.history.at(-1)?.drift?.name).toBe("fisher");
+    // The tilt of N(m, C) by bx has mean m − bC, which is that of the data.
+    const sd = Math.log1p(Math.exp(fit.params["decoder/log-scale"]?.data[0] as number)) + 1e-3;
+    const C = 0.8 ** 2 + sd ** 2;
+    const mean = Array.from(target.data).reduce((a, v) => a + v / 200, 0);
+    expect(0.5 - (fit.params.b?.data[0] as number) * C).toBeCloseTo(mean, 1);
+    expect(fit.warnings).toEqual([]);
+  });
+
+  it("that follow the ELBO's gradient, or are unadjusted, say so", async () => {
+    const fit = await fitted(elboDrift(line, { particles: 8 }), 5, { adjusted: false });
+    expect(fit.trusted).toBe(false);
+    expect(fit.warnings.join()).toMatch(/unadjusted.*ELBO's gradient/);
+  });
+
+  it("have no latents for a base that trains too, and no other coordinates", async () => {
+    const negatives = chainDraws({ drift: fisherDrift(line) });
+    const both = tiltLikelihood("x", slope, target, { negatives, joint: line });
+    await expect(infer(line.base, both, { seed: 1 })).rejects.toThrow(/leave out drift/);
+    expect(() => chainDraws({ drift: fisherDrift(line), coordinates: inNoise("x") })).toThrow(/leave out coordinates/);
+  });
 });
 
 describe("negatives that nobody chose", () => {
