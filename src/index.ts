@@ -109,7 +109,7 @@ export {
 export { type SnisOptions, type SnisRowsOptions, snis } from "./inference/snis.ts";
 export { type SnisOutputs, type SnisOutputsOptions, snisOutputs } from "./inference/snis-outputs.ts";
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/snis-result.ts";
-export type { RowSummary, SnisRowsResult } from "./inference/snis-rows-result.ts";
+export type { RowSummary, RowsEvidence, SnisRowsResult } from "./inference/snis-rows-result.ts";
 export type { EnergyLook, StopRule } from "./inference/stability.ts";
 export type { BaseLogDensity } from "./inference/tilt-density.ts";
 export { tiltLikelihood } from "./inference/tilt-likelihood.ts";

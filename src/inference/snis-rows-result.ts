@@ -7,7 +7,8 @@ import { sizeOf } from "../core/shape.ts";
 import type { TensorTree, Tree } from "../core/tree.ts";
 import type { Effect } from "../effects/effects.ts";
 import type { EngineInfo } from "../engine/engine.ts";
-import type { Bound, EvidenceOf } from "./bound.ts";
+import type { Bound, EvidenceOf, Sandwich } from "./bound.ts";
+import { FEWEST_FOR_BOUNDS, logZ } from "./log-z.ts";
 import { paretoK, UNRELIABLE_K } from "./pareto.ts";
 import { resampleRows } from "./resample.ts";
 import { copyRows, type RowSite } from "./row-plate.ts";
@@ -15,6 +16,11 @@ import { evaluate, siteOf, zerosLike } from "./site-draws.ts";
 import { FEWEST_EFFECTIVE, type Kept, LARGEST_SHARE, type ResampleOptions, type SiteEstimate } from "./snis-result.ts";
 import { momentStream, weightStream } from "./weighted-moments.ts";
 import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
+
+/** Bounds of the evidence of all rows together, and of each row. */
+export interface RowsEvidence<Of extends string = string> extends Sandwich<Of> {
+  readonly rows: readonly Sandwich<Of>[];
+}
 
 /** The rows at a glance. */
 export interface RowSummary {
@@ -54,6 +60,8 @@ export interface SnisRowsResult<E extends Effect = Effect, Names extends string 
   readonly logEvidence: Bound<EvidenceOf<E>>;
   /** The same for each row, `[rows]`. */
   readonly rowEvidence: { readonly value: Float64Array; readonly standardError: Float64Array };
+  /** The evidence from both sides, of all rows and of each, see `logZ`; `undefined` with fewer than 64 draws. */
+  readonly evidence: RowsEvidence<EvidenceOf<E>> | undefined;
   /** Whether diagnostics let the means of all rows be trusted; if not, `warnings` say why. */
   readonly trusted: boolean;
   readonly warnings: readonly string[];
@@ -142,6 +150,14 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
       of: of as EvidenceOf<Effect>,
     },
     rowEvidence: { value, standardError },
+    // On demand: it passes over all weights again.
+    get evidence() {
+      if (n < FEWEST_FOR_BOUNDS) return undefined;
+      return together(
+        Array.from({ length: rows }, (_, r) => logZ(column(r), of as EvidenceOf<Effect>)),
+        scale,
+      );
+    },
     trusted: warnings.length === 0,
     warnings,
     params,
@@ -186,6 +202,19 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
       return Object.fromEntries(targets.map(({ name, shape, data }) => [name, ndarray(data, [m, ...shape.slice(1)])]));
     },
   };
+}
+
+/** Sums over rows, which are drawn apart, so that their errors are independent. */
+function together<Of extends string>(rows: readonly Sandwich<Of>[], scale: number): RowsEvidence<Of> {
+  const sum = (side: "lower" | "upper"): Bound<Of> => {
+    const each = rows.map((row) => row[side]);
+    return {
+      ...(each[0] as Bound<Of>),
+      value: scale * each.reduce((s, b) => s + b.value, 0),
+      standardError: scale * Math.sqrt(each.reduce((s, b) => s + b.standardError ** 2, 0)),
+    };
+  };
+  return { lower: sum("lower"), upper: sum("upper"), rows };
 }
 
 const median = (x: Float64Array): number => {

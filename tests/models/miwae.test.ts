@@ -97,6 +97,8 @@ describe("MIWAE with a linear decoder", () => {
       seed: 1,
     });
     const imputed = found.mean("imputed");
+    const bounds = found.evidence ?? expect.fail("no bounds");
+    let total = 0;
     MASK.forEach((row, i) => {
       const o = [0, 1, 2].filter((j) => row[j] === 1);
       const m = [0, 1, 2].filter((j) => row[j] === 0);
@@ -111,6 +113,11 @@ describe("MIWAE with a linear decoder", () => {
               marginal,
             );
       const { value, standardError } = found.rowEvidence;
+      total += truth;
+      const { lower, upper } = bounds.rows[i] ?? bounds;
+      expect(lower.value - 6 * lower.standardError).toBeLessThanOrEqual(truth);
+      expect(upper.value + 6 * upper.standardError).toBeGreaterThanOrEqual(truth);
+      expect(upper.value).toBeGreaterThanOrEqual(lower.value);
       if (o.length === 0) expect(value[i]).toBeCloseTo(0, 6);
       else
         expectEstimate({ value: value[i] as number, standardError: standardError[i] as number }, truth, {
@@ -127,6 +134,8 @@ describe("MIWAE with a linear decoder", () => {
       });
       for (const j of o) expect(imputed.value.data[3 * i + j]).toBeCloseTo(values[j] as number, 5);
     });
+    expect(bounds.lower.value).toBeCloseTo(found.logEvidence.value, 4);
+    expect(Math.abs(bounds.upper.value - total)).toBeLessThan(0.1);
   });
 
   it("learns it by the bound: a Gaussian with half of one column missing", async () => {

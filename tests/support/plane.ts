@@ -41,29 +41,30 @@ const base = model(function* () {
 });
 const points = (data: Float32Array): NdArray => ndarray(data, [data.length / 2, 2]);
 
-/** An energy of two layers of 20, by SNIS maximum likelihood with K = 1024. */
+/** An energy of two layers, of 20 unless told, by SNIS maximum likelihood with K = 1024. */
 export async function fitPlane(
   density: PlaneDensity,
-  { steps, rate, activation }: { readonly steps: number; readonly rate: number; readonly activation: Activation },
+  how: {
+    readonly steps: number;
+    readonly rate: number;
+    readonly activation: Activation;
+    readonly hidden?: readonly number[];
+  },
 ): Promise<PlaneFit> {
+  const { steps, rate, activation, hidden = [20, 20] } = how;
   const key = rootKey(density.name);
   const test = density.sample(fold(key, "held out"), HELD_OUT).points;
   const fit = await infer(
     base,
-    fitTilt(
-      "x",
-      energy(2, { hidden: [20, 20], activation }),
-      points(density.sample(fold(key, "training"), TRAINING).points),
-      {
-        objective: snisLikelihood(),
-        optimizer: adam(cosineDecay({ from: rate, steps })),
-        steps,
-        batch: K,
-        negatives: K,
-        holdout: 0,
-        every: 500,
-      },
-    ),
+    fitTilt("x", energy(2, { hidden, activation }), points(density.sample(fold(key, "training"), TRAINING).points), {
+      objective: snisLikelihood(),
+      optimizer: adam(cosineDecay({ from: rate, steps })),
+      steps,
+      batch: K,
+      negatives: K,
+      holdout: 0,
+      every: 500,
+    }),
     { seed: 1 },
   );
   const tilted = pipe(base, tilt("x", fit.energy));
