@@ -1,7 +1,32 @@
 /** Negatives of fitted tilts: chains in (z, ε) of a Bernoulli decoder, against all pictures of three pixels; chains over x alone; defaults. */
 import * as tf from "@tensorflow/tfjs-core";
-import { adam, chainDraws, cosineDecay, type Drift, freshDraws, infer, ndarray, param, tiltLikelihood } from "tilted";
-import { binary, convEnergy, elboDrift, fisherDrift, gaussian, generative, inNoise } from "tilted/models";
+import {
+  adam,
+  chainDraws,
+  cosineDecay,
+  type Drift,
+  elbo,
+  freshDraws,
+  infer,
+  logDensities,
+  ndarray,
+  param,
+  tiltLikelihood,
+} from "tilted";
+import {
+  binary,
+  convEnergy,
+  decode,
+  elboDrift,
+  energy,
+  fisherDrift,
+  fromVae,
+  gaussian,
+  generative,
+  inNoise,
+  logDensityOf,
+  vae,
+} from "tilted/models";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { uniform } from "../../src/core/random/draws.ts";
@@ -160,5 +185,47 @@ describe("negatives that nobody chose", () => {
 
   it("are base draws for what is narrower", async () => {
     expect((await fitOf(SIDE, gaussian())).negatives).toBe("snis(1024)");
+  });
+});
+
+describe("a trained vae", () => {
+  it("is a base of tilts of data: the same density of (z, x), and a fit that reports log p_E", async () => {
+    const [features, n] = [64, 40];
+    const x = ndarray(
+      uniform(rootKey("pictures"), n * features).map((u, i) => (u < 0.2 + 0.6 * ((i % features) / features) ? 1 : 0)),
+      [n, features],
+    );
+    const trained = vae({ features, latent: 2, hidden: [8] });
+    const { params: learnt } = await infer(trained.model, elbo(trained.guide, { optimizer: adam(1e-2), steps: 30 }), {
+      args: [x],
+      seed: 1,
+    });
+    const as = fromVae(trained);
+    const z = ndarray(
+      uniform(rootKey("z"), 2 * n).map((u) => 4 * u - 2),
+      [n, 2],
+    );
+    const p = decode(trained, learnt, z).data;
+    const found = logDensities(as.base, { z, x }, { params: learnt }).data;
+    for (let i = 0; i < n; i++) {
+      let truth = -Math.log(2 * Math.PI);
+      for (let j = 0; j < 2; j++) truth -= (z.data[2 * i + j] as number) ** 2 / 2;
+      for (let j = i * features; j < (i + 1) * features; j++)
+        truth += Math.log(x.data[j] === 1 ? (p[j] as number) : 1 - (p[j] as number));
+      expect(found[i]).toBeCloseTo(truth, 2);
+    }
+    const fit = await infer(
+      as.base,
+      tiltLikelihood("x", energy(features, { hidden: [8], spectralNorm: true }), x, {
+        steps: 10,
+        evaluation: 512,
+        logDensity: (rows, at) => logDensityOf(as, rows, { params: at, seed: 1, particles: 128 }),
+      }),
+      { params: learnt, seed: 2 },
+    );
+    expect(fit.negatives).toMatch(/in the noise of "x"/);
+    // At most zero, as of any model of zeros and ones, and better than fair coins.
+    expect(fit.logLikelihood?.upper.value).toBeLessThan(0);
+    expect(fit.logLikelihood?.lower.value).toBeGreaterThan(-features * Math.LN2);
   });
 });
