@@ -103,6 +103,7 @@ async function startChains(
   const sizes = moving.map(({ free }) => sizeOf(free) / chains);
   const drawAt = (key: Key) => place.draw(key);
   const first = drawAt(fold(problem.key, "start"));
+  // The energy changes after every few steps, and with it the density: not in blocks.
   const { kernel, dispose } =
     estimated === undefined
       ? await compileKernel(eager, problem, { steps: updates * steps, start: first })
