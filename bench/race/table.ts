@@ -17,6 +17,8 @@ export interface Row {
   readonly floorMs?: number;
   readonly check?: Check;
   readonly error?: string;
+  /** Of the bundle: what a page loads, compressed. */
+  readonly gzipKiB?: { readonly script: number; readonly engine: number };
 }
 
 const ms = (x: number | undefined): string =>
@@ -29,6 +31,13 @@ const ours = (rows: readonly Row[]): number =>
       .filter((r) => r.system.startsWith("tilted") && r.check?.ok)
       .map((r) => r.medianMs ?? Number.POSITIVE_INFINITY),
   );
+
+/** What is to be known of systems that ran. */
+export const remarksOf = (workload: Workload | undefined, rows: readonly Row[]): string[] =>
+  Object.entries(workload?.remarks ?? {}).flatMap(([system, remark]) => {
+    const row = rows.find((r) => r.system === system && r.workload === workload?.name);
+    return row === undefined ? [] : [`${row.engine}: ${remark}.`];
+  });
 
 const HEAD = ["system", "threads", "first call, ms", "median, ms", "spread", "÷ ours", "÷ floor", "MiB", "answers"];
 
@@ -107,7 +116,11 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[], w
         "",
       ];
     });
-    return [`## ${name}\n\n${text}\n`, ...tables];
+    const remarks = remarksOf(
+      workloads.find((w) => w.name === name),
+      mine,
+    ).map((remark) => `${remark}\n`);
+    return [`## ${name}\n\n${text}\n`, ...tables, ...remarks];
   };
   const loops = workloads.flatMap(({ name, what, unit }) =>
     section(name, `${what[0]?.toUpperCase()}${what.slice(1)}. Times are for one ${unit}.`),
@@ -119,7 +132,7 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[], w
     .filter((r) => r.workload === "bundle")
     .flatMap((r) => [
       "## bundle\n\nThe least a page loads for `snis` on a tilted normal: script and the engine's WebAssembly.\n",
-      `${r.engine}.`,
+      `${r.gzipKiB?.script.toFixed(0)} KiB of script and ${r.gzipKiB?.engine.toFixed(0)} KiB of WebAssembly, gzip.`,
       "",
     ]);
   const parts = [...loops, ...starts, ...bundle];
