@@ -10,7 +10,7 @@ import type { ArrayTree, TensorTree } from "../core/tree.ts";
 import { choiceHere } from "../engine/engine.ts";
 import type { CompileInfo, EngineChoice } from "../engine/info.ts";
 import { readInto } from "../engine/read.ts";
-import { arena } from "../engine/wasm/adam.ts";
+import { arena } from "../engine/wasm/arena.ts";
 import { type Clip, checkClip, clipGradients } from "./clip.ts";
 import { compileFor, type Evaluated } from "./compiled-loss.ts";
 import { fill, flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";
