@@ -24,7 +24,7 @@ import { coldStarts } from "./race/cold-start.ts";
 import { bestOf, COSTS, floorMs, measureMachine } from "./race/floor.ts";
 import { writeInputs } from "./race/inputs.ts";
 import { contestants, type Process, start } from "./race/process.ts";
-import { markdown, type Row, remarksOf, show } from "./race/table.ts";
+import { markdown, type Row, remarksOf, show, showGoals } from "./race/table.ts";
 import { agrees, WORKLOADS } from "./race/workloads.ts";
 
 const { values } = parseArgs({
@@ -161,5 +161,8 @@ try {
   rmSync(folder, { recursive: true, force: true });
   // Also of a run that breaks: what was measured is kept.
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
+}
+for (const threads of new Set(rows.map((r) => r.threads))) {
+  console.log(`\ngoals, threads: ${threads}\n${showGoals(rows.filter((r) => r.threads === threads))}`);
 }
 if (values.docs !== undefined) writeFileSync(values.docs, markdown(rows, WORKLOADS));

@@ -93,8 +93,8 @@ export function page(curves: readonly Curve[], machine: string): string {
   ];
   return `# Scaling
 
-Time and memory against size, each point in a process of its own: the best of three runs after one that is not counted (of a run of more than
-five seconds, of two). Memory is the most that the process held; some 150 MiB of it are Node and the engine. A compiled run records and compiles
+Time and memory against size, each point in processes of its own: the best of three runs after one that is not counted (of runs of more than
+five seconds, of two), and of two processes. Memory is the most that the process held; some 150 MiB of it are Node and the engine. A compiled run records and compiles
 its step each time, some hundred milliseconds, which are in the times. The exponent is the slope of the curve's upper half on
 logarithmic axes: 1 is linear. Up to ${(1 + NOISE).toFixed(1)} counts as no worse than linear, since the machine is shared.
 

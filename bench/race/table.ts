@@ -1,5 +1,6 @@
 /** Rows of the race as a table for people. */
 import { cpus } from "node:os";
+import { type Outcome, outcomes } from "./goals.ts";
 import type { Check, Workload } from "./workloads.ts";
 
 /** One system on one workload. */
@@ -56,14 +57,15 @@ function cells(row: Row, best: number): string[] {
   ];
 }
 
+function padded(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] as readonly string[]).map((_, i) => Math.max(...lines.map((l) => (l[i] as string).length)));
+  return lines.map((l) => `  ${l.map((cell, i) => cell.padEnd(widths[i] as number)).join("  ")}`.trimEnd()).join("\n");
+}
+
 /** For a terminal. */
 export function show(rows: readonly Row[]): string {
   const best = ours(rows);
-  const lines = [HEAD, ...rows.map((row) => cells(row, best))];
-  const widths = HEAD.map((_, i) => Math.max(...lines.map((line) => (line[i] as string).length)));
-  return lines
-    .map((line) => `  ${line.map((cell, i) => cell.padEnd(widths[i] as number)).join("  ")}`.trimEnd())
-    .join("\n");
+  return padded([HEAD, ...rows.map((row) => cells(row, best))]);
 }
 
 const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
@@ -96,6 +98,26 @@ function summary(rows: readonly Row[], workloads: readonly Workload[], threads: 
     ...table(["", ...titles, "best other ÷ ours"], body),
     "",
   ];
+}
+
+const GOAL_HEAD = ["workload", "against", "their time ÷ ours, at least", "found", ""];
+const goalCells = ({ workload, against, wanted, found, met }: Outcome): string[] => [
+  workload,
+  against,
+  String(wanted),
+  found.toFixed(2),
+  met ? "met" : "missed",
+];
+
+/** The goals, for a terminal. */
+export const showGoals = (rows: readonly Row[]): string => padded([GOAL_HEAD, ...outcomes(rows).map(goalCells)]);
+
+/** The goals, for a page; a cold start has no threads of its own. */
+function goals(rows: readonly Row[], threads: number): string[] {
+  const found = outcomes(rows.filter((r) => r.threads === threads || r.workload.startsWith("cold-start")));
+  if (found.length === 0) return [];
+  const title = threads === 1 ? "one thread" : `${threads} threads`;
+  return [`Goals, ${title}:\n`, ...table(GOAL_HEAD, found.map(goalCells)), ""];
 }
 
 /** For a page; `when` the rows were measured. */
@@ -152,6 +174,6 @@ npm run bench -- race --from race.json --docs docs/race.md   # this page
 The first call has everything that comes before the first step in it: loading, compiling, and the steps whose answer is compared. The floor is
 the time of the counted products at this machine's best product and of the counted bytes at its best copy. MiB is the most memory that the
 process has held, its language's runtime included.`;
-  const glance = threads.flatMap((n) => summary(rows, workloads, n));
+  const glance = threads.flatMap((n) => [...summary(rows, workloads, n), ...goals(rows, n)]);
   return `# The race\n\n${intro}\n\n${glance.join("\n")}\n${parts.join("\n").trimEnd()}\n`;
 }
