@@ -74,6 +74,9 @@ function measureAll(): Curve[] {
     );
 }
 
+/** Pixels of a page's picture for one of the figure. */
+const PAGE_SCALE = 1.25;
+
 const curves = values.from === undefined ? measureAll() : (JSON.parse(readFileSync(values.from, "utf8")) as Curve[]);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(curves, null, 1)}\n`);
 mkdirSync(values.out, { recursive: true });
@@ -82,7 +85,8 @@ for (const what of ["time", "memory"] as const) {
   writeFileSync(join(values.out, `scaling-${what}.svg`), picture.svg);
   const png = await toPng(picture);
   writeFileSync(join(values.out, `scaling-${what}.png`), png);
-  if (values.docs !== undefined) writeFileSync(join(values.docs, `scaling-${what}.png`), png);
+  if (values.docs !== undefined)
+    writeFileSync(join(values.docs, `scaling-${what}.png`), await toPng(picture, { scale: PAGE_SCALE }));
 }
 if (values.docs !== undefined) {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;

@@ -40,13 +40,25 @@ const NOISE = 0.1;
 export const verdict = (curve: Curve): string =>
   Math.max(exponent(curve, "ms"), exponent(curve, "MiB")) <= 1 + NOISE ? "no worse than linear" : "worse than linear";
 
-/** All curves on logarithmic axes, each against its own size; a dashed line shows what linear is. */
+/** A colour for each kind (Okabe & Ito, for every eye); what is compiled is dashed. */
+const COLOURS: { readonly [kind: string]: string } = {
+  particles: "#0072b2",
+  dimensions: "#009e73",
+  chains: "#e69f00",
+  batch: "#cc79a7",
+  parameters: "#d55e00",
+};
+const LINEAR = "#999999";
+
+/** All curves on logarithmic axes, each against its own size; a grey line shows what linear is. */
 export function figure(curves: readonly Curve[], what: "time" | "memory"): Figure {
   const y = what === "time" ? "ms" : "MiB";
   const series = curves.map(({ kind, engine, points }) => ({
     name: `${kind}, ${engine}`,
     x: points.map((p) => p.size),
     y: points.map((p) => p[y]),
+    dashed: engine === "compiled",
+    colour: COLOURS[kind] ?? LINEAR,
   }));
   const [least, most] = [Math.min, Math.max].map((f) => f(...series.flatMap((s) => s.x))) as [number, number];
   const low = Math.min(...series.flatMap((s) => s.y));
@@ -61,7 +73,7 @@ export function figure(curves: readonly Curve[], what: "time" | "memory"): Figur
     height: 420,
     series: [
       ...series,
-      { name: "linear", x: [least, end], y: [low, (low * end) / least], dashed: true, colour: "#888888" },
+      { name: "linear, for comparison", x: [least, end], y: [low, (low * end) / least], colour: LINEAR },
     ],
   });
 }
@@ -93,10 +105,10 @@ export function page(curves: readonly Curve[], machine: string): string {
   ];
   return `# Scaling
 
-Time and memory against size, each point in processes of its own: the best of three runs after one that is not counted (of runs of more than
-five seconds, of two), and of two processes. Memory is the most that the process held; some 150 MiB of it are Node and the engine. A compiled run records and compiles
-its step each time, some hundred milliseconds, which are in the times. The exponent is the slope of the curve's upper half on
-logarithmic axes: 1 is linear. Up to ${(1 + NOISE).toFixed(1)} counts as no worse than linear, since the machine is shared.
+Time and memory against size, each point in processes of its own: the best of three runs after one that is not counted (of runs of more
+than five seconds, of two), and of two processes. Memory is the most that a process held; some 150 MiB of it are Node and the engine. A
+compiled run records and compiles its step each time, some hundred milliseconds, which are in the times. The exponent is the slope of a
+curve's upper half on logarithmic axes: 1 is linear. Up to ${(1 + NOISE).toFixed(1)} counts as no worse, since the machine is shared.
 
 Measured on ${machine}, with
 
