@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME [options]`: runs one benchmark of this folder, or lists them. Options alone are for the race. */
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const BENCHMARKS: Readonly<Record<string, string>> = {
@@ -14,13 +15,31 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   race: "the same work here and in the peers, one table",
 };
 
-const given = process.argv.slice(2);
-const [name, ...rest] = given[0]?.startsWith("--") ? ["race", ...given] : given;
-if (name === undefined || !(name in BENCHMARKS)) {
-  console.log("npm run bench -- NAME\n");
+const isHelp = (arg: string) => arg === "--help" || arg === "-h";
+const fileOf = (name: string) => fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
+
+/** How a benchmark is called is said in the comment that its file begins with. */
+const usage = (name: string): string => {
+  const [comment = ""] = /\/\*\*[\s\S]*?\*\//.exec(readFileSync(fileOf(name), "utf8")) ?? [];
+  return comment.replace(/^\/\*\*\s?|\s*\*\/$/g, "").replace(/^ \* ?/gm, "");
+};
+
+function list(): void {
+  console.log("npm run bench -- NAME [options]   (NAME --help tells the options; options alone are for the race)\n");
   for (const [bench, what] of Object.entries(BENCHMARKS)) console.log(`  ${bench.padEnd(10)} ${what}`);
-  process.exit(name === undefined ? 0 : 1);
 }
-const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url));
-const { status } = spawnSync(process.execPath, ["--import", "tsx", file, ...rest], { stdio: "inherit" });
+
+const given = process.argv.slice(2);
+const asked = given.some(isHelp);
+const [name, ...rest] = given[0]?.startsWith("-") ? ["race", ...given] : given;
+if (name === undefined || !(name in BENCHMARKS) || (asked && isHelp(given[0] ?? ""))) {
+  list();
+  if (asked) console.log(`\n${usage("race").trim()}`);
+  process.exit(name === undefined || asked ? 0 : 1);
+}
+if (asked) {
+  console.log(usage(name).trim());
+  process.exit(0);
+}
+const { status } = spawnSync(process.execPath, ["--import", "tsx", fileOf(name), ...rest], { stdio: "inherit" });
 process.exit(status ?? 1);

@@ -1,75 +1,94 @@
 /**
- * Time and memory against size: particles, dimensions, chains, rows of a batch, widths of a network. `npm run bench -- scaling
- * [--only CURVE,…] [--out out/bench]` prints the exponent of each curve's upper half, 1 being linear, and draws them.
+ * Time and memory against size: particles, dimensions, chains, rows of a batch, parameters of a network, on both engines.
+ *
+ *   npm run bench -- scaling [--only CURVE,…] [--engines wasm,compiled] [--rounds 2] [--json FILE] [--out …] [--docs docs]
+ *   npm run bench -- scaling --from FILE.json [--out …] [--docs docs]
+ *
+ * Each point is measured in so many processes (--rounds), round by round, and the best counts. Prints the exponent of each curve's upper half, 1 being linear, and draws all curves on logarithmic axes. With --docs the page
+ * scaling.md and its two pictures are written there; with --from nothing is measured.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { lines, toPng } from "tilted/plot";
+import { toPng } from "tilted/plot";
+import { type Curve, exponent, figure, type Point, page, verdict } from "./race/scaling-page.ts";
 
 const { values } = parseArgs({
-  options: { only: { type: "string" }, out: { type: "string", default: "out/bench" } },
+  options: {
+    only: { type: "string" },
+    engines: { type: "string", default: "wasm,compiled" },
+    out: { type: "string", default: "out/bench" },
+    rounds: { type: "string", default: "2" },
+    json: { type: "string" },
+    from: { type: "string" },
+    docs: { type: "string" },
+  },
 });
 
-/** Sizes of each curve. The parameters of a network grow with the square of its width. */
-const CURVES: { readonly [kind: string]: { readonly sizes: readonly number[]; readonly axis: string } } = {
-  particles: { sizes: [1e2, 1e3, 1e4, 1e5, 1e6, 1e7], axis: "particles" },
-  dimensions: { sizes: [1, 4, 16, 64, 256], axis: "dimensions of the latent" },
-  chains: { sizes: [1e1, 1e2, 1e3, 1e4, 1e5], axis: "chains" },
-  batch: { sizes: [16, 64, 256, 1024, 4096], axis: "rows of a batch" },
-  parameters: { sizes: [32, 64, 128, 256, 512, 1024], axis: "width of two hidden layers" },
+/** Sizes of each curve; of networks the width, from which the parameters are counted. */
+const CURVES: { readonly [kind: string]: readonly number[] } = {
+  particles: [1e2, 1e3, 1e4, 1e5, 1e6, 1e7],
+  dimensions: [1, 4, 16, 64, 256, 1024],
+  chains: [1e1, 1e2, 1e3, 1e4, 1e5],
+  batch: [16, 64, 256, 1024, 4096],
+  parameters: [32, 64, 128, 256, 512, 1024, 2048],
 };
-
-interface Point {
-  readonly size: number;
-  readonly ms: number;
-  readonly MiB: number;
-}
 
 const file = fileURLToPath(new URL("./race/scaling-point.ts", import.meta.url));
-const measure = (kind: string, size: number): Point => {
-  const out = execFileSync(process.execPath, ["--import", "tsx", file, kind, String(size)], { encoding: "utf8" });
-  return { size, ...(JSON.parse(out.trim().split("\n").pop() as string) as { ms: number; MiB: number }) };
+const measure = (kind: string, size: number, engine: string): Point => {
+  const args = ["--import", "tsx", file, kind, String(size), engine];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }).trim().split("\n").pop() as string);
 };
 
-/** Slope of log y against log x, by least squares over the upper half of the sizes: below it, fixed costs rule. */
-function exponent(points: readonly Point[], y: (p: Point) => number): number {
-  const upper = points.slice(Math.floor(points.length / 2));
-  const [xs, ys] = [upper.map((p) => Math.log(p.size)), upper.map((p) => Math.log(y(p)))];
-  const mean = (v: readonly number[]) => v.reduce((a, b) => a + b, 0) / v.length;
-  const [mx, my] = [mean(xs), mean(ys)];
-  const top = xs.reduce((s, x, i) => s + (x - mx) * ((ys[i] as number) - my), 0);
-  return top / xs.reduce((s, x) => s + (x - mx) ** 2, 0);
+const better = (a: Point, b: Point): Point => (b.ms < a.ms ? b : a);
+
+function measureAll(): Curve[] {
+  const chosen = values.only?.split(",");
+  for (const kind of chosen ?? []) {
+    if (kind in CURVES) continue;
+    console.error(`no curve "${kind}"; there are ${Object.keys(CURVES).join(", ")}`);
+    process.exit(1);
+  }
+  return Object.entries(CURVES)
+    .filter(([kind]) => chosen?.includes(kind) ?? true)
+    .flatMap(([kind, sizes]) =>
+      values.engines.split(",").map((engine): Curve => {
+        // Round by round: what disturbs the machine for a while then disturbs one measurement of a point, not all.
+        const rounds = Array.from({ length: Number(values.rounds) }, () =>
+          sizes.map((size) => measure(kind, size, engine)),
+        );
+        const points = rounds.reduce((kept, round) => kept.map((point, i) => better(point, round[i] as Point)));
+        const curve = { kind, engine, points };
+        console.log(`\n${kind}, ${engine}`);
+        for (const { size, ms, MiB } of points)
+          console.log(
+            `${String(size).padStart(10)} ${ms.toFixed(1).padStart(10)} ms ${MiB.toFixed(0).padStart(6)} MiB`,
+          );
+        const [time, memory] = [exponent(curve, "ms"), exponent(curve, "MiB")];
+        console.log(`  exponent of time ${time.toFixed(2)}, of memory ${memory.toFixed(2)}: ${verdict(curve)}`);
+        return curve;
+      }),
+    );
 }
 
+/** Pixels of a page's picture for one of the figure. */
+const PAGE_SCALE = 1.25;
+
+const curves = values.from === undefined ? measureAll() : (JSON.parse(readFileSync(values.from, "utf8")) as Curve[]);
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(curves, null, 1)}\n`);
 mkdirSync(values.out, { recursive: true });
-const chosen = values.only?.split(",");
-for (const [kind, { sizes, axis }] of Object.entries(CURVES)) {
-  if (chosen !== undefined && !chosen.includes(kind)) continue;
-  const points = sizes.map((size) => measure(kind, size));
-  console.log(`\n${kind}`);
-  for (const { size, ms, MiB } of points) {
-    console.log(`${String(size).padStart(10)} ${ms.toFixed(1).padStart(10)} ms ${MiB.toFixed(0).padStart(6)} MiB`);
-  }
-  console.log(
-    `  exponent of time ${exponent(points, (p) => p.ms).toFixed(2)}, of memory ${exponent(points, (p) => p.MiB).toFixed(2)}`,
-  );
-  const draw = (what: string, unit: string, y: (p: Point) => number) =>
-    lines({
-      title: `${what} against ${axis}`,
-      xLabel: axis,
-      yLabel: unit,
-      xLog: true,
-      yLog: true,
-      series: [{ name: what, x: points.map((p) => p.size), y: points.map(y) }],
-    });
-  for (const [name, figure] of [
-    [`${kind}-time`, draw("Time", "milliseconds", (p) => p.ms)],
-    [`${kind}-memory`, draw("Peak memory", "MiB", (p) => p.MiB)],
-  ] as const) {
-    writeFileSync(join(values.out, `${name}.svg`), figure.svg);
-    writeFileSync(join(values.out, `${name}.png`), await toPng(figure));
-  }
+for (const what of ["time", "memory"] as const) {
+  const picture = figure(curves, what);
+  writeFileSync(join(values.out, `scaling-${what}.svg`), picture.svg);
+  const png = await toPng(picture);
+  writeFileSync(join(values.out, `scaling-${what}.png`), png);
+  if (values.docs !== undefined)
+    writeFileSync(join(values.docs, `scaling-${what}.png`), await toPng(picture, { scale: PAGE_SCALE }));
+}
+if (values.docs !== undefined) {
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;
+  writeFileSync(join(values.docs, "scaling.md"), page(curves, machine));
 }

@@ -1,10 +1,11 @@
 /** What a page must load for one inference: the smallest bundle, and the engine's own file beside it. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { buildPackage } from "./build.ts";
 
 const PROGRAM = `
 import { infer, model, sample, snis, tilt } from "tilted";
@@ -23,7 +24,7 @@ export interface BundleSize {
 /** Bundles the program for a browser. */
 export async function bundleSize(): Promise<BundleSize> {
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  if (!existsSync(join(root, "lib/index.js"))) throw new Error("run npm run build first");
+  buildPackage();
   const { outputFiles } = await build({
     stdin: { contents: PROGRAM, resolveDir: root },
     bundle: true,

@@ -1,8 +1,9 @@
 /** From the start of a process to the first posterior mean: each system in its own program, imports and all. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildPackage } from "./build.ts";
 import { peersFolder } from "./process.ts";
 import type { Row } from "./table.ts";
 
@@ -31,8 +32,7 @@ function commands(task: Task): { readonly [system: string]: readonly [string, ..
 /** Times every system, taking turns. */
 export function coldStarts(rounds: number): Row[] {
   // Programs import the package by its name, as users do: the build.
-  if (!existsSync(here("../../lib/index.js")))
-    execFileSync("npm", ["run", "-s", "build"], { cwd: here("../.."), stdio: "inherit" });
+  buildPackage();
   return (Object.keys(TASKS) as Task[]).flatMap((task) => {
     const { truth, tolerance } = TASKS[task];
     const runners = Object.entries(commands(task)).map(([system, command]) => ({

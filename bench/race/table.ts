@@ -1,5 +1,6 @@
 /** Rows of the race as a table for people. */
 import { cpus } from "node:os";
+import { type Outcome, outcomes } from "./goals.ts";
 import type { Check, Workload } from "./workloads.ts";
 
 /** One system on one workload. */
@@ -17,6 +18,8 @@ export interface Row {
   readonly floorMs?: number;
   readonly check?: Check;
   readonly error?: string;
+  /** Of the bundle: what a page loads, compressed. */
+  readonly gzipKiB?: { readonly script: number; readonly engine: number };
 }
 
 const ms = (x: number | undefined): string =>
@@ -29,6 +32,13 @@ const ours = (rows: readonly Row[]): number =>
       .filter((r) => r.system.startsWith("tilted") && r.check?.ok)
       .map((r) => r.medianMs ?? Number.POSITIVE_INFINITY),
   );
+
+/** What is to be known of systems that ran. */
+export const remarksOf = (workload: Workload | undefined, rows: readonly Row[]): string[] =>
+  Object.entries(workload?.remarks ?? {}).flatMap(([system, remark]) => {
+    const row = rows.find((r) => r.system === system && r.workload === workload?.name);
+    return row === undefined ? [] : [`${row.engine}: ${remark}.`];
+  });
 
 const HEAD = ["system", "threads", "first call, ms", "median, ms", "spread", "÷ ours", "÷ floor", "MiB", "answers"];
 
@@ -47,14 +57,15 @@ function cells(row: Row, best: number): string[] {
   ];
 }
 
+function padded(lines: readonly (readonly string[])[]): string {
+  const widths = (lines[0] as readonly string[]).map((_, i) => Math.max(...lines.map((l) => (l[i] as string).length)));
+  return lines.map((l) => `  ${l.map((cell, i) => cell.padEnd(widths[i] as number)).join("  ")}`.trimEnd()).join("\n");
+}
+
 /** For a terminal. */
 export function show(rows: readonly Row[]): string {
   const best = ours(rows);
-  const lines = [HEAD, ...rows.map((row) => cells(row, best))];
-  const widths = HEAD.map((_, i) => Math.max(...lines.map((line) => (line[i] as string).length)));
-  return lines
-    .map((line) => `  ${line.map((cell, i) => cell.padEnd(widths[i] as number)).join("  ")}`.trimEnd())
-    .join("\n");
+  return padded([HEAD, ...rows.map((row) => cells(row, best))]);
 }
 
 const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
@@ -89,6 +100,26 @@ function summary(rows: readonly Row[], workloads: readonly Workload[], threads: 
   ];
 }
 
+const GOAL_HEAD = ["workload", "against", "their time ÷ ours, at least", "found", ""];
+const goalCells = ({ workload, against, wanted, found, met }: Outcome): string[] => [
+  workload,
+  against,
+  String(wanted),
+  found.toFixed(2),
+  met ? "met" : "missed",
+];
+
+/** The goals, for a terminal. */
+export const showGoals = (rows: readonly Row[]): string => padded([GOAL_HEAD, ...outcomes(rows).map(goalCells)]);
+
+/** The goals, for a page; a cold start has no threads of its own. */
+function goals(rows: readonly Row[], threads: number): string[] {
+  const found = outcomes(rows.filter((r) => r.threads === threads || r.workload.startsWith("cold-start")));
+  if (found.length === 0) return [];
+  const title = threads === 1 ? "one thread" : `${threads} threads`;
+  return [`Goals, ${title}:\n`, ...table(GOAL_HEAD, found.map(goalCells)), ""];
+}
+
 /** For a page; `when` the rows were measured. */
 export function markdown(rows: readonly Row[], workloads: readonly Workload[], when = new Date()): string {
   const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${when.toISOString().slice(0, 10)}`;
@@ -107,7 +138,11 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[], w
         "",
       ];
     });
-    return [`## ${name}\n\n${text}\n`, ...tables];
+    const remarks = remarksOf(
+      workloads.find((w) => w.name === name),
+      mine,
+    ).map((remark) => `${remark}\n`);
+    return [`## ${name}\n\n${text}\n`, ...tables, ...remarks];
   };
   const loops = workloads.flatMap(({ name, what, unit }) =>
     section(name, `${what[0]?.toUpperCase()}${what.slice(1)}. Times are for one ${unit}.`),
@@ -119,7 +154,7 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[], w
     .filter((r) => r.workload === "bundle")
     .flatMap((r) => [
       "## bundle\n\nThe least a page loads for `snis` on a tilted normal: script and the engine's WebAssembly.\n",
-      `${r.engine}.`,
+      `${r.gzipKiB?.script.toFixed(0)} KiB of script and ${r.gzipKiB?.engine.toFixed(0)} KiB of WebAssembly, gzip.`,
       "",
     ]);
   const parts = [...loops, ...starts, ...bundle];
@@ -139,6 +174,6 @@ npm run bench -- race --from race.json --docs docs/race.md   # this page
 The first call has everything that comes before the first step in it: loading, compiling, and the steps whose answer is compared. The floor is
 the time of the counted products at this machine's best product and of the counted bytes at its best copy. MiB is the most memory that the
 process has held, its language's runtime included.`;
-  const glance = threads.flatMap((n) => summary(rows, workloads, n));
+  const glance = threads.flatMap((n) => [...summary(rows, workloads, n), ...goals(rows, n)]);
   return `# The race\n\n${intro}\n\n${glance.join("\n")}\n${parts.join("\n").trimEnd()}\n`;
 }

@@ -1,6 +1,7 @@
 /** Gradient clipping, on a flat buffer, with the check that nothing in it is NaN or infinite. */
 import { fail } from "../core/errors.ts";
 import { sumOfSquares } from "../engine/wasm/adam.ts";
+import { scaleInPlace } from "../engine/wasm/sgd.ts";
 import type { Layout } from "./flat.ts";
 
 /** Limits on gradients. With both, values are clipped first. */
@@ -41,8 +42,7 @@ export function clipGradients(grads: Float32Array, layout: Layout, { norm, value
   }
   const length = Math.sqrt(total);
   if (norm !== undefined && length > norm) {
-    const factor = norm / length;
-    for (let i = 0; i < grads.length; i++) grads[i] = (grads[i] as number) * factor;
+    scaleInPlace(grads, norm / length);
   }
   return length;
 }

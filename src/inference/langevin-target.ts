@@ -70,9 +70,13 @@ export function freed(problem: Problem, chosen: readonly string[] | undefined) {
 export function movingSites(structure: Structure, chains: number): Moving[] {
   const moving = structure.latents.map((info): Moving => {
     if (info.discrete || info.support === undefined) {
-      fail("not-differentiable", `langevin: "${info.name}" is discrete; sum it out, condition on it, move it in its noise with inNoise("${info.name}"), or use snis`, {
-        site: info.name,
-      });
+      fail(
+        "not-differentiable",
+        `langevin: "${info.name}" is discrete; sum it out, condition on it, move it in its noise with inNoise("${info.name}"), or use snis`,
+        {
+          site: info.name,
+        },
+      );
     }
     const shape = [chains, ...info.shape];
     return { name: info.name, shape, free: info.support.bijection().unconstrainedShape(shape), info };

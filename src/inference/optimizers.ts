@@ -2,6 +2,7 @@
 import { fail } from "../core/errors.ts";
 import type { ArrayTree } from "../core/tree.ts";
 import { adamUpdate } from "../engine/wasm/adam.ts";
+import { sgdUpdate } from "../engine/wasm/sgd.ts";
 import { flatten, type Layout, layoutOf, lengthOf, unflatten } from "./flat.ts";
 import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
 
@@ -147,16 +148,7 @@ export interface SgdOptions {
 export function sgd(rate: Rate, options: SgdOptions = {}): Optimizer {
   const momentum = inUnit("sgd: momentum", options.momentum ?? 0);
   const { nesterov = false } = options;
-  return optimizer("sgd", momentum > 0 ? ["u"] : [], toSchedule(rate), ({ u }, p, g, _step, lr) => {
-    for (let i = 0; i < p.length; i++) {
-      const gi = g[i] as number;
-      let direction = gi;
-      if (u !== undefined) {
-        const ui = momentum * (u[i] as number) + gi;
-        u[i] = ui;
-        direction = nesterov ? gi + momentum * ui : ui;
-      }
-      p[i] = (p[i] as number) - lr * direction;
-    }
-  });
+  return optimizer("sgd", momentum > 0 ? ["u"] : [], toSchedule(rate), ({ u }, p, g, _step, rate) =>
+    sgdUpdate(p, g, u, { rate, momentum, nesterov }),
+  );
 }

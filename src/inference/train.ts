@@ -9,7 +9,7 @@ import { scope } from "../core/scope.ts";
 import type { TensorTree } from "../core/tree.ts";
 import { choiceHere } from "../engine/engine.ts";
 import { readInto } from "../engine/read.ts";
-import { arena } from "../engine/wasm/adam.ts";
+import { arena } from "../engine/wasm/arena.ts";
 import { checkClip, clipGradients } from "./clip.ts";
 import { compileFor, type Evaluated } from "./compiled-loss.ts";
 import { fill, flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";

@@ -251,6 +251,52 @@ describe("compile", () => {
     expect(error.message).toMatch(/distribution/);
   });
 
+  it("refuses what was read also when the error is caught, or comes in a promise that nobody awaits", async () => {
+    const caught = compiled(({ x }: { readonly x: tf.Tensor }) => {
+      let factor = 2;
+      try {
+        factor = x.dataSync()[0] as number;
+      } catch {
+        factor = 3;
+      }
+      return { y: tf.mul(x, factor) };
+    });
+    expect((await failure(() => caught.run({ x: x2 }))).code).toBe("trace");
+    // Were the promise of data() rejected, the process would end here.
+    const logged = compiled(({ x }: { readonly x: tf.Tensor }) => {
+      void x.data().then(() => undefined);
+      return { y: x };
+    });
+    expect((await failure(() => logged.run({ x: x2 }))).code).toBe("trace");
+    const inner = compiled(({ x }: { readonly x: tf.Tensor }) => ({ y: tf.neg(x) }));
+    const outer = compiled(({ x }: { readonly x: tf.Tensor }) => {
+      inner.run({ x }).catch(() => undefined);
+      return { y: x };
+    });
+    expect((await failure(() => outer.run({ x: x2 }))).code).toBe("trace");
+  });
+
+  it.each<readonly [string, (x: tf.Tensor) => unknown, RegExp]>([
+    ["a promise", async (x) => ({ y: x }), /must not be async/],
+    ["nothing", () => undefined, /returned undefined/],
+    ["a tensor without a name", (x) => x, /returned a tensor/],
+    ["no tensors", () => ({}), /returned \{\}/],
+    ["a number", () => ({ y: 3 }), /returned number for "y"/],
+  ])("says what a step must return: not %s", async (_, f, message) => {
+    const step = compiled((({ x }: { readonly x: tf.Tensor }) => f(x)) as never);
+    const error = await failure(() => step.run({ x: x2 } as never));
+    expect(error.code).toBe("trace");
+    expect(error.message).toMatch(message);
+  });
+
+  it("says that a captured tensor was disposed", async () => {
+    const gone = tf.tensor1d([1, 2]);
+    gone.dispose();
+    const step = compiled(({ x }: { readonly x: tf.Tensor }) => ({ y: tf.add(x, gone) }));
+    const error = await failure(() => step.run({ x: x2 }));
+    expect([error.code, error.message]).toEqual(["trace", expect.stringMatching(/shape \[2\].*disposed/)]);
+  });
+
   it("refuses a program that is another at another key", async () => {
     let n = 0;
     const step = compiled(({ x }: { readonly x: tf.Tensor }) => ({ y: n++ % 2 === 0 ? tf.exp(x) : tf.sin(x) }));
@@ -286,7 +332,7 @@ describe("compile", () => {
     expect(scope(() => tf.add(1, 1).dataSync()[0])).toBe(2);
   });
 
-  it("refuses to run once disposed, and inside another record", async () => {
+  it("refuses to run once disposed", async () => {
     const gone = compile(({ x }: { readonly x: tf.Tensor }) => ({ y: x }));
     await gone.run({ x: x2 });
     gone.dispose();

@@ -1,5 +1,5 @@
 /** `compile`: a pure function of tensors, recorded once for each set of shapes and run by ONNX Runtime. */
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import { type DType as ArrayDType, type ArrayLike, type NdArray, ndarray, toTensor } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key, liveKey, rootKey, type Seed } from "../../core/key.ts";
@@ -80,6 +80,24 @@ function readInput(input: CompiledInput): Value {
   });
 }
 
+/** @throws `trace` unless `out` is a record of one tensor or more: what is written without types may give anything. */
+function outputsOf(name: string, out: unknown): TensorTree {
+  const wrong = (found: string) =>
+    fail(
+      "trace",
+      `${name} must return tensors by name, such as { y: tf.mul(x, 2) }, and at once; it returned ${found}`,
+    );
+  if (out instanceof Promise) {
+    out.catch(() => undefined);
+    return wrong("a promise: a step cannot wait, so it must not be async");
+  }
+  if (typeof out !== "object" || out === null) return wrong(String(out));
+  const entries = Object.entries(out);
+  if (out instanceof tf.Tensor || entries.length === 0) return wrong(out instanceof tf.Tensor ? "a tensor" : "{}");
+  const other = entries.find(([, x]) => !(x instanceof tf.Tensor));
+  return other === undefined ? (out as TensorTree) : wrong(`${typeof other[1]} for "${other[0]}"`);
+}
+
 /**
  * Compiles a pure function of tensors. It is recorded once for each set of shapes and dtypes, gradients included, simplified, and from
  * then on run without tfjs.
@@ -131,7 +149,7 @@ export function compile<I extends string, O extends string, P extends Precision 
       what: name,
       inputs: mapTree(inputs, ({ shape, dtype }) => ({ shape, dtype })),
       body: (tensors) => {
-        const out: TensorTree = step(tensors as { readonly [N in I]: tf.Tensor }, key);
+        const out = outputsOf(name, step(tensors as { readonly [N in I]: tf.Tensor }, key));
         outputs = mapTree(out, ({ shape, dtype }) => ({ shape: [...shape], dtype: dtype as Node["dtype"] }));
         return out;
       },

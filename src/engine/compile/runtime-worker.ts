@@ -68,9 +68,11 @@ function startThread(entry: string) {
     if (error === undefined) job?.resolve(result ?? {});
     else job?.reject(new Error(error));
   });
-  thread.on("error", (error) => {
+  const failAll = (error: unknown) => {
     for (const id of [...waiting.keys()]) settle(id)?.reject(error instanceof Error ? error : new Error(String(error)));
-  });
+  };
+  thread.on("error", failAll);
+  thread.on("exit", (code) => failAll(new Error(`the thread of the compiled programs ended with code ${code}`)));
   return (job: "load" | "run" | "profile" | "release", what: object): Promise<Values> =>
     new Promise((resolve, reject) => {
       const id = next++;

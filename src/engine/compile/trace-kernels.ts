@@ -5,12 +5,12 @@ import { MIXTURE, MIXTURE_SLOPE } from "../kernels/mixture.ts";
 import { mixtureSlope, mixtureValue } from "../mixture-slices.ts";
 import type { TraceKernel } from "./kernel.ts";
 import { KERNELS } from "./kernels.ts";
+import type { Refusals } from "./refusals.ts";
 
 /** What a record does with a kernel. */
 export interface Recording {
   run(name: string, kernel: TraceKernel, inputs: tf.NamedTensorInfoMap, attrs: tf.NamedAttrMap): unknown;
-  refuseDraw(name: string): never;
-  refuseKernel(name: string): never;
+  readonly refusals: Pick<Refusals, "draw" | "kernel">;
 }
 
 /** Kernels that are compositions of ops, which record themselves. */
@@ -41,8 +41,8 @@ export function installTraceKernels(backendName: string, current: () => Recordin
   const others = (tf.getKernelsForBackend("wasm") ?? []).map(({ kernelName }) => kernelName);
   for (const name of others.filter((other) => tf.getKernel(other, backendName) === undefined)) {
     register(name, ({ inputs, attrs }) => {
-      if (RANDOM.has(name)) return current().refuseDraw(name);
-      return current().run(name, () => current().refuseKernel(name), inputs, attrs ?? {}) as tf.TensorInfo;
+      if (RANDOM.has(name)) return current().refusals.draw(name);
+      return current().run(name, () => current().refusals.kernel(name), inputs, attrs ?? {}) as tf.TensorInfo;
     });
   }
 }

@@ -13,6 +13,7 @@ import type { Shape } from "../../core/shape.ts";
 import { type Builder, createBuilder, type Rewrite } from "./graph.ts";
 import type { TraceKernel } from "./kernel.ts";
 import type { DType, Graph, Node, NumericArray } from "./node.ts";
+import { createRefusals, type Place, textOfPlace } from "./refusals.ts";
 import { type Backend, engine, on, randomBy } from "./swap.ts";
 import { installTraceKernels, type Recording } from "./trace-kernels.ts";
 
@@ -94,8 +95,8 @@ class Trace implements Recorder, Recording {
   /** The backend that tfjs sees. */
   readonly backend: Backend & { numDataIds(): number; read(id: object): Promise<never> } = {
     write: (values, shape, dtype) => this.#write(values as HostValues, shape, dtype),
-    readSync: (id) => (this.#nodes.has(id) ? this.#refuseRead() : this.#owner(id).readSync(id)),
-    read: (id) => Promise.resolve(this.backend.readSync(id) as never),
+    readSync: (id) => (this.#nodes.has(id) ? this.refusals.read() : this.#owner(id).readSync(id)),
+    read: (id) => this.#readLater(id),
     disposeData: (id) => this.#nodes.has(id) || this.#under.disposeData(id),
     incRef: (id) => {
       if (!this.#nodes.has(id)) this.#under.incRef(id);
@@ -113,34 +114,20 @@ class Trace implements Recorder, Recording {
     return backend === undefined || backend === this.backend ? this.#under : backend;
   }
 
-  #where(): string {
-    return this.site === undefined ? this.#what : `${this.#what}, at or after site "${this.site}"`;
+  #place(): Place {
+    return { what: this.#what, site: this.site };
   }
 
-  #refuseRead(): never {
-    return fail(
-      "trace",
-      `${this.#where()}: the value of a tensor is read (dataSync, data or arraySync) while the step is recorded for compilation, but it has none yet. ` +
-        'Write the decision in ops (tf.where, tf.maximum), move the reading out of the step, or run with { engine: "wasm" }. ' +
-        "Samplers of gamma, beta, Dirichlet, Student-t, Poisson, binomial and categorical laws read parameters that are learnt or drawn: such a step runs op by op",
-      this.site === undefined ? {} : { site: this.site },
-    );
-  }
+  readonly refusals = createRefusals(() => this.#place());
 
-  refuseDraw(name: string): never {
-    return fail(
-      "trace",
-      `${this.#where()}: ${name} draws random numbers of its own, which would be the same in every run of the compiled step. Draw with sample(), or from a distribution and the key of the step`,
-      this.site === undefined ? {} : { site: this.site },
-    );
-  }
-
-  refuseKernel(name: string): never {
-    return fail(
-      "trace",
-      `${this.#where()}: the op ${name} cannot be compiled; write it in other ops, or run with { engine: "wasm" }`,
-      this.site === undefined ? {} : { site: this.site },
-    );
+  /** `data()`, which nobody need await: the record fails for it, and a promise that nobody handles would end the process. */
+  async #readLater(id: object): Promise<never> {
+    try {
+      return this.backend.readSync(id) as never;
+    } catch (error) {
+      if (recorder() !== this) throw error;
+      return new Promise<never>(() => undefined);
+    }
   }
 
   /** A tensor that comes into being: known, unless its values are made anew for every run. */
@@ -172,7 +159,7 @@ class Trace implements Recorder, Recording {
     if (values.length > 0 && values.every((v) => Object.is(v, first)))
       return this.builder.constant(Number(first), shape, dtype);
     const node = this.builder.constant(values, shape, dtype);
-    this.origins.set(values, this.#where());
+    this.origins.set(values, textOfPlace(this.#place()));
     return node;
   }
 
@@ -189,8 +176,10 @@ class Trace implements Recorder, Recording {
     const shape = tensor.shape.join();
     const known = this.#constants.get(tensor.dataId)?.get(shape);
     if (known !== undefined) return known;
+    if (engine().state.tensorInfo.get(tensor.dataId) === undefined)
+      this.refusals.refuse(`a tensor of shape [${shape}] is used that was disposed before`);
     if (!DTYPES.includes(tensor.dtype))
-      fail("trace", `${this.#where()}: a tensor of ${tensor.dtype} cannot be compiled; use float32, int32 or bool`);
+      this.refusals.refuse(`a tensor of ${tensor.dtype} cannot be compiled; use float32, int32 or bool`);
     const values = this.#copies.get(tensor.dataId) ?? this.#owner(tensor.dataId).readSync(tensor.dataId);
     this.#copies.set(tensor.dataId, values);
     const dtype = tensor.dtype as DType;
@@ -325,7 +314,7 @@ export function trace(
     fail("trace", "a step that is being compiled cannot compile another: call it as a function");
   installTraceKernels(TRACE_BACKEND, current);
   const run = new Trace(options);
-  const noRandom = () => run.refuseDraw("something without a seed (Math.random, tf.randomNormal, tf.dropout)");
+  const noRandom = () => run.refusals.draw("something without a seed (Math.random, tf.randomNormal, tf.dropout)");
   return recording(run, () =>
     randomBy(noRandom, () =>
       on(TRACE_BACKEND, run.backend, () => {
@@ -337,7 +326,9 @@ export function trace(
               run.tracked(run.builder.input(name, shape, dtype)),
             ]),
           );
-          outputs = Object.fromEntries(Object.entries(body(tensors, run)).map(([name, x]) => [name, run.node(x)]));
+          const made = body(tensors, run);
+          run.refusals.check();
+          outputs = Object.fromEntries(Object.entries(made).map(([name, x]) => [name, run.node(x)]));
         });
         return run.finish(outputs);
       }),

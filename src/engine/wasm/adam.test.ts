@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../core/key.ts";
 import { normal } from "../../core/random/draws.ts";
-import { type AdamNumbers, adamUpdate, arena, sumOfSquares } from "./adam.ts";
+import { type AdamNumbers, adamUpdate, sumOfSquares } from "./adam.ts";
+import { arena } from "./arena.ts";
 
 interface Buffers {
   readonly p: Float32Array;

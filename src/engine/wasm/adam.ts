@@ -11,6 +11,7 @@ import {
   type WasmExports,
   wasmFunction,
 } from "../../core/wasm/assembler.ts";
+import { loopsIn } from "./arena.ts";
 
 /** Elements that are updated at a time: four buffers of them stay near the processor, and a call is worth its price. */
 const CHUNK = 4096;
@@ -79,37 +80,11 @@ const squares = wasmFunction("squares", ["i32", "i32", "i32"], ([fours, from, to
   ];
 });
 
-/** Buffers that lie in one memory, where the loops run without copies. */
-const arenas = new WeakMap<ArrayBufferLike, WasmExports>();
-
-/**
- * Buffers of these lengths, zeros, in one memory of their own: what belongs together in an update, so that it runs in place. Where
- * there is no such memory (too much was asked for), they are plain.
- */
-export function arena(lengths: readonly number[]): Float32Array[] {
-  const room = (length: number) => Math.ceil((length * FLOAT) / ALIGNED) * ALIGNED;
-  const pages = Math.ceil(lengths.reduce((total, length) => total + room(length), ALIGNED) / PAGE);
-  let memory: WebAssembly.Memory;
-  try {
-    memory = new WebAssembly.Memory({ initial: Math.max(1, pages) });
-    arenas.set(memory.buffer, instantiate([update, squares], memory));
-  } catch {
-    return lengths.map((length) => new Float32Array(length));
-  }
-  // The first line is left to results.
-  let at = ALIGNED;
-  return lengths.map((length) => {
-    at += room(length);
-    return new Float32Array(memory.buffer, at - room(length), length);
-  });
-}
-
-/** Bytes of a cache line. */
-const ALIGNED = 64;
+const linked = loopsIn([update, squares]);
 
 /** Σ x², in four partial sums, in doubles: squares of float32 numbers cannot overflow, so the sum is finite exactly when every x is. */
 export function sumOfSquares(x: Float32Array): number {
-  const inPlace = arenas.get(x.buffer);
+  const inPlace = linked([x]);
   const fours = x.length >> 2;
   let sums = [0, 0, 0, 0] as Four;
   if (inPlace !== undefined && fours > 0) {
@@ -179,9 +154,9 @@ export function adamUpdate(
   { beta1, beta2, rate, correction, epsilon, keep }: AdamNumbers,
 ): void {
   const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, rate, correction, epsilon, keep] as const;
-  const inPlace = arenas.get(params.buffer);
+  const inPlace = linked([params, grads, means, squares]);
   let first = from;
-  if (inPlace !== undefined && [grads, means, squares].every(({ buffer }) => buffer === params.buffer)) {
+  if (inPlace !== undefined) {
     const pairs = (to - from) >> 1;
     const [p, g, m, v] = [params, grads, means, squares].map(({ byteOffset }) => byteOffset + from * FLOAT) as Four;
     if (pairs > 0) inPlace.update?.(pairs, p, g, m, v, ...numbers);
