@@ -110,7 +110,8 @@ try {
         for (const runner of running) {
           if (runner.row.error !== undefined) continue;
           const { ms, peakMiB, error } = await runner.process.ask({ do: "time" });
-          if (error !== undefined || ms === undefined) runner.row = { ...runner.row, error: error ?? "no time" };
+          if (error !== undefined || typeof ms !== "number" || !Number.isFinite(ms))
+            runner.row = { ...runner.row, error: error ?? "no time" };
           else runner.times.push(ms);
           if (peakMiB !== undefined) runner.row = { ...runner.row, peakMiB };
         }
@@ -163,6 +164,7 @@ try {
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
 }
 for (const threads of new Set(rows.map((r) => r.threads))) {
-  console.log(`\ngoals, threads: ${threads}\n${showGoals(rows.filter((r) => r.threads === threads))}`);
+  const shown = showGoals(rows.filter((r) => r.threads === threads));
+  if (shown !== "") console.log(`\ngoals, threads: ${threads}\n${shown}`);
 }
 if (values.docs !== undefined) writeFileSync(values.docs, markdown(rows, WORKLOADS));

@@ -109,8 +109,11 @@ const goalCells = ({ workload, against, wanted, found, met }: Outcome): string[]
   met ? "met" : "missed",
 ];
 
-/** The goals, for a terminal. */
-export const showGoals = (rows: readonly Row[]): string => padded([GOAL_HEAD, ...outcomes(rows).map(goalCells)]);
+/** The goals, for a terminal; nothing where none can be judged. */
+export function showGoals(rows: readonly Row[]): string {
+  const found = outcomes(rows);
+  return found.length === 0 ? "" : padded([GOAL_HEAD, ...found.map(goalCells)]);
+}
 
 /** The goals, for a page; a cold start has no threads of its own. */
 function goals(rows: readonly Row[], threads: number): string[] {

@@ -68,7 +68,7 @@ function workloads({ numpy: np, nn, jit, grad, valueAndGrad, random }) {
           const corrections = { first: np.array(1 - 0.9 ** t), second: np.array(1 - 0.999 ** t) };
           const [value, next] = update(state.p, state.m, state.v, corrections, keep(data), random.key(t));
           state = next;
-          onProgress({ metrics: { loss: (await value.data())[0] } });
+          onProgress({ step: i + 1, metrics: { loss: (await value.data())[0] } });
         }
       },
       { timedSteps },
@@ -126,7 +126,7 @@ function workloads({ numpy: np, nn, jit, grad, valueAndGrad, random }) {
           z = step(keep(params), z, random.key(++seed));
           // Read, or what the steps made in between is held until memory ends.
           await z.ref.data();
-          onProgress({});
+          onProgress({ step: i + 1 });
         }
         found = (await square(z).sum().data())[0] / CHAINS;
       },
