@@ -1,6 +1,6 @@
 /** Ten million particles of a two-dimensional tilt: seconds, and the memory of the process. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { infer, model, sample, snis, tilt } from "tilted";
 import { normal } from "tilted/dist";
 

@@ -5,7 +5,7 @@
  *   npx tsx examples/02-gaussian-tilt.ts
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { infer, model, sample, snis, tilt } from "tilted";
 import { normal } from "tilted/dist";
 

@@ -5,7 +5,7 @@
  *
  *   npx tsx examples/04-debias-mixture.ts
  */
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { adam, fitTilt, fold, infer, logDensities, model, ndarray, rootKey, sample, snis, tilt } from "tilted";
 import { shares, TRIANGLE, triangle } from "tilted/data";
 import { categorical, mixtureSameFamily, normal } from "tilted/dist";

@@ -4,7 +4,7 @@
  *
  *   npx tsx examples/06-own-handler.ts
  */
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { handler, infer, model, ndarray, observe, plate, sample, snis } from "tilted";
 import { normal } from "tilted/dist";
 

@@ -1,6 +1,6 @@
 /** The workloads as programs of this library: what its users write. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   elbo,

@@ -3,7 +3,7 @@
  * ESS/n = (3/4)^{d/2} even ones, which is .75 in the plane and 1e−49 for 784 pixels. The result says so by itself.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { infer, model, sample, snisOutputs, tilt } from "tilted";
 import { normal } from "tilted/dist";
 import { type Figure, lines } from "tilted/plot";

@@ -3,7 +3,7 @@
  * without their labels. A gentle tilt can still be sampled by importance weights, which say what they are worth; chains in (z, ε) follow it
  * further.
  */
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   chainDraws,

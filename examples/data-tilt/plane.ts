@@ -3,7 +3,7 @@
  * entropy of each density is the ceiling of the log-likelihood, and log Z comes from a grid.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   cosineDecay,

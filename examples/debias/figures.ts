@@ -1,5 +1,5 @@
 /** The figures of the walkthrough, each answering one question. */
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { logDensities, type NdArray, ndarray, tilt } from "tilted";
 import { decode } from "tilted/models";
 import {

@@ -1,5 +1,5 @@
 /** The tilt of the latent space: fit an energy to the balanced digits, then sample by weights and by Langevin dynamics. */
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   contrastive,

@@ -1,6 +1,6 @@
 /** The command line of the walkthrough: every wrong value gives one clear line. */
 import { parseArgs } from "node:util";
-import { type Either, left, right } from "fp-ts/Either";
+import { type Either, left, right } from "fp-ts/lib/Either.js";
 
 export type BaseName = "prior" | "aggregate";
 export type EngineOption = "wasm" | "compiled" | "node-gpu";

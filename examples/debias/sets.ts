@@ -1,6 +1,6 @@
 /** The digits: a large biased set, a small balanced one, and what is left for the instrument that counts. */
-import { pipe } from "fp-ts/function";
-import * as TE from "fp-ts/TaskEither";
+import { pipe } from "fp-ts/lib/function.js";
+import * as TE from "fp-ts/lib/TaskEither.js";
 import type { TiltedError } from "tilted";
 import {
   biasedSplit,

@@ -1,7 +1,7 @@
 /** MNIST from a folder with the four standard IDX files, plain or gzip. */
-import * as E from "fp-ts/Either";
-import { pipe } from "fp-ts/function";
-import * as TE from "fp-ts/TaskEither";
+import * as E from "fp-ts/lib/Either.js";
+import { pipe } from "fp-ts/lib/function.js";
+import * as TE from "fp-ts/lib/TaskEither.js";
 import { TiltedError } from "../core/errors.ts";
 import { nodeModule } from "../core/node.ts";
 import type { Digits } from "./digits.ts";

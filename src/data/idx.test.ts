@@ -1,7 +1,7 @@
 /** Reading IDX as untrusted input: what is written is read back, and each kind of damage has its own error. */
 
 import fc from "fast-check";
-import * as E from "fp-ts/Either";
+import * as E from "fp-ts/lib/Either.js";
 import { describe, expect, it } from "vitest";
 import { type IdxArray, readIdx, writeIdx } from "./idx.ts";
 

@@ -2,7 +2,7 @@
  * IDX, the file format of MNIST: two zero bytes, a byte for the element type, a byte for the number of dimensions, each
  * dimension as a big-endian word of 32 bits, then the elements. Read as untrusted input: every malformed file has its own error.
  */
-import * as E from "fp-ts/Either";
+import * as E from "fp-ts/lib/Either.js";
 import { TiltedError } from "../core/errors.ts";
 
 /** Unsigned bytes with a shape. */

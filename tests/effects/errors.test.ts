@@ -1,6 +1,6 @@
 /** Run-time errors: each names the site, what was found and what was expected. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ndarray } from "../../src/core/array.ts";
 import { type ErrorCode, TiltedError } from "../../src/core/errors.ts";

@@ -1,7 +1,7 @@
 /** The laws of handlers, as properties over random programs. */
 import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type NdArray, ndarray } from "../../src/core/array.ts";
 import { exponential, normal } from "../../src/dist/index.ts";

@@ -1,6 +1,6 @@
 /** What the compiler knows: sites, guides and conditioning. Checked by `npm run types`; each error named here must occur. */
 import type * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { describe, expectTypeOf, it } from "vitest";
 import type { NdArray } from "../../src/core/array.ts";
 import type { Distribution } from "../../src/dist/distribution.ts";

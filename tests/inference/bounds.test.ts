@@ -1,6 +1,6 @@
 /** Values of variational bounds against closed forms. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, expectTypeOf, it } from "vitest";
 import { type NdArray, ndarray } from "../../src/core/array.ts";
 import { rootKey } from "../../src/core/key.ts";

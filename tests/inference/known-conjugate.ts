@@ -1,6 +1,6 @@
 import lgamma from "@stdlib/math-base-special-gammaln";
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { beta, binomial, categorical, gamma, mixtureSameFamily, normal, poisson } from "../../src/dist/index.ts";
 import { model, observe, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";

@@ -1,6 +1,6 @@
 /** Gaussian models and tilts, whose evidence and posterior are linear algebra. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { multivariateNormal, normal } from "../../src/dist/index.ts";
 import { type Effect, model, observe, type Program, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";

@@ -1,7 +1,7 @@
 /** An enumerable model, data missing not at random, a network's energy: exact by sums, quadrature and one known integral. */
 import erf from "@stdlib/math-base-special-erf";
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { bernoulli, multivariateNormal, normal } from "../../src/dist/index.ts";
 import { model, observe, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";

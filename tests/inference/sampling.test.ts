@@ -1,6 +1,6 @@
 /** SNIS and Langevin dynamics against closed forms. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ndarray } from "../../src/core/array.ts";
 import { exponential, normal, poisson } from "../../src/dist/index.ts";

@@ -1,6 +1,6 @@
 /** SNIS with weights for every row: against probabilistic PCA, whose rows have their posterior and evidence in closed form. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, expectTypeOf, it } from "vitest";
 import { type NdArray, ndarray } from "../../src/core/array.ts";
 import { normal } from "../../src/dist/index.ts";

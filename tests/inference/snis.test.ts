@@ -1,6 +1,6 @@
 /** SNIS: its exact small-sample behaviour, its invariants, and what it says when things go wrong. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ndarray } from "../../src/core/array.ts";
 import { TRIANGLE } from "../../src/data/index.ts";

@@ -1,6 +1,6 @@
 /** Maximum likelihood of a tilt against its exact optimum: moments of the tilted model are those of the data. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   chainDraws,

@@ -1,6 +1,6 @@
 /** Convolutional energies, the two ways of resampling, and what watches a training: each by itself. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   chainDraws,
   classEntropy,

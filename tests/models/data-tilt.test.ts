@@ -1,7 +1,7 @@
 /** Tilts of data against exact answers: linear decoders for which the tilted distribution of x is known in closed form or by quadrature. */
 import erf from "@stdlib/math-base-special-erf";
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { infer, langevin, ndarray, snis, tilt } from "tilted";
 import { binary, gaussian, generative, inNoise, student } from "tilted/models";
 import { describe, expect, it } from "vitest";

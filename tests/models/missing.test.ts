@@ -1,6 +1,6 @@
 /** Incomplete data beyond evidence: gradients, multiple imputations, tables of several kinds, tilts of what is imputed. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   deterministic,

@@ -1,5 +1,5 @@
 /** A mixture trained on biased shares, debiased by an energy fitted to unbiased points: against the exact energies and ESS/n. */
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   fitTilt,

@@ -1,6 +1,6 @@
 /** A density of the plane learned as a tilt of N(0, I), by SNIS maximum likelihood with K = 1024: its likelihood against the ceiling. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   cosineDecay,

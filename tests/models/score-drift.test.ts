@@ -1,6 +1,6 @@
 /** Chains over x alone of a tilted probabilistic PCA, the latent integrated out: against the tilted marginal, and against the exact law of unadjusted chains. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { type Drift, infer, type LangevinOptions, langevin, ndarray, sample, TiltedError, tilt } from "tilted";
 import { normal } from "tilted/dist";
 import { binary, elboDrift, fisherDrift, gaussian, generative } from "tilted/models";

@@ -1,6 +1,6 @@
 /** log Z and log p_E(x) of fits and of chains, from both sides, against closed forms of Gaussians. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   chainDraws,

@@ -1,6 +1,6 @@
 /** Bounds of log p(x) and log p_E(x) against probabilistic PCA tilted by a quadratic, whose densities are Gaussian. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import { type Bound, ensureEngine, infer, logZ, ndarray, type Sandwich, snis, TiltedError, tilt } from "tilted";
 import { gaussian, generative, logDensityOf, tiltedLogDensity } from "tilted/models";
 import { beforeAll, describe, expect, it } from "vitest";

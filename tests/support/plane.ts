@@ -1,6 +1,6 @@
 /** A density of the plane as a tilt of N(0, I): its fit, and the exact log-likelihood, with log Z from a grid. */
 import * as tf from "@tensorflow/tfjs-core";
-import { pipe } from "fp-ts/function";
+import { pipe } from "fp-ts/lib/function.js";
 import {
   adam,
   cosineDecay,

@@ -1,6 +1,6 @@
 /** A little of everything that the package promises, as one program: the same in Node and in a browser. */
 import * as tf from "@tensorflow/tfjs-core";
-import * as E from "fp-ts/Either";
+import * as E from "fp-ts/lib/Either.js";
 import {
   adam,
   type EngineInfo,
