@@ -161,7 +161,8 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[], w
       "",
     ]);
   const parts = [...loops, ...starts, ...bundle];
-  const threads = [...new Set(rows.map((r) => r.threads))];
+  // Cold starts and bundles have no threads of their own.
+  const threads = [...new Set(rows.filter((r) => workloads.some((w) => w.name === r.workload)).map((r) => r.threads))];
   const intro = `The same mathematics, shapes, data and precision (float32) in this library and in its peers. Systems take turns, round by round, in
 processes of their own; answers (loss after 20 steps, moments, evidence) are compared before a time counts: "differs" marks a
 system whose answer is not that of the others, "none" one that did not answer in time or cannot do the work.
