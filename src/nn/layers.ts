@@ -7,6 +7,7 @@ import { normal, uniform } from "../core/random/draws.ts";
 import { showShape, sizeOf } from "../core/shape.ts";
 import { type ParamEffect, type Program, param } from "../effects/effects.ts";
 import { stopGradient } from "../engine/ops.ts";
+import { silu } from "../engine/silu.ts";
 
 /** A function of a tensor that is a program with parameters. */
 export type Network<N extends string = string> = (x: tf.Tensor) => Program<ParamEffect<N>, tf.Tensor>;
@@ -14,8 +15,8 @@ export type Network<N extends string = string> = (x: tf.Tensor) => Program<Param
 /** A function applied elementwise. */
 export type Activation = (x: tf.Tensor) => tf.Tensor;
 
-/** SiLU, x·σ(x) (Elfwing et al. 2018). */
-export const silu: Activation = (x) => tf.mul(x, tf.sigmoid(x));
+export { silu };
+
 export const tanh: Activation = (x) => tf.tanh(x);
 export const relu: Activation = (x) => tf.relu(x);
 export const softplus: Activation = (x) => tf.softplus(x);

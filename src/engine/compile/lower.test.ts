@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { evaluate } from "../../../tests/support/graph-reference.ts";
 import { programFor } from "../../../tests/support/programs.ts";
 import { type Builder, createBuilder } from "./graph.ts";
+import { lower } from "./lower.ts";
 import { arithmeticBinary, comparingBinary, keepingUnary, type Node, realUnary, type UnaryOp } from "./node.ts";
 import { type Arrays, createProgram, type Program } from "./session.ts";
 import { show } from "./show.ts";
@@ -409,5 +410,35 @@ describe("windows", () => {
     expect(Math.abs(found.max![0]!)).toBeLessThan(1e-12);
     expect(Math.abs(found.avg![0]!)).toBeLessThan(1e-12);
     expect(Math.abs(found.size![0]!)).toBeGreaterThan(1);
+  });
+});
+
+describe("sigmoid", () => {
+  const opsOf = (build: (g: Builder, x: Node, s: Node, rest: Node) => readonly Node[]) => {
+    const g = createBuilder();
+    const x = g.input("x", [4]);
+    const s = g.unary("sigmoid", x);
+    const outputs = build(g, x, s, g.binary("sub", g.constant(1), s)).map((node, i) => ({ name: `y${i}`, node }));
+    return lower(g.finish(outputs), { precision: "float32" }).model.nodes.map(({ op }) => op);
+  };
+
+  it.each<readonly [string, boolean, (g: Builder, x: Node, s: Node, rest: Node) => readonly Node[]]>([
+    [
+      "x·s and its derivatives",
+      true,
+      (g, x, s, rest) => {
+        const y = g.binary("mul", x, s);
+        const slope = g.binary("add", s, g.binary("mul", y, rest));
+        return [y, slope, g.binary("mul", rest, g.binary("sub", g.binary("add", s, slope), g.binary("mul", y, s)))];
+      },
+    ],
+    ["s alone", false, (_, __, s) => [s]],
+    ["s beside x·s", false, (g, x, s) => [g.binary("mul", x, s), s]],
+    ["1 − s beside x·s", false, (g, x, s, rest) => [g.binary("mul", x, s), rest]],
+    ["log s beside x·s", false, (g, x, s) => [g.binary("mul", x, s), g.unary("log", s)]],
+    ["log (1 − s) beside x·s", false, (g, x, s, rest) => [g.binary("mul", x, s), g.unary("log", rest)]],
+    ["another product", false, (g, _x, s) => [g.binary("mul", g.constant(2), s)]],
+  ])("of %s takes the fast kernel: %s", (_, fast, build) => {
+    expect(opsOf(build).includes("Sigmoid")).toBe(fast);
   });
 });

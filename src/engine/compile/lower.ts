@@ -52,7 +52,7 @@ function exactSigmoids(graph: Graph): Graph {
   const shown = new Set(graph.outputs.map((o) => o.node));
   return rebuild(graph, {
     replace: (b, node, [x]) =>
-      node.op === "sigmoid" && (shown.has(node) || !onlyActivates(node, uses))
+      node.op === "sigmoid" && !onlyActivates(node, uses, shown)
         ? b.unary("reciprocal", b.binary("add", b.unary("exp", b.unary("neg", x!)), b.constant(1)))
         : undefined,
   });

@@ -67,30 +67,15 @@ function gradientIn({ inputs: [a, b] }: Node, holds: (y: Node, g: Node) => boole
 }
 
 /**
- * Whether a sigmoid stands only in x·s and in its derivative s + (x·s)·(1 − s): there an error that is small beside 1 is below the
- * rounding of the result's largest values, while a probability needs its digits near 0 as well.
+ * Whether a sigmoid stands in x·s, and else only in products and sums, as does 1 − s: in an activation and its derivatives an error
+ * that is small beside 1 is below the rounding of the result's largest values, while a probability needs its digits near 0 as well.
  */
-export function onlyActivates(s: Node, uses: ReadonlyMap<Node, readonly Node[]>): boolean {
-  const x = s.inputs[0] as Node;
-  const isActivation = (y: Node | undefined) => y !== undefined && beside(y, "mul", s) === x;
-  const inDerivative = (rest: Node) =>
-    (uses.get(rest) as readonly Node[]).every(
-      (product) =>
-        isActivation(beside(product, "mul", rest)) &&
-        (uses.get(product) as readonly Node[]).every((sum) => beside(sum, "add", product) === s),
-    );
-  return (uses.get(s) as readonly Node[]).every(
-    (use) =>
-      isActivation(use) ||
-      (isComplement(use, s) && inDerivative(use)) ||
-      // Which products these sums have is seen from the complement.
-      isDerivative(use, s, isActivation),
-  );
-}
-
-function isDerivative(sum: Node, s: Node, isActivation: (y: Node | undefined) => boolean): boolean {
-  const product = beside(sum, "add", s);
+export function onlyActivates(s: Node, uses: ReadonlyMap<Node, readonly Node[]>, shown: ReadonlySet<Node>): boolean {
+  const usesOfNode = (x: Node) => uses.get(x) as readonly Node[];
+  const isSumOrProduct = ({ op }: Node) => op === "add" || op === "mul" || op === "sub";
+  const isSafe = (use: Node) =>
+    isComplement(use, s) ? !shown.has(use) && usesOfNode(use).every(isSumOrProduct) : isSumOrProduct(use);
   return (
-    product?.op === "mul" && product.inputs.some((r) => isComplement(r, s) && isActivation(beside(product, "mul", r)))
+    !shown.has(s) && usesOfNode(s).some((use) => beside(use, "mul", s) === s.inputs[0]) && usesOfNode(s).every(isSafe)
   );
 }
