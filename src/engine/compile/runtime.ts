@@ -48,8 +48,8 @@ const sessionOptions = ({ threads, fuse, profile }: SessionSettings) => ({
   // What goes wrong is thrown; nothing is written to the console.
   logSeverityLevel: 4 as const,
   ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
-  // Threads that wait sleep instead of burning the processor.
-  extra: { session: { intra_op: { allow_spinning: "0" } } },
+  // Threads that wait within a run do so awake: waking them takes longer than many an operation. Between runs they sleep.
+  extra: { session: { force_spinning_stop: "1", intra_op: { allow_spinning: threads > 1 ? "1" : "0" } } },
 });
 
 const makeTensorOf =

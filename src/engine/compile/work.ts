@@ -16,8 +16,8 @@ function products({ op, inputs, shape, attrs }: Node): number {
 /** Multiplications in all products and convolutions of a graph. */
 export const multiplications = ({ nodes }: Graph): number => nodes.reduce((sum, node) => sum + products(node), 0);
 
-/** Multiplications, about a millisecond of one core, from which further threads repay their waking. */
-const WORTH_THREADS = 6e7;
+/** Multiplications, about half a millisecond of one core, from which further threads gain more than they cost. */
+const WORTH_THREADS = 3e7;
 /** More are rarely there for one program, and products of this size gain little from them. */
 const MOST_THREADS = 4;
 
