@@ -59,15 +59,21 @@ export const powers: Rewrite = (b, op, inputs) => {
 /** Products of constants this far from overflow in single width may be taken first. */
 const [smallest, largest] = [1e-30, 1e30];
 
-/** (x·c)·d = x·(cd), (−x)·c = x·(−c). */
+/** c of x·c, and 1/c of x/c. */
+const factorOf = (op: Op, y: Node | undefined): number | undefined => {
+  const c = y && splatOf(y);
+  return c === undefined ? undefined : op === "mul" ? c : op === "div" ? 1 / c : undefined;
+};
+
+/** (x·c)·d = x·(cd), (−x)·c = x·(−c), and so with quotients by constants. */
 export const scaleChain: Rewrite = (b, op, inputs) => {
   const [x, y] = inputs as readonly [Node, Node];
-  const d = y && splatOf(y);
-  if (op !== "mul" || d === undefined || x.dtype !== "float32") return undefined;
+  const d = factorOf(op, y);
+  if (d === undefined || x.dtype !== "float32" || y.dtype !== "float32") return undefined;
   const scaled = (z: Node, factor: number) =>
     spread(b, b.binary("mul", z, b.constant(factor)), broadcastShapes(op, x.shape, y.shape));
-  if (x.op === "neg") return scaled(x.inputs[0]!, -d);
-  const c = x.op === "mul" ? splatOf(x.inputs[1]!) : undefined;
+  if (x.op === "neg" && op === "mul") return scaled(x.inputs[0]!, -d);
+  const c = factorOf(x.op, x.inputs[1]);
   if (c === undefined || !sameShape(x.inputs[0]!.shape, x.shape)) return undefined;
   const inside = [c, d, c * d].every((v) => Math.abs(v) >= smallest && Math.abs(v) <= largest);
   return inside ? scaled(x.inputs[0]!, c * d) : undefined;

@@ -63,6 +63,26 @@ const cases: readonly [string, (g: Builder) => Node, string][] = [
     (g) => g.binary("mul", g.binary("mul", x34(g), g.constant(2)), g.constant(-4)),
     `${x}%1 = constant(-8); %2 = mul(%0, %1); y = %2`,
   ],
+  [
+    "scaleChain",
+    (g) => g.binary("div", g.binary("mul", g.binary("div", x34(g), g.constant(2)), g.constant(-4)), g.constant(8)),
+    `${x}%1 = constant(-0.25); %2 = mul(%0, %1); y = %2`,
+  ],
+  [
+    "constantOutOfSum",
+    (g) => g.reduce("sum", g.binary("sub", g.constant(-2), g.unary("square", x34(g))), [1]),
+    `${x}%1 = square(%0); %2 = sum(%1, axes=[1]); %3 = constant(-8); %4 = sub(%3, %2); y = %4`,
+  ],
+  [
+    "constantOutOfSum",
+    (g) => g.reduce("mean", g.binary("add", g.unary("neg", g.unary("exp", x34(g))), g.constant(-2)), [0, 1]),
+    `${x}%1 = exp(%0); %2 = constant(-2); %3 = mean(%1, axes=[0,1]); %4 = sub(%2, %3); y = %4`,
+  ],
+  [
+    "constantOutOfSum",
+    (g) => g.reduce("sum", g.binary("sub", g.constant(1), g.unary("sigmoid", x34(g))), [1]),
+    `${x}%1 = constant(1); %2 = sigmoid(%0); %3 = sub(%1, %2); %4 = sum(%3, axes=[1]); y = %4`,
+  ],
   ["decidedWhere", (g) => g.where(g.constant(1, [3, 4], "bool"), x34(g), g.constant(5)), `${x}y = %0`],
   [
     "decidedLogic",

@@ -8,6 +8,7 @@ import { factorSums } from "./rules-factor.ts";
 import * as fold from "./rules-fold.ts";
 import * as products from "./rules-products.ts";
 import * as shapes from "./rules-shape.ts";
+import { constantOutOfSum } from "./rules-sign.ts";
 
 /** All rules by name, in the order in which they are tried. */
 export const rules: Readonly<Record<string, Rewrite>> = {
@@ -17,6 +18,7 @@ export const rules: Readonly<Record<string, Rewrite>> = {
   ...shapes,
   ...arithmetic,
   ...products,
+  constantOutOfSum,
 };
 
 /** The first of several rules that applies. */

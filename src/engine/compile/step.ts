@@ -9,7 +9,7 @@ import type { Graph, NumericArray } from "./node.ts";
 import { simplify } from "./rules.ts";
 import { createProgram, type Program } from "./session.ts";
 import { show } from "./show.ts";
-import { GUARD, type Traced, type TraceInput, trace } from "./trace.ts";
+import { type Traced, type TraceInput, trace } from "./trace.ts";
 import { multiplications, threadsFor } from "./work.ts";
 
 /** What to record. */
@@ -108,7 +108,7 @@ function withoutIdle(graph: Graph): Graph {
 }
 
 function stepOf(
-  { host, fixed, reports, guarded }: Traced,
+  { host, fixed, reports, guards }: Traced,
   graph: Graph,
   program: Program,
   threads: number,
@@ -116,8 +116,7 @@ function stepOf(
   const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
   const live = host.filter(({ name }) => used.has(name));
   const take = (out: Values): Values | undefined => {
-    // One for each step.
-    if (guarded && out[GUARD]?.every((ok: number) => ok === 1) !== true) return undefined;
+    if (guards.some((name) => out[name]?.includes(0) !== false)) return undefined;
     for (const { name, read } of reports) read(out[name] as HostValues);
     return out;
   };

@@ -12,7 +12,7 @@ import { scope } from "../../core/scope.ts";
 import type { Shape } from "../../core/shape.ts";
 import { type Builder, createBuilder, type Rewrite } from "./graph.ts";
 import type { TraceKernel } from "./kernel.ts";
-import type { DType, Graph, Node, NumericArray } from "./node.ts";
+import { type DType, type Graph, type Node, type NumericArray, sizeOf } from "./node.ts";
 import { createRefusals, type Place, textOfPlace } from "./refusals.ts";
 import { type Backend, engine, on, randomBy } from "./swap.ts";
 import { installTraceKernels, type Recording } from "./trace-kernels.ts";
@@ -38,14 +38,14 @@ export interface Traced {
   /** Large values that were there before the trace: inputs of every run, so that no copy of them is stored. */
   readonly fixed: { readonly [name: string]: NumericArray };
   readonly reports: readonly { readonly name: string; read(values: HostValues): void }[];
-  /** Whether there is an output {@link GUARD}, a bool scalar: where it is 0 the run does not count. */
-  readonly guarded: boolean;
+  /** Names of outputs that hold bools: where one of them is 0 the run does not count. */
+  readonly guards: readonly string[];
   /** Where constants that came from a written array were made, for messages: by their values. */
   readonly origins: ReadonlyMap<NumericArray, string>;
 }
 
-/** Name of the output that all guards have in common. */
-export const GUARD = "guard";
+/** Elements of a guard that are looked at one by one after a run; more are joined in the run. */
+const SMALL_GUARD = 4096;
 
 /** How to trace. */
 export interface TraceOptions {
@@ -270,26 +270,24 @@ class Trace implements Recorder, Recording {
     this.reports.push({ name: `report${this.reports.length}`, node: this.node(tensor), read });
   }
 
-  /** Whether all guards hold. Those of one shape are joined first: a reduction costs more than an elementwise `and`. */
-  #allGuards(): Node | undefined {
+  /** All guards, those of one shape joined: an `and` of two costs less than another output, and that less than a reduction. */
+  #allGuards(): readonly Node[] {
     const { builder } = this;
-    const both = (a: Node | undefined, b: Node): Node => (a === undefined ? b : builder.binary("and", a, b));
     const byShape = new Map<string, Node>();
-    for (const ok of new Set(this.guards)) byShape.set(`${ok.shape}`, both(byShape.get(`${ok.shape}`), ok));
-    return [...byShape.values()].map((ok) => builder.reduce("all", ok)).reduce<Node | undefined>(both, undefined);
+    for (const ok of new Set(this.guards)) {
+      const other = byShape.get(`${ok.shape}`);
+      byShape.set(`${ok.shape}`, other === undefined ? ok : builder.binary("and", other, ok));
+    }
+    return [...byShape.values()].map((ok) => (sizeOf(ok.shape) > SMALL_GUARD ? builder.reduce("all", ok) : ok));
   }
 
   /** Closes the record. */
   finish(outputs: { readonly [name: string]: Node }): Traced {
     const named = Object.entries(outputs).map(([name, node]) => ({ name, node }));
-    const guard = this.#allGuards();
-    const graph = this.builder.finish([
-      ...named,
-      ...this.reports.map(({ name, node }) => ({ name, node })),
-      ...(guard ? [{ name: GUARD, node: guard }] : []),
-    ]);
+    const guards = this.#allGuards().map((node, i) => ({ name: `guard${i}`, node }));
     const { hosts: host, fixed, reports, origins } = this;
-    return { graph, host, fixed, reports, origins, guarded: guard !== undefined };
+    const graph = this.builder.finish([...named, ...reports.map(({ name, node }) => ({ name, node })), ...guards]);
+    return { graph, host, fixed, reports, origins, guards: guards.map(({ name }) => name) };
   }
 }
 
