@@ -108,7 +108,7 @@ export async function digits(save: (name: string, figure: Figure) => Promise<voi
   );
   const last = fit.history.at(-1);
   console.log(
-    `  ${fit.message}; gap of energies ${last?.gap.toFixed(2)}, acceptance ${last?.acceptance?.toFixed(2)}, class entropy of the buffer ${fit.classEntropy?.toFixed(2)} of ${Math.log(CLASSES.length).toFixed(2)}`,
+    `  ${fit.message}; |E_data − E_negatives| ${last?.gap.toFixed(2)}, acceptance ${last?.acceptance?.toFixed(2)}, class entropy of the buffer ${fit.classEntropy?.toFixed(2)} of ${Math.log(CLASSES.length).toFixed(2)}`,
   );
   for (const warning of fit.warnings) console.log(`  warning: ${warning}`);
 

@@ -15,6 +15,7 @@ import {
   acceptLangevin,
   evaluateLangevin,
   initLangevin,
+  jumpLangevin,
   type LangevinKernel,
   proposeLangevin,
 } from "./langevin-kernel.ts";
@@ -45,6 +46,11 @@ export interface ChainDrawsOptions {
   /** Share of a batch that starts anew from the base. Default .05. */
   readonly fresh?: number;
   /**
+   * Every so many Langevin steps, a chain offers to jump to a draw of the base, by Metropolis-Hastings with min(1, e^{E(x) − E(x′)}): exact, and
+   * far-reaching while the tilt is gentle. Default: never. Not together with `drift`.
+   */
+  readonly jumpEvery?: number;
+  /**
    * Coordinates in which chains move. Default: all latent sites of the base as they are, but where the tilted site is discrete or a picture (64
    * entries or more) its noise, `inNoise("x")`. `(base) => base` keeps even a picture as it is.
    */
@@ -62,7 +68,7 @@ const FRESH = 0.05;
 /** Chains of the tilted model, persistent by default (Tieleman 2008; Du & Mordatch 2019). */
 export function chainDraws(options: ChainDrawsOptions = {}): Negatives {
   const { chains = 64, steps = 10, stepSize = 0.01, temperature = 1, adjusted = true } = options;
-  const { targetAcceptance = 0.574, buffer = BUFFER_BATCHES, fresh = FRESH, coordinates, drift } = options;
+  const { targetAcceptance = 0.574, buffer = BUFFER_BATCHES, fresh = FRESH, coordinates, drift, jumpEvery } = options;
   for (const [name, value] of Object.entries({ chains, steps }))
     if (!Number.isInteger(value) || value < 1)
       fail("argument", `chainDraws: ${name} must be a positive integer, got ${value}`);
@@ -71,26 +77,33 @@ export function chainDraws(options: ChainDrawsOptions = {}): Negatives {
   if (!Number.isInteger(buffer) || buffer < 0)
     fail("argument", `chainDraws: buffer must be a whole number, got ${buffer}`);
   if (!(fresh >= 0 && fresh <= 1)) fail("argument", `chainDraws: fresh must be a share, got ${fresh}`);
+  if (jumpEvery !== undefined && (!Number.isInteger(jumpEvery) || jumpEvery < 1))
+    fail("argument", `chainDraws: jumpEvery must be a positive integer, got ${jumpEvery}`);
+  if (drift !== undefined && jumpEvery !== undefined)
+    fail("argument", "chainDraws: with a drift chains do not jump; leave out jumpEvery");
   if (drift !== undefined && coordinates !== undefined)
     fail("argument", `chainDraws: a drift moves "${drift.site}" as it is; leave out coordinates`);
+  const schedule = { chains, steps, stepSize, targetAcceptance };
   const along = drift === undefined ? "" : `, drift ${drift.name}`;
   return {
     name: buffer === 0 ? `chains(${chains}${along})` : `buffer(${buffer} × ${chains}, ${fresh} fresh${along})`,
     kind: "even",
     ...(coordinates && { coordinates }),
     ...(drift && { alone: drift.site }),
-    start: (setting) =>
-      startChains(setting, { chains, steps, stepSize, temperature, adjusted, targetAcceptance, buffer, fresh, drift }),
+    start: (setting) => startChains(setting, { ...schedule, temperature, adjusted, buffer, fresh, drift, jumpEvery }),
   };
 }
 
-type ChainSettings = Required<Omit<ChainDrawsOptions, "coordinates" | "drift">> & { readonly drift: Drift | undefined };
+interface ChainSettings extends Required<Omit<ChainDrawsOptions, "coordinates" | "drift" | "jumpEvery">> {
+  readonly drift: Drift | undefined;
+  readonly jumpEvery: number | undefined;
+}
 
 async function startChains(
   { problem, tilted, steps: updates }: NegativeSetting,
   settings: ChainSettings,
 ): Promise<NegativeSource> {
-  const { chains, steps, temperature, adjusted, buffer, fresh, drift } = settings;
+  const { chains, steps, temperature, adjusted, buffer, fresh, drift, jumpEvery } = settings;
   const inside = { ...problem, model: tilted };
   const structure = drift === undefined ? probe(inside) : integrated(inside, drift, undefined).structure;
   const wanted = drift === undefined ? probe(problem).latents.map(({ name }) => name) : [drift.site];
@@ -125,7 +138,8 @@ async function startChains(
       : [`the negatives' chains run at temperature ${temperature}, where they are not draws of the tilted model`]),
     ...(estimated === undefined ? [] : driftWarnings(estimated.report(), adjusted)),
   ];
-  const seen = { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0 };
+  const unseen = { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0, jumped: 0, jumps: 0 };
+  const seen = { ...unseen };
   const valuesOf = (positions: readonly Float32Array[]): NegativeDraws =>
     scope(() => {
       const free = place.constrain(positions);
@@ -185,6 +199,12 @@ async function startChains(
           adaptation = adaptStepSize(adaptation, mean, settings.targetAcceptance);
           eta = Math.exp(adaptation.logStep);
         }
+        if (jumpEvery === undefined || (t + 1) % jumpEvery !== 0) continue;
+        const [target, u] = [drawAt(fold(at, "jump")), uniform(fold(at, "jump accept"), chains)];
+        const jump = jumpLangevin(kernel, state, place.logPrior, target, u);
+        state = jump.state;
+        seen.jumped += jump.acceptance;
+        seen.jumps++;
       }
       state.positions.forEach((x, s) => {
         const size = sizes[s] as number;
@@ -199,12 +219,13 @@ async function startChains(
       const out = {
         acceptance: seen.accepted / Math.max(1, seen.moves),
         stepSize: eta,
+        ...(jumpEvery !== undefined && { jumpAcceptance: seen.jumped / Math.max(1, seen.jumps) }),
         fresh: seen.fresh / Math.max(1, seen.taken),
         nonFinite: seen.nonFinite,
         ...(estimated && { drift: estimated.report() }),
         ...(warnings().length > 0 && { warnings: warnings() }),
       };
-      Object.assign(seen, { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0 });
+      Object.assign(seen, unseen);
       return out;
     },
     held(n) {

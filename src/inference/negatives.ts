@@ -18,6 +18,8 @@ export type NegativeDraws = Tree<NdArray>;
 export interface NegativeInfo {
   readonly acceptance?: number;
   readonly stepSize?: number;
+  /** Share of the jumps to base draws that were taken. */
+  readonly jumpAcceptance?: number;
   /** Share of the buffer's chains that were drawn afresh. */
   readonly fresh?: number;
   readonly nonFinite?: number;

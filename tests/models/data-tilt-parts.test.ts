@@ -2,8 +2,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
+  adam,
   chainDraws,
   classEntropy,
+  cosineDecay,
   infer,
   model,
   ndarray,
@@ -172,6 +174,40 @@ describe("what watches a training", () => {
     expect(fit.message).toMatch(/gap .* rose 5 looks in a row/);
     expect(fit.steps).toBeLessThan(fit.history.at(-1)?.step ?? 0);
     expect(fit.trusted).toBe(false);
+  });
+
+  it("jumps to base draws carry chains that hardly move by themselves: p(x)·e^{−b·x} has mean −b", async () => {
+    const base = model(function* () {
+      yield* sample("x", normal(tf.zeros([2]), 1).event(1));
+    });
+    const slope = function* (x: tf.Tensor) {
+      return tf.sum(tf.mul(x, yield* param("b", ndarray(new Float32Array(2)))), -1);
+    };
+    const near = draws(rootKey("near"), 512).map((v, i) => v + (i % 2 === 0 ? 0.6 : -0.4));
+    const negatives = chainDraws({
+      chains: 64,
+      steps: 2,
+      stepSize: 1e-6,
+      fresh: 0,
+      buffer: 4,
+      jumpEvery: 1,
+      adjusted: false,
+    });
+    const fit = await infer(
+      base,
+      tiltLikelihood("x", slope, ndarray(near, [256, 2]), {
+        negatives,
+        optimizer: adam(cosineDecay({ from: 0.05, steps: 400 })),
+        steps: 400,
+      }),
+      { seed: 1 },
+    );
+    for (const axis of [0, 1]) {
+      const mean = meanOf(Array.from(near.filter((_, i) => i % 2 === axis))).value;
+      expect(fit.params.b?.data[axis]).toBeCloseTo(-mean, 1);
+    }
+    expect(fit.history.at(-1)?.jumpAcceptance).toBeGreaterThan(0.5);
+    expect(() => chainDraws({ jumpEvery: 0 })).toThrow(/jumpEvery must be a positive integer/);
   });
 
   it("counts the classes of a buffer", async () => {
