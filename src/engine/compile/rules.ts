@@ -10,14 +10,40 @@ import * as products from "./rules-products.ts";
 import * as shapes from "./rules-shape.ts";
 import { constantOutOfSum } from "./rules-sign.ts";
 
-/** All rules by name, in the order in which they are tried. */
+/**
+ * All rules by name, in the order in which they are tried.
+ *
+ * @remarks Named one by one: a namespace lists its names as the loader of the module likes, and programs would differ between Node, bundles and
+ * tests.
+ */
 export const rules: Readonly<Record<string, Rewrite>> = {
   foldElementwise: fold.foldElementwise,
   foldSplats: fold.foldSplats,
   foldReshape: fold.foldReshape,
-  ...shapes,
-  ...arithmetic,
-  ...products,
+  castChain: shapes.castChain,
+  chains: shapes.chains,
+  flatSum: shapes.flatSum,
+  lateReshape: shapes.lateReshape,
+  noOps: shapes.noOps,
+  reducedBroadcast: shapes.reducedBroadcast,
+  reductionChain: shapes.reductionChain,
+  reshapedReduction: shapes.reshapedReduction,
+  thinBroadcast: shapes.thinBroadcast,
+  trivialReduction: shapes.trivialReduction,
+  trivialTranspose: shapes.trivialTranspose,
+  decidedLogic: arithmetic.decidedLogic,
+  decidedWhere: arithmetic.decidedWhere,
+  lateBroadcast: arithmetic.lateBroadcast,
+  neutralOperand: arithmetic.neutralOperand,
+  orderOperands: arithmetic.orderOperands,
+  powers: arithmetic.powers,
+  scaleChain: arithmetic.scaleChain,
+  signs: arithmetic.signs,
+  batchSum: products.batchSum,
+  broadcastIntoProduct: products.broadcastIntoProduct,
+  flattenBatch: products.flattenBatch,
+  outerProduct: products.outerProduct,
+  transposeIntoProduct: products.transposeIntoProduct,
   constantOutOfSum,
 };
 
