@@ -53,7 +53,7 @@ export function resampleRows(weights: Float64Array, m: number, scheme: Resamplin
   let i = -1;
   for (const point of points) {
     while (i < rest.length - 1 && cumulative <= point * sum) cumulative += rest[++i] as number;
-    // Past the end by rounding: the last draw that has any weight.
+    // A product that rounds up to the whole sum runs to the end, where weights may be 0; such a row is never drawn.
     let row = i;
     while ((rest[row] as number) === 0 && row > 0) row--;
     rows[filled++] = row;
