@@ -6,15 +6,19 @@ import { splatOf } from "./rules-fold.ts";
 const neverNegative = new Set<Op>(["square", "abs", "exp", "sigmoid", "softplus", "relu", "sqrt"]);
 const keepsSign = new Set<Op>(["sum", "mean", "max", "min", "reshape", "transpose", "broadcast", "slice"]);
 
+/** Steps that are looked back at most: a ladder of products of shared nodes has exponentially many paths. */
+const FARTHEST = 8;
+
 /** 1 where no element is negative, −1 where none is positive, NaN where neither is known. */
-function signOf(x: Node): number {
+function signOf(x: Node, left = FARTHEST): number {
   const value = splatOf(x);
   if (value !== undefined) return value >= 0 ? 1 : -1;
   if (neverNegative.has(x.op)) return 1;
+  if (left === 0) return Number.NaN;
   const [y, z] = x.inputs as readonly [Node, Node];
-  if (keepsSign.has(x.op)) return signOf(y);
-  if (x.op === "neg") return -signOf(y);
-  if (x.op === "mul" || x.op === "div") return y === z ? 1 : signOf(y) * signOf(z);
+  if (keepsSign.has(x.op)) return signOf(y, left - 1);
+  if (x.op === "neg") return -signOf(y, left - 1);
+  if (x.op === "mul" || x.op === "div") return y === z ? 1 : signOf(y, left - 1) * signOf(z, left - 1);
   return Number.NaN;
 }
 
