@@ -72,6 +72,14 @@ export const copyState = ({ step, slots }: OptimizerState): OptimizerState => ({
 const inUnit = (what: string, x: number) =>
   x >= 0 && x < 1 ? x : fail("argument", `${what} must lie in [0, 1), got ${x}`);
 
+/**
+ * A decay as single precision has it: what is left of 1 then is exact, and means are corrected for the decay that they really have.
+ */
+const singleBelowOne = (beta: number): number => Math.min(Math.fround(beta), 1 - 2 ** -24);
+
+/** The least number of single precision that has all its digits: an ε that is 0 there would divide nothing by nothing. */
+const LEAST_EPSILON = 2 ** -126;
+
 /** Options of {@link adam}. */
 export interface AdamOptions {
   /** Decay of the mean of gradients. Default .9. */
@@ -92,8 +100,8 @@ export interface AdamWOptions extends AdamOptions {
 
 function adamFamily(name: string, rate: Rate, options: AdamWOptions): Optimizer {
   const { weightDecay = 0, epsilon = 1e-8, decays = () => true } = options;
-  const beta1 = inUnit(`${name}: beta1`, options.beta1 ?? 0.9);
-  const beta2 = inUnit(`${name}: beta2`, options.beta2 ?? 0.999);
+  const beta1 = singleBelowOne(inUnit(`${name}: beta1`, options.beta1 ?? 0.9));
+  const beta2 = singleBelowOne(inUnit(`${name}: beta2`, options.beta2 ?? 0.999));
   if (!(weightDecay >= 0)) fail("argument", `${name}: weightDecay must be non-negative, got ${weightDecay}`);
   if (!(epsilon > 0)) fail("argument", `${name}: epsilon must be positive, got ${epsilon}`);
   return optimizer(name, ["m", "v"], toSchedule(rate), (slots, p, g, step, lr, layout) => {
@@ -102,15 +110,15 @@ function adamFamily(name: string, rate: Rate, options: AdamWOptions): Optimizer 
     const rate1 = lr / (1 - beta1 ** (step + 1));
     const correction2 = 1 / (1 - beta2 ** (step + 1));
     for (const segment of layout) {
-      const keep = 1 - (decays(segment.name) ? lr * weightDecay : 0);
+      const decay = decays(segment.name) ? lr * weightDecay : 0;
       const end = segment.offset + segment.size;
       adamUpdate(p, g, m, v, segment.offset, end, {
         beta1,
         beta2,
         rate: rate1,
         correction: correction2,
-        epsilon,
-        keep,
+        epsilon: Math.max(epsilon, LEAST_EPSILON),
+        decay,
       });
     }
   });

@@ -14,14 +14,15 @@ interface Buffers {
 }
 
 function plain({ p, g, m, v }: Buffers, from: number, to: number, numbers: AdamNumbers): void {
-  const { beta1, beta2, rate, correction, epsilon, keep } = numbers;
+  const f = Math.fround;
+  const { beta1, beta2, rate, correction, epsilon, decay } = numbers;
   for (let i = from; i < to; i++) {
     const gi = g[i] as number;
-    const mi = beta1 * (m[i] as number) + (1 - beta1) * gi;
-    const vi = beta2 * (v[i] as number) + (1 - beta2) * gi * gi;
-    m[i] = mi;
-    v[i] = vi;
-    p[i] = keep * (p[i] as number) - (rate * mi) / (Math.sqrt(vi * correction) + epsilon);
+    m[i] = f(f(beta1) * (m[i] as number)) + f(f(1 - beta1) * gi);
+    v[i] = f(f(beta2) * (v[i] as number)) + f(f(f(1 - beta2) * gi) * gi);
+    const root = f(Math.sqrt(f((v[i] as number) * f(correction)))) + f(epsilon);
+    const step = f(f(f(rate) * (m[i] as number)) / f(root));
+    p[i] = (p[i] as number) - f(f(f(decay) * (p[i] as number)) + step);
   }
 }
 
@@ -37,7 +38,7 @@ describe("adamUpdate", () => {
     const positive = fc.double({ min: 1e-10, max: 10, noNaN: true });
     fc.assert(
       fc.property(
-        fc.record({ beta1: unit, beta2: unit, rate: positive, correction: positive, epsilon: positive, keep: unit }),
+        fc.record({ beta1: unit, beta2: unit, rate: positive, correction: positive, epsilon: positive, decay: unit }),
         fc.nat(40),
         fc.oneof(fc.nat(40), fc.nat(5000)),
         fc.nat(9),

@@ -1,4 +1,4 @@
-/** The update of Adam and AdamW over flat buffers, and the length of a gradient, two elements at a time, in double precision like the loop it stands for. */
+/** The update of Adam and AdamW over flat buffers, four elements at a time in single precision, and the length of a gradient in doubles. */
 import {
   type Code,
   f32x4,
@@ -17,51 +17,43 @@ import { loopsIn } from "./arena.ts";
 const CHUNK = 4096;
 const FLOAT = 4;
 const DOUBLE = 8;
+const LANES = 4;
 const PAGE = 65536;
 /** Where a chunk of each buffer lies. */
 const [PARAMS, GRADS, MEANS, SQUARES] = [0, CHUNK * FLOAT, 2 * CHUNK * FLOAT, 3 * CHUNK * FLOAT];
 
-/** `update(pairs, p, g, m, v, β₁, 1 − β₁, β₂, 1 − β₂, rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), ε, kept share of the parameter)`; p … v are addresses. */
+/** `update(fours, p, g, m, v, β₁, 1 − β₁, β₂, 1 − β₂, rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), ε, decay)`; p … v are addresses. */
 const update = wasmFunction(
   "update",
-  ["i32", "i32", "i32", "i32", "i32", "f64", "f64", "f64", "f64", "f64", "f64", "f64", "f64"],
-  ([pairs, params, grads, means, squares, ...numbers], local) => {
-    type Local = typeof pairs;
+  ["i32", "i32", "i32", "i32", "i32", "f32", "f32", "f32", "f32", "f32", "f32", "f32", "f32"],
+  ([fours, params, grads, means, squares, ...numbers], local) => {
     const vectors = numbers.map(() => local("v128"));
-    const [beta1, rest1, beta2, rest2, rate, correction, epsilon, keep] = vectors.map(({ get }) => get) as [
-      Code,
-      Code,
-      Code,
-      Code,
-      Code,
-      Code,
-      Code,
-      Code,
-    ];
-    const [g, m, v] = [local("v128"), local("v128"), local("v128")];
-    const { add, sub, mul, div, sqrt } = f64x2;
-    const read = (at: Local) => f64x2.promote(v128.load64Zero(at.get));
-    const write = (at: Local, value: Code) => v128.store64Low(at.get, f32x4.demote(value));
+    const [beta1, rest1, beta2, rest2, rate, correction, epsilon, decay] = vectors.map(({ get }) => get) as Eight<Code>;
+    const [p, g, m, v] = [local("v128"), local("v128"), local("v128"), local("v128")];
+    const { add, sub, mul, div, sqrt } = f32x4;
     return [
-      vectors.map((vector, i) => vector.set(f64x2.splat((numbers[i] as (typeof numbers)[number]).get))),
+      vectors.map((vector, i) => vector.set(f32x4.splat((numbers[i] as (typeof numbers)[number]).get))),
       repeat(
         [
-          g.set(read(grads)),
-          m.set(add(mul(beta1, read(means)), mul(rest1, g.get))),
-          v.set(add(mul(beta2, read(squares)), mul(mul(rest2, g.get), g.get))),
-          write(means, m.get),
-          write(squares, v.get),
-          write(
-            params,
-            sub(mul(keep, read(params)), div(mul(rate, m.get), add(sqrt(mul(v.get, correction)), epsilon))),
+          p.set(v128.load(params.get)),
+          g.set(v128.load(grads.get)),
+          m.set(add(mul(beta1, v128.load(means.get)), mul(rest1, g.get))),
+          v.set(add(mul(beta2, v128.load(squares.get)), mul(mul(rest2, g.get), g.get))),
+          v128.store(means.get, m.get),
+          v128.store(squares.get, v.get),
+          v128.store(
+            params.get,
+            sub(p.get, add(mul(decay, p.get), div(mul(rate, m.get), add(sqrt(mul(v.get, correction)), epsilon)))),
           ),
-          ...[params, grads, means, squares].map((at) => at.set(i32.add(at.get, i32.const(2 * FLOAT)))),
+          ...[params, grads, means, squares].map((at) => at.set(i32.add(at.get, i32.const(LANES * FLOAT)))),
         ],
-        pairs.tee(i32.sub(pairs.get, i32.const(1))),
+        fours.tee(i32.sub(fours.get, i32.const(1))),
       ),
     ];
   },
 );
+
+type Eight<T> = [T, T, T, T, T, T, T, T];
 
 /** `squares(fours, from, to)`: Σ x² of so many quadruples at `from`, each of the four places for itself, into four doubles at `to`. */
 const squares = wasmFunction("squares", ["i32", "i32", "i32"], ([fours, from, to], local) => {
@@ -128,7 +120,7 @@ function start(): Machine {
   };
 }
 
-/** Numbers of one update; `rate` and `correction` carry the correction of the bias. */
+/** Numbers of one update; `rate` and `correction` carry the correction of the bias. They are rounded to single precision. */
 export interface AdamNumbers {
   readonly beta1: number;
   readonly beta2: number;
@@ -137,12 +129,13 @@ export interface AdamNumbers {
   /** 1/(1 − β₂ᵗ). */
   readonly correction: number;
   readonly epsilon: number;
-  /** What decay leaves of a parameter: 1 − rate·λ. */
-  readonly keep: number;
+  /** What decay takes of a parameter: rate·λ. */
+  readonly decay: number;
 }
 
 /**
- * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← keep·p − rate·m/(√(v·correction) + ε), for elements from `from` to before `to`.
+ * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − (decay·p + rate·m/(√(v·correction) + ε)), every operation rounded to single
+ * precision, for elements from `from` to before `to`.
  */
 export function adamUpdate(
   params: Float32Array,
@@ -151,17 +144,17 @@ export function adamUpdate(
   squares: Float32Array,
   from: number,
   to: number,
-  { beta1, beta2, rate, correction, epsilon, keep }: AdamNumbers,
+  { beta1, beta2, rate, correction, epsilon, decay }: AdamNumbers,
 ): void {
-  const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, rate, correction, epsilon, keep] as const;
+  const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, rate, correction, epsilon, decay] as const;
   const inPlace = linked([params, grads, means, squares]);
   let first = from;
   if (inPlace !== undefined) {
-    const pairs = (to - from) >> 1;
+    const fours = Math.floor((to - from) / LANES);
     const [p, g, m, v] = [params, grads, means, squares].map(({ byteOffset }) => byteOffset + from * FLOAT) as Four;
-    if (pairs > 0) inPlace.update?.(pairs, p, g, m, v, ...numbers);
-    // An odd element is done apart: beyond it begins another parameter.
-    first = from + 2 * pairs;
+    if (fours > 0) inPlace.update?.(fours, p, g, m, v, ...numbers);
+    // What is left after all fours is done apart: beyond it begins another parameter.
+    first = from + LANES * fours;
   }
   machine ??= start();
   const { run } = machine;
@@ -171,7 +164,7 @@ export function adamUpdate(
     machine.grads.set(grads.subarray(i, end));
     machine.means.set(means.subarray(i, end));
     machine.squares.set(squares.subarray(i, end));
-    run.update?.((end - i + 1) >> 1, PARAMS, GRADS, MEANS, SQUARES, ...numbers);
+    run.update?.(Math.ceil((end - i) / LANES), PARAMS, GRADS, MEANS, SQUARES, ...numbers);
     const n = end - i;
     params.set(n === CHUNK ? machine.params : machine.params.subarray(0, n), i);
     means.set(n === CHUNK ? machine.means : machine.means.subarray(0, n), i);
