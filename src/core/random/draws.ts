@@ -5,7 +5,7 @@
 import { fail } from "../errors.ts";
 import type { Key } from "../key.ts";
 import { instantiate, type WasmExports } from "../wasm/assembler.ts";
-import { LOOPS, WORDS_PER_TURN } from "./loops.ts";
+import { LOOPS, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 
 /** Words drawn at a time: they stay in the first-level cache from the generator to the copy. */
 const CHUNK = 4096;
@@ -49,7 +49,7 @@ function fill(key: Key, out: Float32Array | Uint32Array, offset: number, transfo
     const count = Math.min(out.length - done, CHUNK - odd, (high + 1) * WORDS_PER_HIGH - at);
     const low = ((at - odd) / 2) % 2 ** 32;
     run.bits?.(key.hi, key.lo, high, low, 0, Math.ceil((count + odd) / WORDS_PER_TURN));
-    if (transform !== undefined) run[transform]?.(0, Math.ceil((count + odd) / 4));
+    if (transform !== undefined) run[transform]?.(0, Math.ceil((count + odd) / WORDS_TRANSFORMED));
     out.set(source.subarray(odd, odd + count), done);
     done += count;
   }

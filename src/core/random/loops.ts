@@ -59,28 +59,52 @@ const bits = wasmFunction("bits", ["i32", "i32", "i32", "i32", "i32", "i32"], (p
   ];
 });
 
-/** A function of the vector at `address`, over `vectors` vectors in place: `name(address, vectors)`. */
-const inPlace = (name: string, write: (word: Code, use: Constants, local: NewLocal) => readonly [Code, Code]) =>
-  wasmFunction(name, ["i32", "i32"], ([address, vectors], local) => {
+/** A function of a vector: what to run first, what only where a condition holds in some lane, and its value. */
+interface Transform {
+  readonly first: Code;
+  readonly rarely?: { readonly where: Code; readonly run: Code };
+  readonly value: Code;
+}
+
+/** Vectors that one turn of a transform takes: one alone would wait for itself. */
+const TOGETHER = 4;
+/** Words that one turn of a transform takes. */
+export const WORDS_TRANSFORMED = TOGETHER * 4;
+
+/** A function of the vectors at `address`, in place: `name(address, turns)`. */
+const inPlace = (name: string, write: (word: Code, use: Constants, local: NewLocal) => Transform) =>
+  wasmFunction(name, ["i32", "i32"], ([address, turns], local) => {
     const use = constants(local);
-    const [prepare, value] = write(v128.load(address.get), use, local);
+    const at = (i: number) => i * VECTOR;
+    const vectors = Array.from({ length: TOGETHER }, (_, i) => write(v128.load(address.get, at(i)), use, local));
+    const rare = vectors.flatMap(({ rarely }) => rarely ?? []);
     return [
       use.set,
       repeat(
-        [prepare, v128.store(address.get, value), address.set(i32.add(address.get, i32.const(VECTOR)))],
-        vectors.tee(i32.sub(vectors.get, i32.const(1))),
+        [
+          vectors.map(({ first }) => first),
+          rare.length === 0
+            ? []
+            : when(
+                v128.anyTrue(rare.map(({ where }) => where).reduce((x, y) => v128.or(x, y))),
+                rare.map(({ run }) => run),
+              ),
+          vectors.map(({ value }, i) => v128.store(address.get, value, at(i))),
+          address.set(i32.add(address.get, i32.const(TOGETHER * VECTOR))),
+        ],
+        turns.tee(i32.sub(turns.get, i32.const(1))),
       ),
     ];
   });
 
 /** u = (⌊word / 2⁹⌋ + ½)/2²³: exact, between 2⁻²⁴ and 1 − 2⁻²⁴. */
-const uniform = inPlace("uniform", (word, use) => [
-  [],
-  f32x4.mul(f32x4.add(f32x4.fromSigned(i32x4.shrU(word, 9)), use.float(0.5)), use.float(2 ** -23)),
-]);
+const uniform = inPlace("uniform", (word, use) => ({
+  first: [],
+  value: f32x4.mul(f32x4.add(f32x4.fromSigned(i32x4.shrU(word, 9)), use.float(0.5)), use.float(2 ** -23)),
+}));
 
 /** −log u for u = (word + ½)/2³²; near u = 1 from 1 − u, which is exact where u is not. */
-function exponentialOf(word: Code, use: Constants, local: NewLocal): readonly [Code, Code] {
+function exponentialOf(word: Code, use: Constants, local: NewLocal): Transform {
   const raw = local("v128");
   const u = local("v128");
   const parts = split(u.get, use, local);
@@ -88,27 +112,27 @@ function exponentialOf(word: Code, use: Constants, local: NewLocal): readonly [C
     f32x4.mul(f32x4.add(f32x4.fromUnsigned(v128.not(raw.get)), use.float(0.5)), use.float(2 ** -32)),
   );
   const [prepare, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
-  return [
-    [
+  return {
+    first: [
       raw.set(word),
       u.set(f32x4.mul(f32x4.add(f32x4.fromUnsigned(raw.get), use.float(0.5)), use.float(2 ** -32))),
       parts.set,
       parts.fraction.set(v128.select(fromAbove, parts.fraction.get, i32x4.eq(parts.exponent.get, use.int(0)))),
       prepare,
     ],
-    f32x4.neg(log),
-  ];
+    value: f32x4.neg(log),
+  };
 }
 
 const exponential = inPlace("exponential", exponentialOf);
 
 /** −log(−log u). */
 const gumbel = inPlace("gumbel", (word, use, local) => {
-  const [first, waiting] = exponentialOf(word, use, local);
+  const { first, value: waiting } = exponentialOf(word, use, local);
   const e = local("v128");
   const parts = split(e.get, use, local);
   const [second, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
-  return [[first, e.set(waiting), parts.set, second], f32x4.neg(log)];
+  return { first: [first, e.set(waiting), parts.set, second], value: f32x4.neg(log) };
 });
 
 /**
@@ -145,8 +169,8 @@ const normal = inPlace("normal", (word, use, local) => {
   const t = local("v128");
   const [centralPowers, central] = polynomial(t.get, CENTRAL, use, local);
   const [tailPowers, tail] = polynomial(t.get, TAIL, use, local);
-  return [
-    [
+  return {
+    first: [
       raw.set(word),
       distance.set(v128.and(raw.get, use.int(0x7fffffff))),
       p.set(scaled(distance.get)),
@@ -159,14 +183,17 @@ const normal = inPlace("normal", (word, use, local) => {
       centralPowers,
       factor.set(central),
       far.set(f32x4.gt(w.get, use.float(TAIL_FROM))),
-      when(v128.anyTrue(far.get), [
+    ],
+    rarely: {
+      where: far.get,
+      run: [
         t.set(f32x4.sub(f32x4.sqrt(w.get), use.float(TAIL_CENTRE))),
         tailPowers,
         factor.set(v128.select(tail, factor.get, far.get)),
-      ]),
-    ],
-    v128.xor(f32x4.mul(x.get, factor.get), v128.and(raw.get, use.int(-0x80000000))),
-  ];
+      ],
+    },
+    value: v128.xor(f32x4.mul(x.get, factor.get), v128.and(raw.get, use.int(-0x80000000))),
+  };
 });
 
 export const LOOPS = [bits, uniform, exponential, gumbel, normal] as const;
