@@ -1,23 +1,22 @@
-/** Autocovariances summed over chains: few lags directly, many by one Fourier transform for two chains. */
+/** Autocovariances summed over chains: lags as they are asked for directly, very many by one Fourier transform for two chains. */
+import { LAGS, lagSums } from "./lag-sums.ts";
 
-/** Lags that are summed directly: chains that mix need no more, and a transform costs as much as about so many. */
-const DIRECT = 12;
+/** Lags that are summed directly: a transform costs as much as two to four hundred. */
+const DIRECT = 128;
 
 /** By lag, Σ over chains and t of x_t·x_{t+lag}; chains are equally long and centred. */
 export function autocovariances(chains: readonly Float64Array[]): (lag: number) => number {
+  const parts: Float64Array[] = [];
   let whole: Float64Array | undefined;
   return (lag) => {
-    if (lag < DIRECT) return direct(chains, lag);
-    whole ??= byTransform(chains);
-    return whole[lag] as number;
+    if (lag >= DIRECT) {
+      whole ??= byTransform(chains);
+      return whole[lag] as number;
+    }
+    const part = Math.floor(lag / LAGS);
+    parts[part] ??= lagSums(chains, part * LAGS);
+    return parts[part][lag % LAGS] as number;
   };
-}
-
-function direct(chains: readonly Float64Array[], lag: number): number {
-  let sum = 0;
-  for (const chain of chains)
-    for (let t = 0, end = chain.length - lag; t < end; t++) sum += (chain[t] as number) * (chain[t + lag] as number);
-  return sum;
 }
 
 /**
