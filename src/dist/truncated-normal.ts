@@ -22,7 +22,12 @@ const DEPTH = 24;
 const REACH = Math.sqrt(2 * DEPTH);
 /** An exponential over the depth, or a bell over ±REACH, is integrated to float32's precision by so many points. */
 const POINTS = 32;
-const { nodes, weights } = gaussLegendre(POINTS);
+let rule: ReturnType<typeof gaussLegendre> | undefined;
+/** Worked out when first needed: programs without truncated normals should not wait for it when they start. */
+const legendre = () => {
+  rule ??= gaussLegendre(POINTS);
+  return rule;
+};
 
 /**
  * The interval in units t = sign·(x − origin)/scale, where the density is in proportion to exp(−r·t − t²/2), r ≥ 0: the
@@ -49,6 +54,7 @@ const exponent = (r: tf.Tensor, t: tf.Tensor): tf.Tensor => tf.neg(tf.mul(t, tf.
 
 /** ∫ exp(−r·t − t²/2) dt over the interval, and t at the nodes with their shares of it (last axis). */
 function integrate({ r, from, length }: ReturnType<typeof place>) {
+  const { nodes, weights } = legendre();
   const t = tf.add(tf.expandDims(from, -1), tf.mul(tf.expandDims(length, -1), tf.tensor1d(nodes)));
   const parts = tf.mul(tf.exp(exponent(tf.expandDims(r, -1), t)), tf.tensor1d(weights));
   const mean = tf.sum(parts, -1);

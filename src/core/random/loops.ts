@@ -67,7 +67,7 @@ interface Transform {
 }
 
 /** Vectors that one turn of a transform takes: one alone would wait for itself. */
-const TOGETHER = 4;
+const TOGETHER = 2;
 /** Words that one turn of a transform takes. */
 export const WORDS_TRANSFORMED = TOGETHER * 4;
 
