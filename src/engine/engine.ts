@@ -6,6 +6,7 @@ import { fail } from "../core/errors.ts";
 import type { EngineChoice, EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
 import { type NodeGpuOptions, startNodeGpu } from "./node-gpu.ts";
+import { type OnnxRuntimeSource, provideRuntime } from "./provided.ts";
 import { quietly } from "./quiet.ts";
 import { inTime, withNodeThreads, withoutThreads } from "./threads.ts";
 
@@ -27,6 +28,11 @@ export interface WasmOptions {
    * the engine without them, ten seconds later. In Node they are experimental.
    */
   readonly threads?: number;
+  /**
+   * Where `engine: "compiled"` finds ONNX Runtime in a browser: `() => import("onnxruntime-web/wasm")`. Bundlers see this import, and
+   * it is made when something is compiled. In Node an installed package is found without it.
+   */
+  readonly onnxruntime?: OnnxRuntimeSource;
 }
 
 /** Process events on which the wasm file's start-up code hangs handlers of its own. */
@@ -83,7 +89,8 @@ async function startBackend(threads: number): Promise<{ started: boolean; said: 
   return { started: result, said };
 }
 
-async function startWasm({ wasmPaths, threads = running ?? 1 }: WasmOptions): Promise<EngineInfo> {
+async function startWasm({ wasmPaths, threads = running ?? 1, onnxruntime }: WasmOptions): Promise<EngineInfo> {
+  if (onnxruntime !== undefined) provideRuntime(onnxruntime);
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     fail("argument", `useEngine("wasm"): threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`);
   }

@@ -6,6 +6,7 @@ import { runNode } from "../support/run.ts";
 import { type App, type Bundle, createApp } from "./app.ts";
 import { chromiumPath, type PageOptions, visit } from "./chromium.ts";
 import { type Findings, findings } from "./page/checks.ts";
+import type { Compared } from "./page/compiled.ts";
 
 /** A build on a busy machine. */
 const BUILD_LIMIT_MS = 120_000;
@@ -20,7 +21,7 @@ const bundle = (page: string): Bundle => {
 
 beforeAll(async () => {
   app = await createApp();
-  for (const page of ["page", "minimal", "bare"]) bundles[page] = await app.bundle(page);
+  for (const page of ["page", "minimal", "bare", "compiled"]) bundles[page] = await app.bundle(page);
 }, BUILD_LIMIT_MS);
 afterAll(() => app?.remove());
 
@@ -105,6 +106,23 @@ describe.skipIf(browser === undefined)("Chromium (skipped without one: set CHROM
         expect(found.close[name]?.[i], `${name}[${i}]`).toBeCloseTo(value, CLOSE);
       });
     for (const said of Object.values(found.refusals)) expect(said).toMatch(NEEDS_NODE);
+  });
+
+  it("compiles with the ONNX Runtime that a page brings, and says how where it brings none", async () => {
+    expect(bundle("compiled").warnings).toEqual([]);
+    const { outcome, console } = await visit(browser ?? "", bundle("compiled").files, { isolated: false, threads: 1 });
+    const { found, error } = JSON.parse(outcome) as { found?: Compared; error?: string };
+    expect(error).toBeUndefined();
+    expect(console).toEqual([]);
+    expect(found?.refusal).toMatch(/onnxruntime: \(\) => import\("onnxruntime-web\/wasm"\)/);
+    expect(found?.runtime).toBe("web");
+    for (const [compiled = [], plain = []] of [found?.losses ?? [], found?.chains ?? []]) {
+      expect(plain.length).toBeGreaterThan(10);
+      expect(compiled.length).toBe(plain.length);
+      compiled.forEach((value, i) => {
+        expect(value / (plain[i] ?? Number.NaN), `${i}`).toBeCloseTo(1, 3);
+      });
+    }
   });
 
   it("and Node agree on what the page says in truth", () => {

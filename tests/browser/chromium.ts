@@ -13,7 +13,11 @@ const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goog
 export const chromiumPath = (): string | undefined =>
   [process.env.CHROMIUM_PATH ?? "", ...PLACES].find((path) => path !== "" && existsSync(path));
 
-const ENGINE_FILES = join(root, "node_modules/@tensorflow/tfjs-backend-wasm/dist");
+/** Folders of the engines' files, by where they are served. */
+const ENGINE_FILES: { readonly [served: string]: string } = {
+  wasm: join(root, "node_modules/@tensorflow/tfjs-backend-wasm/dist"),
+  ort: join(root, "node_modules/onnxruntime-web/dist"),
+};
 
 /** Headers that give a page shared memory, and with it threads. */
 const ISOLATED = {
@@ -21,7 +25,7 @@ const ISOLATED = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
-/** Serves a bundle's files, a page that runs its `index.js` at `/`, and the engine's files under `/wasm/`. */
+/** Serves a bundle's files, a page that runs its `index.js` at `/`, and the engines' files under `/wasm/` and `/ort/`. */
 async function serve(files: ReadonlyMap<string, Uint8Array>, isolated: boolean) {
   const file = (path: string): readonly [string, string | Uint8Array] | undefined => {
     if (path === "/")
@@ -31,8 +35,10 @@ async function serve(files: ReadonlyMap<string, Uint8Array>, isolated: boolean) 
       ];
     const code = files.get(path.slice(1));
     if (code !== undefined) return ["text/javascript", code];
-    const engine = /^\/wasm\/([\w-]+\.wasm)$/.exec(path)?.[1];
-    return engine === undefined ? undefined : ["application/wasm", readFileSync(join(ENGINE_FILES, engine))];
+    const [, served = "", name = ""] = /^\/(wasm|ort)\/([\w.-]+\.(?:wasm|mjs))$/.exec(path) ?? [];
+    const folder = ENGINE_FILES[served];
+    if (folder === undefined) return undefined;
+    return [name.endsWith(".mjs") ? "text/javascript" : "application/wasm", readFileSync(join(folder, name))];
   };
   const server = createServer((request, response) => {
     const found = file(new URL(request.url ?? "/", "http://localhost").pathname);

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** `compile`: a pure function of tensors, recorded once for each set of shapes and run by ONNX Runtime. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type DType as ArrayDType, type ArrayLike, type NdArray, ndarray, toTensor } from "../../core/array.ts";

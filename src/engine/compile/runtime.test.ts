@@ -40,3 +40,17 @@ it("falls back to the public session when the binding has another shape", async 
   expect(program.synchronous).toBe(false);
   expect(Array.from((await program.runAsync({ x: Float32Array.of(1, 2) })).y!)).toEqual([-1, -2]);
 });
+
+it("takes the WebAssembly that a program brings, once, and tells of its failure", async () => {
+  const { findRuntime } = await import("./runtime.ts");
+  const { provideRuntime } = await import("../provided.ts");
+  const own = await import("onnxruntime-web/wasm");
+  const bring = vi.fn(async () => own);
+  provideRuntime(bring);
+  const found = await findRuntime("web");
+  expect(await findRuntime("web")).toBe(found);
+  expect(bring).toHaveBeenCalledTimes(1);
+  expect(found.makeTensor("float32", Float32Array.of(1), [1])).toBeInstanceOf(own.Tensor);
+  provideRuntime(() => Promise.reject(new Error("the network is down")));
+  await expect(findRuntime("web")).rejects.toThrow(/onnxruntime-web: the network is down/);
+});

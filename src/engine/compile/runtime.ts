@@ -1,5 +1,6 @@
 /** ONNX Runtime found and loaded: native in Node when the optional peer is there, else WebAssembly. */
 import { fail } from "../../core/errors.ts";
+import { providedRuntime } from "../provided.ts";
 import type { Fetches, LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor, Values } from "./runtime-types.ts";
 import { workerRuntime } from "./runtime-worker.ts";
 
@@ -105,7 +106,9 @@ async function nodeRuntime(): Promise<Runtime> {
 }
 
 async function webRuntime(): Promise<Runtime> {
-  const ort = (await import(/* @vite-ignore */ packages.web)) as OrtModule;
+  const bring = providedRuntime() ?? (() => import(/* @vite-ignore */ packages.web));
+  const loaded = (await bring()) as OrtModule & { default?: OrtModule };
+  const ort = loaded.InferenceSession === undefined ? (loaded.default ?? loaded) : loaded;
   return {
     name: "web",
     makeTensor: makeTensorOf(ort),
@@ -122,19 +125,27 @@ const loaders: Record<RuntimeName, () => Promise<Runtime>> = {
   web: webRuntime,
   worker: () => workerRuntime(sessionOptions),
 };
-const loading = new Map<RuntimeName, Promise<Runtime>>();
+/** By name, and by who brought it. */
+const loading = new Map<unknown, Promise<Runtime>>();
 
 function load(name: RuntimeName): Promise<Runtime> {
-  let runtime = loading.get(name);
+  const from = (name === "web" && providedRuntime()) || name;
+  let runtime = loading.get(from);
   if (!runtime) {
     runtime = loaders[name]();
-    loading.set(name, runtime);
+    loading.set(from, runtime);
     // A failed attempt is not remembered: the package may be installed later.
-    runtime.catch(() => loading.delete(name));
+    runtime.catch(() => loading.delete(from));
   }
   return runtime;
 }
 
+/** The first line of a failure, without the file from which a package was looked for. */
+const reasonOf = (cause: unknown): string =>
+  cause instanceof Error ? (cause.message.split("\n")[0] as string).replace(/ imported from .*/, "") : String(cause);
+
+const adviceInBrowsers =
+  'In a browser a program brings it: `useEngine("wasm", { onnxruntime: () => import("onnxruntime-web/wasm") })`.';
 const advice =
   "Install one of its optional peers: `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node` (native; the variable keeps " +
   "its install script from downloading GPU libraries) or `npm install onnxruntime-web` (WebAssembly, anywhere), or use the wasm engine.";
@@ -145,17 +156,22 @@ const advice =
  * @throws code `engine` when none can be loaded; the message says what to install.
  */
 export async function findRuntime(wanted?: RuntimeName): Promise<Runtime> {
+  if (!inNode() && wanted !== undefined && wanted !== "web")
+    fail(
+      "engine",
+      `onnxruntime-node runs in Node alone; { engine: "compiled" } takes onnxruntime-web. ${adviceInBrowsers}`,
+    );
   const order: readonly RuntimeName[] = wanted ? [wanted] : inNode() ? ["node", "web"] : ["web"];
   const failures: string[] = [];
   for (const name of order) {
     try {
       return await load(name);
     } catch (cause) {
-      failures.push(`${packages[name]}: ${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)}`);
+      failures.push(`${packages[name]}: ${reasonOf(cause)}`);
     }
   }
   return fail(
     "engine",
-    `The compiled engine needs ONNX Runtime, and none could be loaded (${failures.join("; ")}). ${advice}`,
+    `The compiled engine needs ONNX Runtime, and none could be loaded (${failures.join("; ")}). ${inNode() ? advice : adviceInBrowsers}`,
   );
 }
