@@ -3,51 +3,29 @@ import erf from "@stdlib/math-base-special-erf";
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import { infer, langevin, ndarray, snis, tilt } from "tilted";
-import { binary, gaussian, generative, inNoise, student } from "tilted/models";
+import { binary, generative, inNoise, student } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import {
-  add,
-  apply,
-  identity,
-  inverse,
-  logDet,
-  type Matrix,
-  plus,
-  quadraticForm,
-  times,
-  transpose,
-  type Vector,
-} from "../support/matrix.ts";
+  covarianceOf,
+  decoderOf,
+  LINE,
+  LINE_MEAN,
+  linearModel,
+  quadratic,
+  SIGMA,
+  tiltedGaussian,
+} from "../support/ppca.ts";
 import { integrate } from "../support/quadrature.ts";
 import { expectEstimate } from "../support/statistics.ts";
 
-const W: Matrix = [[0.8], [-0.6], [0.5]];
-const MU: Vector = [0.2, -0.1, 0.4];
-const SIGMA = 0.7;
-const FLOOR = 1e-3;
-const C = plus(times(W, transpose(W)), identity(3, SIGMA ** 2));
-
-const ppca = generative({ features: 3, latent: 1, hidden: [], likelihood: gaussian({ floor: FLOOR }) });
-const linear = {
-  "decoder/loc/weight": ndarray(Float32Array.from(W.flat()), [1, 3]),
-  "decoder/loc/bias": ndarray(Float32Array.from(MU)),
-};
-const params = {
-  ...linear,
-  "decoder/log-scale": ndarray(Float32Array.of(Math.log(Math.expm1(SIGMA - FLOOR)))),
-};
-
-/** E(x) = ½ a|x|² − bᵀx. */
-const A = 0.6;
-const B: Vector = [0.5, -0.3, 0.8];
-const quadratic = (x: tf.Tensor) =>
-  tf.sub(tf.mul(A / 2, tf.sum(tf.square(x), -1)), tf.sum(tf.mul(x, tf.tensor1d([...B])), -1));
-
-const precision = inverse(C);
-const TILTED = inverse(plus(precision, identity(3, A)));
-const SHIFT = add(apply(precision, MU), B);
-const MEAN = apply(TILTED, SHIFT);
-const LOG_Z = (logDet(TILTED) - logDet(C) + quadraticForm(TILTED, SHIFT) - quadraticForm(precision, MU)) / 2;
+const ppca = linearModel(3, 1);
+const params = decoderOf(LINE, LINE_MEAN);
+const energy = quadratic(0.6, [0.5, -0.3, 0.8]);
+const {
+  covariance: TILTED,
+  mean: MEAN,
+  logZ: LOG_Z,
+} = tiltedGaussian(covarianceOf(LINE), LINE_MEAN, 0.6, [0.5, -0.3, 0.8]);
 
 const estimate = (samples: readonly number[]) => {
   const n = samples.length;
@@ -57,7 +35,7 @@ const estimate = (samples: readonly number[]) => {
 };
 
 describe("probabilistic PCA tilted by a quadratic", () => {
-  const tilted = pipe(ppca.base, tilt("x", quadratic));
+  const tilted = pipe(ppca.base, tilt("x", energy));
 
   it("by SNIS: mean, covariance and log Z", async () => {
     const draws = await infer(tilted, snis(200_000), { params, seed: 1 });
@@ -91,7 +69,9 @@ describe("probabilistic PCA tilted by a quadratic", () => {
     const { z, [site]: other } = run.sites as unknown as Record<string, (typeof run.sites)["x"]>;
     const [zs, xs] = [z, other] as [(typeof run.sites)["x"], (typeof run.sites)["x"]];
     const x = (j: number) => (row: readonly number[], zOf: number) =>
-      site === "x" ? (row[j] as number) : (MU[j] as number) + (W[j]?.[0] as number) * zOf + SIGMA * (row[j] as number);
+      site === "x"
+        ? (row[j] as number)
+        : (LINE_MEAN[j] as number) + (LINE[j]?.[0] as number) * zOf + SIGMA * (row[j] as number);
     const [chains, steps] = xs.shape as [number, number];
     const moment = (h: (at: (j: number) => number) => number) =>
       estimate(

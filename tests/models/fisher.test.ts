@@ -1,7 +1,7 @@
 /** Scores of data against probabilistic PCA, where ∇ log p(x) = −C⁻¹(x − μ) and the ELBO's gap is known as well. */
 import fc from "fast-check";
 import { ensureEngine, ndarray, TiltedError } from "tilted";
-import { binary, elboScore, fisherScore, gaussian, generative, type Score } from "tilted/models";
+import { binary, elboScore, fisherScore, generative, type Score } from "tilted/models";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   add,
@@ -16,6 +16,7 @@ import {
   transpose,
   type Vector,
 } from "../support/matrix.ts";
+import { covarianceOf, decoderOf, encoderOf, linearModel, SIGMA } from "../support/ppca.ts";
 import { expectDiffers, expectEstimate } from "../support/statistics.ts";
 
 beforeAll(() => ensureEngine());
@@ -26,27 +27,14 @@ const W: Matrix = [
   [0.5, -0.9],
 ];
 const MU: Vector = [0.2, -0.1, 0.4];
-const SIGMA = 0.7;
-const FLOOR = 1e-3;
-const MIN_SCALE = 1e-4;
-const C = plus(times(W, transpose(W)), identity(3, SIGMA ** 2));
+const C = covarianceOf(W);
 const M = plus(times(transpose(W), W), identity(2, SIGMA ** 2));
 /** Posterior N(P(x − μ), V). */
 const P = times(inverse(M), transpose(W));
 const V = scaled(SIGMA ** 2, inverse(M));
 
-const net = generative({ features: 3, latent: 2, hidden: [], likelihood: gaussian({ floor: FLOOR }) });
-const inverseSoftplus = (y: number) => Math.log(Math.expm1(y));
-/** An encoder N(Ax + a, s² I). */
-const encoder = (A: Matrix, a: Vector, s: number) => ({
-  "decoder/loc/weight": ndarray(Float32Array.from(transpose(W).flat()), [2, 3]),
-  "decoder/loc/bias": ndarray(Float32Array.from(MU)),
-  "decoder/log-scale": ndarray(Float32Array.of(inverseSoftplus(SIGMA - FLOOR))),
-  "encoder/loc/weight": ndarray(Float32Array.from(transpose(A).flat()), [3, 2]),
-  "encoder/loc/bias": ndarray(Float32Array.from(a)),
-  "encoder/scale/weight": ndarray(new Float32Array(6), [3, 2]),
-  "encoder/scale/bias": ndarray(new Float32Array(2).fill(inverseSoftplus(s - MIN_SCALE))),
-});
+const net = linearModel(3, 2);
+const encoder = (A: Matrix, a: Vector, s: number) => ({ ...decoderOf(W, MU), ...encoderOf(A, a, s) });
 /** Wrong in slope, place and width. */
 const SLOPE = scaled(0.6, P);
 const SHIFT: Vector = [0.2, -0.1];
@@ -98,17 +86,12 @@ describe("probabilistic PCA with an encoder that is wrong", () => {
 });
 
 it("with one latent the exact encoder makes all weights even", () => {
-  const one = generative({ features: 2, latent: 1, hidden: [], likelihood: gaussian({ floor: FLOOR }) });
+  const one = linearModel(2, 1);
   const [w0, w1] = [0.8, -0.6];
   const m = w0 ** 2 + w1 ** 2 + SIGMA ** 2;
   const params = {
-    "decoder/loc/weight": ndarray(Float32Array.of(w0, w1), [1, 2]),
-    "decoder/loc/bias": ndarray(new Float32Array(2)),
-    "decoder/log-scale": ndarray(Float32Array.of(inverseSoftplus(SIGMA - FLOOR))),
-    "encoder/loc/weight": ndarray(Float32Array.of(w0 / m, w1 / m), [2, 1]),
-    "encoder/loc/bias": ndarray(new Float32Array(1)),
-    "encoder/scale/weight": ndarray(new Float32Array(2), [2, 1]),
-    "encoder/scale/bias": ndarray(Float32Array.of(inverseSoftplus(SIGMA / Math.sqrt(m) - MIN_SCALE))),
+    ...decoderOf([[w0], [w1]], [0, 0]),
+    ...encoderOf([[w0 / m, w1 / m]], [0], SIGMA / Math.sqrt(m)),
   };
   fc.assert(
     fc.property(fc.float({ min: -3, max: 3, noNaN: true }), fc.float({ min: -3, max: 3, noNaN: true }), (a, b) => {

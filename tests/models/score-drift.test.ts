@@ -1,9 +1,9 @@
 /** Chains over x alone of a tilted probabilistic PCA, the latent integrated out: against the tilted marginal, and against the exact law of unadjusted chains. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { type Drift, infer, type LangevinOptions, langevin, ndarray, sample, TiltedError, tilt } from "tilted";
+import { type Drift, infer, type LangevinOptions, langevin, sample, TiltedError, tilt } from "tilted";
 import { normal } from "tilted/dist";
-import { binary, elboDrift, fisherDrift, gaussian, generative } from "tilted/models";
+import { binary, elboDrift, fisherDrift, generative } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import {
   add,
@@ -18,45 +18,28 @@ import {
   transpose,
   type Vector,
 } from "../support/matrix.ts";
+import { covarianceOf, decoderOf, encoderOf, linearModel, quadratic, SIGMA, tiltedGaussian } from "../support/ppca.ts";
 import { expectDiffers, expectEstimate } from "../support/statistics.ts";
 
 const W: Matrix = [[0.8], [-0.6]];
 const MU: Vector = [0.2, -0.1];
-const SIGMA = 0.7;
-const FLOOR = 1e-3;
-const MIN_SCALE = 1e-4;
-const C = plus(times(W, transpose(W)), identity(2, SIGMA ** 2));
+const C = covarianceOf(W);
 const M = 1 + SIGMA ** 2;
 /** Posterior N(Pᵀ(x − μ), v): |w| = 1. */
 const P: Matrix = scaled(1 / M, transpose(W));
 const V = SIGMA ** 2 / M;
-const inverseSoftplus = (y: number) => Math.log(Math.expm1(y));
-const net = generative({ features: 2, latent: 1, hidden: [], likelihood: gaussian({ floor: FLOOR }) });
-/** An encoder N(Ax + a, s²). */
-const encodedBy = (A: Matrix, a: number, s: number) => ({
-  "decoder/loc/weight": ndarray(Float32Array.from(W.flat()), [1, 2]),
-  "decoder/loc/bias": ndarray(Float32Array.from(MU)),
-  "decoder/log-scale": ndarray(Float32Array.of(inverseSoftplus(SIGMA - FLOOR))),
-  "encoder/loc/weight": ndarray(Float32Array.from(A.flat()), [2, 1]),
-  "encoder/loc/bias": ndarray(Float32Array.of(a)),
-  "encoder/scale/weight": ndarray(new Float32Array(2), [2, 1]),
-  "encoder/scale/bias": ndarray(Float32Array.of(inverseSoftplus(s - MIN_SCALE))),
-});
+const net = linearModel(2, 1);
+const encodedBy = (A: Matrix, a: number, s: number) => ({ ...decoderOf(W, MU), ...encoderOf(A, [a], s) });
 const right = encodedBy(P, -(apply(P, MU)[0] as number), Math.sqrt(V));
 /** Wrong in slope, place and width. */
 const SLOPE = scaled(0.6, P);
 const SHIFT = 0.3;
 const wrong = encodedBy(SLOPE, SHIFT, 0.8);
 
-/** E(x) = ½ a|x|² − bᵀx. */
 const A = 0.6;
 const B: Vector = [0.5, -0.3];
-const quadratic = (x: tf.Tensor) =>
-  tf.sub(tf.mul(A / 2, tf.sum(tf.square(x), -1)), tf.sum(tf.mul(x, tf.tensor1d([...B])), -1));
-const tilted = pipe(net.base, tilt("x", quadratic));
-const precision = inverse(C);
-const TILTED = inverse(plus(precision, identity(2, A)));
-const MEAN = apply(TILTED, add(apply(precision, MU), B));
+const tilted = pipe(net.base, tilt("x", quadratic(A, B)));
+const { precision, covariance: TILTED, mean: MEAN } = tiltedGaussian(C, MU, A, B);
 
 const CHAINS = 128;
 const runWith = (drift: Drift<"x">, params: typeof right, options: LangevinOptions<"x">) =>

@@ -21,59 +21,36 @@ import {
   tiltLikelihood,
 } from "tilted";
 import { normal } from "tilted/dist";
-import { fisherDrift, gaussian, generative, inNoise, logDensityOf, tiltedLogDensity } from "tilted/models";
+import { fisherDrift, inNoise, logDensityOf, tiltedLogDensity } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { normal as draws } from "../../src/core/random/draws.ts";
+import { identity, type Matrix, normalLogDensity, plus, type Vector } from "../support/matrix.ts";
 import {
-  add,
-  apply,
-  identity,
-  inverse,
-  logDet,
-  type Matrix,
-  normalLogDensity,
-  plus,
-  quadraticForm,
-  times,
-  transpose,
-  type Vector,
-} from "../support/matrix.ts";
+  covarianceOf,
+  decoderOf,
+  encoderOf,
+  LINE,
+  LINE_MEAN,
+  linearModel,
+  quadratic,
+  SIGMA,
+  tiltedGaussian,
+} from "../support/ppca.ts";
 
-const W: Matrix = [[0.8], [-0.6], [0.5]];
-const MU: Vector = [0.2, -0.1, 0.4];
-const SIGMA = 0.7;
-const FLOOR = 1e-3;
-const MIN_SCALE = 1e-4;
-const C = plus(times(W, transpose(W)), identity(3, SIGMA ** 2));
-const net = generative({ features: 3, latent: 1, hidden: [], likelihood: gaussian({ floor: FLOOR }) });
-const inverseSoftplus = (y: number) => Math.log(Math.expm1(y));
+const C = covarianceOf(LINE);
+const net = linearModel(3, 1);
 /** The exact encoder, a little wider. */
-const M = 1 + W.reduce((s, [w]) => s + (w as number) ** 2, 0) / SIGMA ** 2;
-const gain = W.map(([w]) => (w as number) / SIGMA ** 2 / M);
+const M = 1 + LINE.reduce((s, [w]) => s + (w as number) ** 2, 0) / SIGMA ** 2;
+const gain = LINE.map(([w]) => (w as number) / SIGMA ** 2 / M);
 const params = {
-  "decoder/loc/weight": ndarray(Float32Array.from(W.flat()), [1, 3]),
-  "decoder/loc/bias": ndarray(Float32Array.from(MU)),
-  "decoder/log-scale": ndarray(Float32Array.of(inverseSoftplus(SIGMA - FLOOR))),
-  "encoder/loc/weight": ndarray(Float32Array.from(gain), [3, 1]),
-  "encoder/loc/bias": ndarray(Float32Array.of(-gain.reduce((s, g, j) => s + g * (MU[j] as number), 0))),
-  "encoder/scale/weight": ndarray(new Float32Array(3), [3, 1]),
-  "encoder/scale/bias": ndarray(Float32Array.of(inverseSoftplus(1.2 / Math.sqrt(M) - MIN_SCALE))),
+  ...decoderOf(LINE, LINE_MEAN),
+  ...encoderOf([gain], [-gain.reduce((s, g, j) => s + g * (LINE_MEAN[j] as number), 0)], 1.2 / Math.sqrt(M)),
 };
-/** E(x) = ½ a|x|² − bᵀx. */
+
 const A = 0.6;
 const B: Vector = [0.5, -0.3, 0.8];
-const quadratic = (x: tf.Tensor) =>
-  tf.sub(tf.mul(A / 2, tf.sum(tf.square(x), -1)), tf.sum(tf.mul(x, tf.tensor1d([...B])), -1));
-
-/** The tilt of N(m, S) by ½ a|x|² − bᵀx: mean, covariance and log Z. */
-function tiltOf(mean: Vector, S: Matrix, a: Vector, b: Vector) {
-  const precision = inverse(S);
-  const covariance = inverse(precision.map((row, i) => row.map((v, j) => v + (i === j ? (a[i] as number) : 0))));
-  const shift = add(apply(precision, mean), b);
-  const logZ = (logDet(covariance) - logDet(S) + quadraticForm(covariance, shift) - quadraticForm(precision, mean)) / 2;
-  return { mean: apply(covariance, shift), covariance, logZ };
-}
+const energy = quadratic(A, B);
 
 function expectHolds({ lower, upper }: Sandwich, truth: number, gap: number): void {
   expect(lower.value - 6 * lower.standardError).toBeLessThan(truth);
@@ -82,8 +59,8 @@ function expectHolds({ lower, upper }: Sandwich, truth: number, gap: number): vo
 }
 
 describe("chains", () => {
-  const exact = tiltOf(MU, C, [A, A, A], B);
-  const tilted = pipe(net.base, tilt("x", quadratic));
+  const exact = tiltedGaussian(C, LINE_MEAN, A, B);
+  const tilted = pipe(net.base, tilt("x", energy));
   const rows = [
     [0.5, -1, 0.3],
     [1.2, 0.4, -0.8],
@@ -103,7 +80,7 @@ describe("chains", () => {
     const z = chainEvidence(which as typeof tilted, chains, { params, seed: 2 });
     expect(z.upper).toMatchObject({ side: "upper", of: "log Z" });
     expectHolds(z, exact.logZ, 0.3);
-    const bounds = tiltedLogDensity(net, quadratic, z, x, { params, seed: 3, particles: 2048 });
+    const bounds = tiltedLogDensity(net, energy, z, x, { params, seed: 3, particles: 2048 });
     const truth = rows.reduce((s, row) => s + normalLogDensity(row, exact.mean, exact.covariance) / rows.length, 0);
     expectHolds(bounds, truth, 0.6);
   });
@@ -146,9 +123,9 @@ describe("chains", () => {
 
 describe("weighted draws", () => {
   it("give log Z from both sides, if they are not too few", async () => {
-    const tilted = pipe(net.base, tilt("x", quadratic));
+    const tilted = pipe(net.base, tilt("x", energy));
     const { evidence } = await infer(tilted, snis(20_000), { params, seed: 1 });
-    expectHolds(evidence as Sandwich, tiltOf(MU, C, [A, A, A], B).logZ, 0.2);
+    expectHolds(evidence as Sandwich, tiltedGaussian(C, LINE_MEAN, A, B).logZ, 0.2);
     expect((await infer(tilted, snis(63), { params, seed: 1 })).evidence).toBeUndefined();
   });
 });
@@ -170,7 +147,7 @@ describe("fits", () => {
     return tf.sum(tf.sub(tf.mul(tf.mul(a, 0.5), tf.square(x)), tf.mul(b, x)), -1);
   }
   const likelihood = (a: Vector, b: Vector, mean: Vector, S: Matrix, x: typeof data): number => {
-    const exact = tiltOf(mean, S, a, b);
+    const exact = tiltedGaussian(S, mean, a, b);
     return Array.from({ length: N }, (_, i) => [x.data[2 * i] as number, x.data[2 * i + 1] as number]).reduce(
       (s, row) => s + normalLogDensity(row, exact.mean, exact.covariance) / N,
       0,
@@ -194,14 +171,11 @@ describe("fits", () => {
   });
 
   it("with a latent in the base they are told log p(x), or say nothing", async () => {
-    const pair = generative({ features: 2, latent: 1, hidden: [], likelihood: gaussian({ floor: FLOOR }) });
+    const pair = linearModel(2, 1);
     const at = {
-      ...Object.fromEntries(Object.entries(params).map(([name, p]) => [name, p.shape.includes(3) ? undefined : p])),
-      "decoder/loc/weight": ndarray(Float32Array.of(0.8, -0.6), [1, 2]),
-      "decoder/loc/bias": ndarray(Float32Array.of(0.2, -0.1)),
-      "encoder/loc/weight": ndarray(Float32Array.of(0.8, -0.6), [2, 1]),
-      "encoder/scale/weight": ndarray(new Float32Array(2), [2, 1]),
-    } as unknown as typeof params;
+      ...decoderOf([[0.8], [-0.6]], [0.2, -0.1]),
+      ...encoderOf([[0.8, -0.6]], [0], 1.2 / Math.sqrt(M)),
+    };
     const S = plus(
       [
         [0.64, -0.48],
