@@ -5,7 +5,7 @@
  * - vae: 784-1024-512-256-2, batch 128, Adam.
  * - energy: 2-256-128-1, logistic loss with a penalty on the gradient in the input (double back-propagation), 1024 points, Adam.
  * - langevin: MALA on the tilt of a 2-D normal by that energy, 1000 chains.
- * - snis: the same tilt, 10⁵ particles.
+ * - snis: the same tilt; a step is a chunk of 8192 particles.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
@@ -30,7 +30,7 @@ import { vae } from "tilted/models";
 const rounds = Number(process.argv[2] ?? 3);
 type Engine = "wasm" | "compiled";
 
-/** Milliseconds of every step but the first two; `run` is given what to call after each. */
+/** A run in steps; it is given what to call with how many are done, after each or after some. */
 type Workload = (
   engine: Engine,
   tick: (progress: { readonly step: number }) => void,
@@ -72,6 +72,8 @@ const tilted = pipe(
   }),
 );
 
+const CHUNK = 8192;
+
 const WORKLOADS: { readonly [name: string]: Workload } = {
   vae: async (engine, tick) => {
     const method = elbo(digits.guide, { steps: 14, optimizer: adam(1e-3), boundDraws: 1 });
@@ -103,7 +105,11 @@ const WORKLOADS: { readonly [name: string]: Workload } = {
     return chain.engine.compiled;
   },
   snis: async (engine, tick) => {
-    const draws = await infer(tilted, snis(100_000, { chunk: 8192 }), { seed: 1, engine, onProgress: tick });
+    const draws = await infer(tilted, snis(12 * CHUNK, { chunk: CHUNK }), {
+      seed: 1,
+      engine,
+      onProgress: ({ step }) => tick({ step: step / CHUNK }),
+    });
     return draws.engine.compiled;
   },
 };
@@ -122,7 +128,7 @@ for (const [name, run] of Object.entries(WORKLOADS)) {
       const info = await run(engine, ({ step }) => {
         const now = performance.now();
         // What comes after the last step (a bound, diagnostics) is not one.
-        if (step > done) steps.push(now - last);
+        if (step > done) steps.push((now - last) / (step - done));
         done = step;
         last = now;
       });
