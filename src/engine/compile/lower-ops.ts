@@ -1,7 +1,8 @@
 /** Each primitive as ONNX nodes. What ONNX Runtime lacks was composed before (compose.ts), so most are one node. */
 import { fail } from "../../core/errors.ts";
 import type { Lowering } from "./emit.ts";
-import type { Node, Op, Shape } from "./node.ts";
+import { conv2d, conv2dFilterGrad, conv2dInputGrad, pool } from "./lower-windows.ts";
+import { type Node, type Op, type Shape, sizeOf } from "./node.ts";
 import { contribDomain } from "./onnx.ts";
 
 const direct =
@@ -126,8 +127,24 @@ const extremeReduction =
     return e.op("Add", [best, reduction("ReduceSum")(e, node, [e.op("Clip", [args[0]!, zero, zero])])]);
   };
 
+/** Fewer rows than this are not worth a product. */
+const FEWEST_ROWS = 16;
+
+/** A sum over the leading axes is the product of a row of ones with the rest: ONNX Runtime's kernel for it takes half the time. */
+const sum: Lowering = (e, node, args) => {
+  const { axes = [] } = node.attrs;
+  const { shape } = node.inputs[0]!;
+  const [rows, columns] = [sizeOf(shape.slice(0, axes.length)), sizeOf(shape.slice(axes.length))];
+  const leading = axes.length < shape.length && axes.every((axis, i) => axis === i);
+  if (!leading || node.dtype !== "float32" || e.precision !== "float32" || rows < FEWEST_ROWS || columns < 2)
+    return reduction("ReduceSum")(e, node, args);
+  const flat = shape.length === 2 ? args[0]! : e.op("Reshape", [args[0]!, e.ints([rows, columns])]);
+  const total = e.op("MatMul", [e.constant("float32", [rows], 1), flat]);
+  return node.shape.length === 1 ? total : e.op("Reshape", [total, e.ints(node.shape)]);
+};
+
 const reduce: Record<string, Lowering> = {
-  sum: reduction("ReduceSum"),
+  sum,
   mean: reduction("ReduceMean"),
   prod: reduction("ReduceProd"),
   max: extremeReduction("ReduceMax"),
@@ -141,10 +158,18 @@ const swapLast = (shape: Shape) => {
   return [...perm.slice(0, -2), perm.at(-1)!, perm.at(-2)!];
 };
 
-const matmul: Lowering = (e, node, [a, b, bias]) => {
+/** Columns of a product from which its left operand is better turned beforehand: ONNX Runtime turns it again for every 128. */
+const MANY_COLUMNS = 200;
+
+const matmul: Lowering = (e, node, [left, b, bias]) => {
   const [x, y] = node.inputs as readonly [Node, Node];
-  const flags = { transA: Number(node.attrs.transposeA ?? false), transB: Number(node.attrs.transposeB ?? false) };
   const flat = x.shape.length === 2 && y.shape.length === 2;
+  const turned = flat && node.attrs.transposeA === true && node.shape[1]! >= MANY_COLUMNS;
+  const a = turned ? e.once(`${left} turned`, () => e.op("Transpose", [left!], { perm: [1, 0] })) : left;
+  const flags = {
+    transA: Number(!turned && (node.attrs.transposeA ?? false)),
+    transB: Number(node.attrs.transposeB ?? false),
+  };
   if (flat && node.dtype === "float32") {
     // A product without bias or flags is MatMul: Gemm would have to be told of a bias that is not there.
     if (bias || flags.transA || flags.transB) return e.op("Gemm", [a!, b!, ...(bias ? [bias] : [])], flags);
@@ -208,64 +233,20 @@ const topK =
     return output === 0 ? name : e.cast(name, "int32");
   };
 
-/** Channels last to channels first, and back. */
-const toFirst = [0, 3, 1, 2];
-const toLast = [0, 2, 3, 1];
-
-const padsOf = (node: Node) => {
-  const [rows, columns] = node.attrs.paddings!;
-  return [rows![0], columns![0], rows![1], columns![1]];
-};
-
-const conv2d: Lowering = (e, node, [x, w]) => {
-  const { strides = [], dilations = [], groups = 1 } = node.attrs;
-  const attributes = { strides, dilations, pads: padsOf(node), group: groups };
-  const image = e.op("Transpose", [x!], { perm: toFirst });
-  const filter = e.op("Transpose", [w!], { perm: [3, 2, 0, 1] });
-  return e.op("Transpose", [e.op("Conv", [image, filter], attributes)], { perm: toLast });
-};
-
-const conv2dInputGrad: Lowering = (e, node, [dy, w]) => {
-  const { strides = [], dilations = [], groups = 1, paddings = [] } = node.attrs;
-  const [y, filter] = node.inputs as readonly [Node, Node];
-  // Rows that no window reached have no gradient: they are made up at the end.
-  const output_padding = [0, 1].map((i) => {
-    const reach = (y.shape[i + 1]! - 1) * strides[i]! + dilations[i]! * (filter.shape[i]! - 1) + 1;
-    return node.shape[i + 1]! - (reach - paddings[i]![0] - paddings[i]![1]);
-  });
-  const attributes = { strides, dilations, pads: padsOf(node), group: groups, output_padding };
-  const image = e.op("Transpose", [dy!], { perm: toFirst });
-  const kernel = e.op("Transpose", [w!], { perm: [3, 2, 0, 1] });
-  return e.op("Transpose", [e.op("ConvTranspose", [image, kernel], attributes)], { perm: toLast });
-};
-
-/** The product of x and dy with batch and channels exchanged, strides and dilations exchanged. */
-const conv2dFilterGrad: Lowering = (e, node, [x, dy]) => {
-  const { strides = [], dilations = [], groups = 1 } = node.attrs;
-  const [n, h, w, c] = node.inputs[0]!.shape as [number, number, number, number];
-  const [kh, kw, perGroup, out] = node.shape as [number, number, number, number];
-  const grouped = e.op("Reshape", [x!, e.ints([n, h, w, groups, perGroup])]);
-  const image = e.op("Transpose", [grouped], { perm: [4, 3, 0, 1, 2] });
-  const flatImage = e.op("Reshape", [image, e.ints([perGroup, groups * n, h, w])]);
-  const kernel = e.op("Transpose", [dy!], { perm: [3, 0, 1, 2] });
-  const attributes = { strides: dilations, dilations: strides, pads: padsOf(node), group: groups };
-  const product = e.op("Conv", [flatImage, kernel], attributes);
-  const cut = e.op("Slice", [product, e.ints([0, 0]), e.ints([kh, kw]), e.ints([2, 3])]);
-  if (c !== groups * perGroup || out % groups !== 0) fail("shape", "conv2dFilterGrad: channels do not divide.");
-  return e.op("Transpose", [cut], { perm: [2, 3, 0, 1] });
-};
-
-const pool =
-  (op: string): Lowering =>
-  (e, node, [x]) => {
-    const { window = [], strides = [], dilations = [] } = node.attrs;
-    const image = e.op("Transpose", [x!], { perm: toFirst });
-    const pooled = e.op(op, [image], { kernel_shape: window, strides, dilations, pads: padsOf(node) });
-    return e.op("Transpose", [pooled], { perm: toLast });
-  };
-
 /** A splat larger than this is spread at run time instead of being written out. */
 const writtenSplat = 64;
+
+/** Last axes up to this length: ONNX Runtime chooses along such a short run at a fifth of the speed at which it chooses along all. */
+const SHORT_RUN = 16;
+
+/** The condition of a choice, repeated along the last axis where it has one element there and the result a few. */
+function wideMask(e: Parameters<Lowering>[0], node: Node, condition: string): string {
+  const [last, { shape }] = [node.shape.at(-1) ?? 1, node.inputs[0]!];
+  const narrow = shape.length > 0 && shape.at(-1) === 1 && sizeOf(shape) > 1 && last > 1 && last <= SHORT_RUN;
+  if (!narrow) return condition;
+  const repeat = () => e.op("Concat", new Array<string>(last).fill(condition), { axis: shape.length - 1 });
+  return e.once(`${condition} × ${last}`, repeat);
+}
 
 const structural: Record<string, Lowering> = {
   constant: (e, node) => {
@@ -277,7 +258,7 @@ const structural: Record<string, Lowering> = {
       : e.constant(type, node.shape, value!);
   },
   where: (e, node, [c, a, b]) => {
-    if (node.dtype !== "bool") return e.op("Where", [c!, a!, b!]);
+    if (node.dtype !== "bool") return e.op("Where", [wideMask(e, node, c!), a!, b!]);
     return e.op("Or", [e.op("And", [c!, a!]), e.op("And", [e.op("Not", [c!]), b!])]);
   },
   cast: (e, node, [x]) => e.cast(x!, e.typeOf(node.dtype)),

@@ -10,6 +10,7 @@ import { firstOf } from "./rules.ts";
 import { onlyActivates } from "./rules-activation.ts";
 import { noOps } from "./rules-shape.ts";
 import { splitLongSums } from "./rules-sums.ts";
+import { softplusSums } from "./softplus-sums.ts";
 
 /**
  * A step run `length` times in one call.
@@ -224,7 +225,8 @@ export function lower(graph: Graph, { precision = "float32", scan }: LowerOption
   const compose = composer(precision);
   // Some kernels refuse to do nothing: Pad, of a scalar.
   const rewrite = firstOf(precision === "float32" ? [noOps, compose, splitLongSums] : [noOps, compose]);
-  const composed = rebuild(exactSigmoids(graph), { rewrite });
+  const prepared = exactSigmoids(precision === "float32" ? softplusSums(graph) : graph);
+  const composed = rebuild(prepared, { rewrite });
   const e = createEmitter(precision);
   return scan ? lowerScan(e, composed, scan) : lowerFlat(e, composed);
 }

@@ -1,7 +1,7 @@
 /** Rules of elementwise arithmetic. None of them may lose a NaN: x·0 and x − x stay as they are. */
 import type { Builder, Rewrite } from "./graph.ts";
 import { broadcastShapes } from "./infer.ts";
-import { isBinary, isUnary, type Node, type Op, type Shape, sameShape, sizeOf } from "./node.ts";
+import { isBinary, isUnary, type Node, type NumericArray, type Op, type Shape, sameShape, sizeOf } from "./node.ts";
 import { splatOf } from "./rules-fold.ts";
 
 const commutative = new Set<Op>([
@@ -35,9 +35,20 @@ export const neutralOperand: Rewrite = (b, op, inputs) => {
   return splatOf(y) === neutral ? spread(b, x, broadcastShapes(op, x.shape, y.shape)) : undefined;
 };
 
-/** −(−x) = x, x·(−1) = −x, 0 − x = −x, x + (−y) = x − y, x − (−y) = x + y. */
+/** Opposites of arrays, made once: arrays of some length are told apart by identity. */
+const opposites = new WeakMap<NumericArray, NumericArray>();
+
+function oppositeOf(x: NumericArray): NumericArray {
+  const made = opposites.get(x) ?? x.map((v) => -v);
+  opposites.set(x, made);
+  return made;
+}
+
+/** −(−x) = x, x·(−1) = −x, 0 − x = −x, x + (−y) = x − y, x − (−y) = x + y, (−x)·c = x·(−c) for an array c. */
 export const signs: Rewrite = (b, op, inputs) => {
   const [x, y] = inputs as readonly [Node, Node];
+  if (op === "mul" && x.op === "neg" && x.dtype === "float32" && typeof y.attrs.value === "object")
+    return b.binary("mul", x.inputs[0]!, b.constant(oppositeOf(y.attrs.value), y.shape));
   if (op === "neg" && x.op === "neg") return x.inputs[0]!;
   if (op === "mul" && splatOf(y) === -1) return spread(b, b.unary("neg", x), broadcastShapes(op, x.shape, y.shape));
   if (op === "sub" && splatOf(x) === 0) return spread(b, b.unary("neg", y), broadcastShapes(op, x.shape, y.shape));

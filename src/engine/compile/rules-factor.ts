@@ -121,6 +121,24 @@ export function factorSums(graph: Graph): Graph {
     });
   const factorsOf = (x: Node): readonly Node[] =>
     x.op === "mul" && alone(x) && x.dtype === "float32" ? x.inputs.flatMap(factorsOf) : [x];
+  /** What a factor is the opposite of, also in another shape; undefined when it is not. */
+  const oppositeOf = (b: Builder, x: Node): Node | undefined =>
+    x.op === "neg"
+      ? x.inputs[0]
+      : x.op === "reshape" && x.inputs[0]!.op === "neg"
+        ? b.reshape(x.inputs[0]!.inputs[0]!, x.shape)
+        : undefined;
+  /** A term of several factors, with their signs in front. */
+  const signed = (b: Builder, { sign, factors }: Term): Term =>
+    factors.length < 2
+      ? { sign, factors }
+      : factors.reduce<Term>(
+          (term, x) => {
+            const opposite = oppositeOf(b, x);
+            return { sign: opposite ? (-term.sign as 1 | -1) : term.sign, factors: [...term.factors, opposite ?? x] };
+          },
+          { sign, factors: [] },
+        );
 
   return rebuild(graph, {
     replace: (b, node, _, renewed) => {
@@ -134,7 +152,7 @@ export function factorSums(graph: Graph): Graph {
         for (const [i, z] of y.inputs.entries()) if (x.inputs[i]) oldOf.set(z, x.inputs[i]);
         return y;
       };
-      const terms = old.map((t): Term => ({ sign: t.sign, factors: factorsOf(t.node).map(fresh) }));
+      const terms = old.map((t) => signed(b, { sign: t.sign, factors: factorsOf(t.node).map(fresh) }));
       // Products and sums of sums that something else uses too stay as they are.
       const free = (t: Term, i: number) => t.factors.length > 1 || alone(old[i]!.node);
       const [open, closed] = [terms.filter(free), terms.filter((t, i) => !free(t, i))];

@@ -5,8 +5,6 @@ export type RuntimeName = "node" | "web" | "worker";
 
 export interface SessionSettings {
   readonly threads: number;
-  /** Whether the runtime may fuse operations: its fusions keep factors in single width, so not in a float64 program. */
-  readonly fuse: boolean;
   /** Writes a profile of every run to a file whose name starts so. */
   readonly profile?: string;
 }

@@ -41,11 +41,13 @@ const packages = {
 
 const inNode = () => typeof process !== "undefined" && process.versions?.node !== undefined;
 
-const sessionOptions = ({ threads, fuse, profile }: SessionSettings) => ({
+const sessionOptions = ({ threads, profile }: SessionSettings) => ({
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: "sequential" as const,
-  graphOptimizationLevel: fuse ? ("all" as const) : ("basic" as const),
+  // The graph is simplified already. What the runtime would do undoes choices of the lowering (it moves transposes back into products)
+  // and keeps factors of double-precision programs in single width.
+  graphOptimizationLevel: "disabled" as const,
   // What goes wrong is thrown; nothing is written to the console.
   logSeverityLevel: 4 as const,
   ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),

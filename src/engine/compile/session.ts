@@ -136,7 +136,7 @@ export async function createProgram(graph: Graph, options: ProgramOptions = {}):
   const runtime = await findRuntime(options.runtime);
   const lowered = lower(graph, { precision, ...(scan ? { scan } : {}) });
   const bytes = encodeModel(lowered.model);
-  const settings = { threads, fuse: precision === "float32", ...(profile === undefined ? {} : { profile }) };
+  const settings = { threads, ...(profile === undefined ? {} : { profile }) };
   const model = await runtime.load(bytes, settings).catch((cause) => engineFailure("load a program", cause));
   return programOf(runtime, model, lowered, precision, bytes.length);
 }
