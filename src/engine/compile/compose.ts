@@ -101,6 +101,11 @@ const fastSoftplus: Composition = (b, [x]) => {
   return add(b.unary("relu", x!), mul(s, series));
 };
 
+const silu: Composition = (b, [x]) => {
+  const { add, div } = algebra(b);
+  return div(x!, add(b.unary("exp", b.unary("neg", x!)), 1));
+};
+
 const elu: Composition = (b, [x]) => {
   const { less, where } = algebra(b);
   return where(less(x!, 0), b.unary("expm1", x!), x!);
@@ -211,7 +216,7 @@ const forDoubles: Partial<Record<Op, Composition>> = {
   conv2dInputGrad: (b, [dy, w], attrs) => conv2dInputGrad(b, dy!, w!, attrs),
   conv2dFilterGrad: (b, [x, dy], attrs) => conv2dFilterGrad(b, x!, dy!, attrs),
   avgPool: (b, [x], attrs) => avgPool(b, x!, attrs),
-  ...{ erf, softplus, elu, selu, tan, atan, asin, acos, sinh, cosh, asinh, acosh, atanh },
+  ...{ erf, softplus, silu, elu, selu, tan, atan, asin, acos, sinh, cosh, asinh, acosh, atanh },
 };
 
 /** What ONNX Runtime has in single width, but slower than it need be. */

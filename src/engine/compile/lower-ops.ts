@@ -35,6 +35,7 @@ const unary: Record<string, Lowering> = {
   reciprocal: direct("Reciprocal"),
   square: (e, _, [x]) => e.op("Mul", [x!, x!]),
   sigmoid: direct("Sigmoid"),
+  silu: (e, _, [x]) => e.op("QuickGelu", [x!], { alpha: { float: 1 } }, contribDomain),
   softplus: single("Softplus"),
   tanh: direct("Tanh"),
   relu: (e, node, [x]) => (node.dtype === "float32" ? e.op("Relu", [x!]) : e.op("Max", [x!, scalar(e, node, 0)])),

@@ -256,6 +256,69 @@ describe("reductions", () => {
   });
 });
 
+describe("what ONNX Runtime has faster kernels for", () => {
+  const opsOf = (build: (g: Builder) => Node, precision: "float32" | "float64" = "float32") => {
+    const g = createBuilder();
+    return lower(g.finish([{ name: "y", node: build(g) }]), { precision }).model.nodes.map(({ op }) => op);
+  };
+
+  it.each([
+    [[32, 5], [0]],
+    [
+      [4, 8, 5],
+      [0, 1],
+    ],
+    [[4, 8, 5], [0]],
+    [
+      [4, 8, 5],
+      [1, 2],
+    ],
+    [
+      [32, 5],
+      [0, 1],
+    ],
+  ] as const)("sums of %j over %j", async (shape, axes) => {
+    for (const keep of [false, true]) {
+      const build = (g: Builder) => g.reduce("sum", g.input("x", shape), axes, keep);
+      const rows = axes.reduce<number>((n, axis) => n * shape[axis]!, 1);
+      const leading = rows >= 16 && axes.every((axis, i) => axis === i) && axes.length < shape.length;
+      expect(opsOf(build).includes("MatMul")).toBe(leading);
+      expect(opsOf(build, "float64").includes("MatMul")).toBe(false);
+      await check(build, { x: spread(160) });
+    }
+  });
+
+  it("masks along a short last axis are repeated, once for all choices", async () => {
+    const build = (n: number) => (g: Builder) => {
+      const mask = g.binary("less", g.input("c", [40, 1]), g.constant(0.3));
+      const [a, b] = [g.input("a", [40, n]), g.input("b", [40, n])];
+      return g.binary("add", g.where(mask, a, b), g.unary("square", g.where(mask, b, a)));
+    };
+    const repeats = (n: number) => opsOf(build(n)).filter((op) => op === "Concat").length;
+    expect([1, 2, 16, 17].map(repeats)).toEqual([0, 1, 1, 0]);
+    for (const n of [2, 16, 17]) await check(build(n), { c: spread(40), a: spread(40 * n), b: spread(40 * n, 2) });
+  });
+
+  it("the left operand of a wide product is turned beforehand, once", async () => {
+    const build = (n: number) => (g: Builder) => {
+      const x = g.input("x", [6, 3]);
+      const product = (name: string) => g.matmul(x, g.input(name, [6, n]), { transposeA: true });
+      return g.binary("add", product("y"), g.unary("neg", product("z")));
+    };
+    const turns = (n: number) => opsOf(build(n)).filter((op) => op === "Transpose").length;
+    expect([199, 200].map(turns)).toEqual([0, 1]);
+    await check(build(200), { x: spread(18), y: spread(1200), z: spread(1200, 2) });
+  });
+
+  it("x·sigmoid(x), where nothing else is asked for", () => {
+    const active = (g: Builder) => g.binary("mul", g.input("x", [4]), g.unary("sigmoid", g.input("x", [4])));
+    const slope = (g: Builder) => g.binary("sub", active(g), g.unary("sigmoid", g.input("x", [4])));
+    expect(opsOf(active)).toEqual(["QuickGelu"]);
+    expect(opsOf(active, "float64")).not.toContain("QuickGelu");
+    expect(opsOf(slope)).not.toContain("QuickGelu");
+  });
+});
+
 describe("moving data", () => {
   const x = spread(24);
   const at = (...values: number[]) => Int32Array.from(values);

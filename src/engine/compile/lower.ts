@@ -5,7 +5,7 @@ import { createEmitter, type Emitter, emptyScope, type Precision, type Scope } f
 import { loweringOf } from "./lower-ops.ts";
 import { type DType, type Graph, type Node, type Shape, sameShape, textOf } from "./node.ts";
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./onnx.ts";
-import { rebuild, usesOf } from "./rebuild.ts";
+import { type Pass, rebuild, usesOf } from "./rebuild.ts";
 import { firstOf } from "./rules.ts";
 import { onlyActivates } from "./rules-activation.ts";
 import { noOps } from "./rules-shape.ts";
@@ -46,17 +46,20 @@ export interface Lowered {
 
 /**
  * Sigmoid of ONNX Runtime is 0 below −18 and off by 2e-4 at −10: where the value counts as a probability, 1/(1 + exp(−x)).
- * As an activation it keeps the fast kernel.
+ * As an activation it keeps the fast kernel, and where only x·sigmoid(x) is asked for, there is one for all of it.
  */
-function exactSigmoids(graph: Graph): Graph {
+function chooseSigmoids(graph: Graph, precision: Precision): Graph {
   const uses = usesOf(graph);
   const shown = new Set(graph.outputs.map((o) => o.node));
-  return rebuild(graph, {
-    replace: (b, node, [x]) =>
-      node.op === "sigmoid" && !onlyActivates(node, uses, shown)
-        ? b.unary("reciprocal", b.binary("add", b.unary("exp", b.unary("neg", x!)), b.constant(1)))
-        : undefined,
-  });
+  const fast = (s: Node) => s.op === "sigmoid" && onlyActivates(s, uses, shown);
+  const replace: Pass["replace"] = (b, node, [x], renewed) => {
+    if (node.op === "sigmoid" && !fast(node))
+      return b.unary("reciprocal", b.binary("add", b.unary("exp", b.unary("neg", x!)), b.constant(1)));
+    const s = node.op === "mul" && precision === "float32" ? node.inputs.find(fast) : undefined;
+    // A sigmoid that is used once stands in x·s.
+    return s && uses.get(s)?.length === 1 ? b.unary("silu", renewed(s.inputs[0]!)) : undefined;
+  };
+  return rebuild(graph, { replace });
 }
 
 const inputKey = (name: string) => `in:${name}`;
@@ -225,7 +228,8 @@ export function lower(graph: Graph, { precision = "float32", scan }: LowerOption
   const compose = composer(precision);
   // Some kernels refuse to do nothing: Pad, of a scalar.
   const rewrite = firstOf(precision === "float32" ? [noOps, compose, splitLongSums] : [noOps, compose]);
-  const prepared = exactSigmoids(precision === "float32" ? softplusSums(graph) : graph);
+  const chosen = chooseSigmoids(graph, precision);
+  const prepared = precision === "float32" ? softplusSums(chosen) : chosen;
   const composed = rebuild(prepared, { rewrite });
   const e = createEmitter(precision);
   return scan ? lowerScan(e, composed, scan) : lowerFlat(e, composed);

@@ -9,7 +9,7 @@ const words = <T extends string>(...list: readonly T[]): readonly T[] => list;
 
 /** Real functions: an int32 or bool operand is cast to float32 first. */
 export const realUnary = words(
-  ...words("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "reciprocal", "sigmoid", "softplus", "tanh"),
+  ...words("exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "reciprocal", "sigmoid", "silu", "softplus", "tanh"),
   ...words(
     "elu",
     "selu",

@@ -55,6 +55,11 @@ const cases: readonly [string, (g: Builder) => Node, string][] = [
   ["neutralOperand", (g) => g.binary("mul", g.constant(1, [2, 3, 4]), x34(g)), `${x}%1 = broadcast(%0); y = %1`],
   ["signs", (g) => g.unary("neg", g.unary("neg", x34(g))), `${x}y = %0`],
   ["signs", (g) => g.binary("sub", x34(g), g.unary("neg", x34(g))), `${x}%1 = add(%0, %0); y = %1`],
+  [
+    "signs",
+    (g) => g.binary("mul", g.unary("neg", x34(g)), g.constant(Float32Array.of(1, -2, 3, 4))),
+    `${x}%1 = constant({-1, 2, -3, -4}); %2 = mul(%0, %1); y = %2`,
+  ],
   ["signs", (g) => g.binary("sub", g.constant(0), x34(g)), `${x}%1 = neg(%0); y = %1`],
   ["powers", (g) => g.binary("div", g.constant(1, [3, 4]), x34(g)), `${x}%1 = reciprocal(%0); y = %1`],
   ["powers", (g) => g.binary("pow", x34(g), g.constant(2)), `${x}%1 = square(%0); y = %1`],
@@ -258,6 +263,15 @@ describe("each rule", () => {
         return g.binary("sub", g.binary("add", long, d), g.binary("mul", d, a));
       },
       "mul(%1, %2); %5 = sub(%4, %3); %6 = mul(%0, %5); %7 = add(%3, %6); y = %7",
+    ],
+    [
+      "a factor and its opposite in another shape: −a·b + a·c = a·(c − b)",
+      (g) => {
+        const [a, b, c] = [g.input("a", [3]), g.input("b", [3, 4]), g.input("c", [3, 4])];
+        const column = (x: Node) => g.reshape(x, [3, 1]);
+        return g.binary("add", g.binary("mul", column(g.unary("neg", a)), b), g.binary("mul", column(a), c));
+      },
+      "sub(%2, %1); %5 = mul(%3, %4); y = %5",
     ],
     [
       "products of one left operand",

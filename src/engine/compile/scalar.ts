@@ -48,6 +48,7 @@ export const unaryFunctions: Readonly<Record<UnaryOp, (x: number) => number>> = 
   reciprocal: (x) => 1 / x,
   square: (x) => x * x,
   sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  silu: (x) => x / (1 + Math.exp(-x)),
   softplus: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))),
   tanh: Math.tanh,
   relu: (x) => Math.max(x, 0),

@@ -1,10 +1,10 @@
 /**
- * Σ (a − softplus(x)) and Σ −softplus(x) with one logarithm for many terms: softplus(x) = max(x, 0) + log(1 + e^−|x|), and a sum of logarithms is the
+ * Σ (a − softplus(x)) and Σ −softplus(x) with one logarithm for many terms: softplus(x) = max(x, 0) − log sigmoid(|x|), and a sum of logarithms is the
  * logarithm of a product. Every Bernoulli likelihood is such a sum.
  *
- * max(x, 0) stays beside a, which it nearly cancels where the likelihood is good; each factor is in [1, 2], and rounding it costs 6e-8 of the
- * sum, as much as rounding a. Small terms lose their own digits by that, which a log-density does not need; a sum of softplus with no sign in
- * front may be anything, and is left as it is.
+ * max(x, 0) stays beside a, which it nearly cancels where the likelihood is good. Factors are in [½, 1], where ONNX Runtime's sigmoid is right to
+ * 1.7e-7, and so is each term; small terms lose their own digits by that, which a log-density does not need. A sum of softplus with no sign
+ * in front may be anything, and is left as it is.
  */
 import type { Builder } from "./graph.ts";
 import { type Graph, type Node, sameShape, sizeOf } from "./node.ts";
@@ -12,7 +12,7 @@ import { rebuild, usesOf } from "./rebuild.ts";
 
 /** Elements from which a sum is worth rewriting. */
 const MANY = 2048;
-/** Factors of one product: 2¹²⁰ is still a float. */
+/** Factors of one product: 2⁻¹²⁰ is still a float. */
 const MOST_FACTORS = 120;
 /** Fewer to a product, and the logarithms are too many. */
 const FEWEST_FACTORS = 4;
@@ -61,10 +61,10 @@ export function softplusSums(graph: Graph): Graph {
         summand.op === "sub"
           ? total(b.binary("sub", renewed(summand.inputs[0]!), above))
           : b.unary("neg", total(above));
-      const tails = b.binary("add", b.unary("exp", b.unary("neg", b.unary("abs", x))), b.constant(1));
+      const tails = b.unary("sigmoid", b.unary("abs", x));
       const parts = b.reshape(tails, [...shape.slice(0, -1), shape[last]! / factors, factors]);
       const products = b.reduce("prod", parts, [last + 1]);
-      return b.binary("sub", rest, total(b.unary("log", products)));
+      return b.binary("add", rest, total(b.unary("log", products)));
     },
   });
 }
