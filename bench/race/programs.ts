@@ -65,6 +65,9 @@ function vaeStep(inputs: Inputs, engine: Engine): Contestant {
   });
 }
 
+/** Steps of a timed run of small steps: memory and machine code of the first few are new, and peers keep theirs from run to run. */
+const SMALL_STEPS = { timedSteps: 60 } as const;
+
 function energyStep(inputs: Inputs, engine: Engine): Contestant {
   const { params, data } = parts(inputs);
   const [target, base] = [data.target, data.base] as [ReturnType<typeof ndarray>, ReturnType<typeof ndarray>];
@@ -92,7 +95,7 @@ function energyStep(inputs: Inputs, engine: Engine): Contestant {
       },
       tick: async (progress) => onProgress(progress),
     });
-  });
+  }, SMALL_STEPS);
 }
 
 const plane = model(function* () {
@@ -190,12 +193,9 @@ function notMiwaeStep(inputs: Inputs, engine: Engine): Contestant {
       yield* sample("noise", standard(features));
     });
   });
-  return stepping(
-    async (steps, { onProgress }) => {
-      await infer(wine, iwae(guide, k, { optimizer, steps }), { params, seed: 1, engine, onProgress });
-    },
-    { timedSteps: 60 },
-  );
+  return stepping(async (steps, { onProgress }) => {
+    await infer(wine, iwae(guide, k, { optimizer, steps }), { params, seed: 1, engine, onProgress });
+  }, SMALL_STEPS);
 }
 
 function mala(

@@ -159,13 +159,14 @@ const swapLast = (shape: Shape) => {
   return [...perm.slice(0, -2), perm.at(-1)!, perm.at(-2)!];
 };
 
-/** Columns of a product from which its left operand is better turned beforehand: ONNX Runtime turns it again for every 128. */
-const MANY_COLUMNS = 200;
+/** Rows and columns of a product from which its left operand is better turned beforehand: ONNX Runtime turns it again for every 128 columns. */
+const [MANY_ROWS, MANY_COLUMNS] = [64, 200];
 
 const matmul: Lowering = (e, node, [left, b, bias]) => {
   const [x, y] = node.inputs as readonly [Node, Node];
   const flat = x.shape.length === 2 && y.shape.length === 2;
-  const turned = flat && node.attrs.transposeA === true && node.shape[1]! >= MANY_COLUMNS;
+  const large = node.shape.at(-2)! >= MANY_ROWS && node.shape.at(-1)! >= MANY_COLUMNS;
+  const turned = flat && large && node.attrs.transposeA === true;
   const a = turned ? e.once(`${left} turned`, () => e.op("Transpose", [left!], { perm: [1, 0] })) : left;
   const flags = {
     transA: Number(!turned && (node.attrs.transposeA ?? false)),
