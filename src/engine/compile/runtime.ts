@@ -45,9 +45,9 @@ const sessionOptions = ({ threads, profile }: SessionSettings) => ({
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: "sequential" as const,
-  // The graph is simplified already. What the runtime would do undoes choices of the lowering (it moves transposes back into products)
-  // and keeps factors of double-precision programs in single width.
-  graphOptimizationLevel: "disabled" as const,
+  // The graph is simplified already, but for large constants, which the runtime folds. What it would do beyond that undoes choices of the
+  // lowering (it moves transposes back into products) and keeps factors of double-precision programs in single width.
+  graphOptimizationLevel: "basic" as const,
   // What goes wrong is thrown; nothing is written to the console.
   logSeverityLevel: 4 as const,
   ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
