@@ -24,7 +24,7 @@ import { coldStarts } from "./race/cold-start.ts";
 import { bestOf, COSTS, floorMs, measureMachine } from "./race/floor.ts";
 import { writeInputs } from "./race/inputs.ts";
 import { contestants, type Process, start } from "./race/process.ts";
-import { markdown, type Row, remarksOf, show, showGoals } from "./race/table.ts";
+import { markdown, median, type Row, remarksOf, restored, saved, show, showGoals } from "./race/table.ts";
 import { agrees, WORKLOADS } from "./race/workloads.ts";
 
 const { values } = parseArgs({
@@ -44,7 +44,7 @@ if (values.from !== undefined) {
     console.error("--from names what a run has saved; --docs must name the page to write");
     process.exit(1);
   }
-  const rows = JSON.parse(readFileSync(values.from, "utf8")) as Row[];
+  const rows = restored(readFileSync(values.from, "utf8"));
   writeFileSync(values.docs, markdown(rows, WORKLOADS, statSync(values.from).mtime));
   process.exit(0);
 }
@@ -64,7 +64,6 @@ for (const name of only ?? []) {
 const rounds = Number(values.rounds);
 const folder = mkdtempSync(join(tmpdir(), "race-"));
 const rows: Row[] = [];
-const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1] as number;
 
 try {
   writeInputs(folder);
@@ -161,7 +160,7 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
   // Also of a run that breaks: what was measured is kept.
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, null, 2)}\n`);
+  if (values.json !== undefined) writeFileSync(values.json, saved(rows));
 }
 for (const threads of new Set(rows.map((r) => r.threads))) {
   const shown = showGoals(rows.filter((r) => r.threads === threads));

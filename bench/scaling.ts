@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { toPng } from "tilted/plot";
-import { type Curve, exponent, figure, type Point, page, verdict } from "./race/scaling-page.ts";
+import { type Curve, exponent, figure, lastExponent, type Point, page, verdict } from "./race/scaling-page.ts";
 
 const { values } = parseArgs({
   options: {
@@ -67,8 +67,10 @@ function measureAll(): Curve[] {
           console.log(
             `${String(size).padStart(10)} ${ms.toFixed(1).padStart(10)} ms ${MiB.toFixed(0).padStart(6)} MiB`,
           );
-        const [time, memory] = [exponent(curve, "ms"), exponent(curve, "MiB")];
-        console.log(`  exponent of time ${time.toFixed(2)}, of memory ${memory.toFixed(2)}: ${verdict(curve)}`);
+        const [time, last, memory] = [exponent(curve, "ms"), lastExponent(curve, "ms"), exponent(curve, "MiB")];
+        console.log(
+          `  exponent of time ${time.toFixed(2)} (last step ${last.toFixed(2)}), of memory ${memory.toFixed(2)}: ${verdict(curve)}`,
+        );
         return curve;
       }),
     );

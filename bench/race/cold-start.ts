@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildPackage } from "./build.ts";
 import { peersFolder } from "./process.ts";
-import type { Row } from "./table.ts";
+import { median, type Row } from "./table.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -57,10 +57,10 @@ export function coldStarts(rounds: number): Row[] {
       const ok = Math.abs(answer - truth) <= tolerance;
       return {
         workload: `cold-start ${task}`,
-        system: system.startsWith("tilted") ? "tilted-wasm" : system,
+        system: system.startsWith("tilted") ? "tilted-wasm" : system.toLowerCase(),
         engine: system,
         threads: 1,
-        medianMs: sorted[sorted.length >> 1] as number,
+        medianMs: median(times),
         spread: [sorted[0] as number, sorted[sorted.length - 1] as number],
         check: {
           ok,

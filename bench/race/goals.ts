@@ -28,7 +28,7 @@ const GOALS: readonly Goal[] = [
   against("langevin", "PyTorch", ["torch"], 2.5),
   against("langevin", "JAX", ["jax", "blackjax"], 1.2),
   ...["snis", "snis-vae", "iwae-step", "notmiwae-step"].map((name) => against(name, "the best other", PEERS, 1)),
-  ...["cold-start coin", "cold-start tilt"].map((name) => against(name, "NumPyro", ["NumPyro"], 5)),
+  ...["cold-start coin", "cold-start tilt"].map((name) => against(name, "NumPyro", ["numpyro"], 5)),
   ...WORKLOADS.filter(({ systems }) => systems.includes("tfjs")).map(({ name }) =>
     against(name, "plain tfjs", ["tfjs"], 10),
   ),
@@ -55,7 +55,7 @@ export function outcomes(rows: readonly Row[]): Outcome[] {
   return GOALS.flatMap(({ workload, against, systems, wanted }) => {
     const here = rows.filter((r) => r.workload === workload);
     const ours = fastest(here.filter((r) => r.system.startsWith("tilted")));
-    const found = fastest(here.filter((r) => systems.includes(r.system))) / ours;
+    const found = fastest(here.filter((r) => systems.includes(r.system.toLowerCase()))) / ours;
     return Number.isFinite(found) && found > 0 ? [{ workload, against, wanted, found, met: found >= wanted }] : [];
   });
 }

@@ -22,6 +22,37 @@ export interface Row {
   readonly gzipKiB?: { readonly script: number; readonly engine: number };
 }
 
+/** The middle one, or the mean of the two. */
+export function median(times: readonly number[]): number {
+  const sorted = [...times].sort((a, b) => a - b);
+  const [low, high] = [sorted[(sorted.length - 1) >> 1] as number, sorted[sorted.length >> 1] as number];
+  return (low + high) / 2;
+}
+
+/** Rows as they are saved: each with the same names, null for what it has not. */
+export const saved = (rows: readonly Row[]): string =>
+  `${JSON.stringify(
+    rows.map(({ workload, system, engine, threads, firstCallMs, medianMs, spread, check, ...more }) => ({
+      workload,
+      system,
+      engine,
+      threads,
+      firstCallMs: firstCallMs ?? null,
+      medianMs: medianMs ?? null,
+      spread: spread ?? null,
+      check: check ?? null,
+      ...more,
+    })),
+    null,
+    2,
+  )}\n`;
+
+/** Rows that were saved. */
+export const restored = (text: string): Row[] =>
+  (JSON.parse(text) as object[]).map(
+    (row) => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as unknown as Row,
+  );
+
 const ms = (x: number | undefined): string =>
   x === undefined ? "" : x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2);
 

@@ -65,7 +65,7 @@ export function drawReport(summary: Summary, drawn: ReadonlyMap<string, Figure>,
         blocks: [
           text(
             `The VAE sees ${sum(data.biasedCounts)} digits of ${data.name}, most of them ones and twos, and reproduces their skew: ` +
-              `${vae.epochs} epochs, ${vae.trainLoss.toFixed(1)} nats per digit on its training digits and ${vae.validationLoss.toFixed(1)} on held-out ones.`,
+              `${vae.epochs} epoch${vae.epochs === 1 ? "" : "s"}, ${vae.trainLoss.toFixed(1)} nats per digit on its training digits and ${vae.validationLoss.toFixed(1)} on held-out ones.`,
           ),
           ...figure("labels"),
           ...figure("training"),

@@ -11,6 +11,10 @@ import { digits } from "./digits.ts";
 import { penguins } from "./penguins.ts";
 
 const OUT = join("out", "missing");
+if (process.argv.length > 2) {
+  console.log("npx tsx examples/missing/main.ts takes no options; it runs for a minute or two");
+  process.exit(1);
+}
 
 await ensureEngine();
 mkdirSync(OUT, { recursive: true });

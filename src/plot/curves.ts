@@ -28,6 +28,8 @@ export interface ChartAxes {
 }
 
 const HEIGHT = 320;
+/** About how many ticks an axis has. */
+const TICKS = 6;
 
 interface Sample {
   readonly x: number;
@@ -63,13 +65,19 @@ function chart(
     label: label ?? null,
     tickSize: 0,
     labelArrow: "none" as const,
-    ...(log ? { type: "log" as const, ticks: 5 } : { ticks: 6, nice: true }),
+    ...(log ? { type: "log" as const, ticks: 5 } : { ticks: TICKS, nice: true }),
   });
   const panel = plotPanel({
     width: innerWidth(data),
     height: data.height ?? HEIGHT,
     marginTop: rules.length > 0 ? 34 : 26,
-    x: { ...scale(data.xLabel, data.xLog), labelAnchor: "center", nice: false, inset: 4 },
+    x: {
+      ...scale(data.xLabel, data.xLog),
+      ...(data.xLog ? {} : wholeTicks(drawn)),
+      labelAnchor: "center",
+      nice: false,
+      inset: 4,
+    },
     y: scale(data.yLabel, data.yLog),
     marks: [
       Plot.gridY({ ticks: 6, stroke: INK.grid, strokeOpacity: 1 }),
@@ -95,6 +103,12 @@ function chart(
       ? []
       : drawn.map((d): LegendEntry => ({ label: d.s.name, colour: d.colour, shape: keyOf(d.s) }));
   return frame(data, [panel], { legend });
+}
+
+/** Few whole numbers, such as the epochs of a short training, are the ticks themselves: there is no epoch 1.5, nor 1.000000. */
+function wholeTicks(drawn: readonly { readonly points: readonly { readonly x: number }[] }[]): object {
+  const places = [...new Set(drawn.flatMap(({ points }) => points.map(({ x }) => x)))];
+  return places.length <= TICKS && places.every(Number.isInteger) ? { ticks: places, tickFormat: String } : {};
 }
 
 /** Outer parts of the axis, as shares, in which a label would leave the figure if it were centred. */

@@ -270,6 +270,17 @@ describe("wrong input", () => {
     expect([anchor(1), anchor(5)]).toEqual(["start", "end"]);
   });
 
+  it("counts epochs in whole numbers, one of them too", () => {
+    const ticks = (values: number[]) =>
+      textsOf(trainingCurves({ ...words, curves: [{ name: "train", values }] }).svg).filter((text) =>
+        /^[\d.]+$/.test(text),
+      );
+    expect(ticks([500])).toContain("1");
+    expect(ticks([500]).filter((text) => text.startsWith("1."))).toEqual([]);
+    expect(ticks([500, 400, 300])).toEqual(expect.arrayContaining(["1", "2", "3"]));
+    expect(ticks([500, 400, 300]).filter((text) => /^[123]\./.test(text))).toEqual([]);
+  });
+
   it("draws around values that are not finite", () => {
     const holes = points.map((v, i) => (i % 7 === 0 ? Number.NaN : v));
     const grids = { ...grid, values: grid.values.map((v, i) => (i % 5 === 0 ? Number.NEGATIVE_INFINITY : v)) };

@@ -46,7 +46,7 @@ describe("npm run bench", () => {
       row("energy-step", "jax-js", 0.5, { check: { ok: false, answers: { loss: 2 }, worst: "loss 2 instead of 1" } }),
       { workload: "energy-step", system: "pyro", engine: "pyro", threads: 2, error: "the process ended" },
       row("cold-start coin", "tilted-wasm", 500, { threads: 1 }),
-      row("cold-start coin", "NumPyro", 3000, { threads: 1 }),
+      row("cold-start coin", "numpyro", 3000, { threads: 1 }),
       {
         workload: "bundle",
         system: "tilted-wasm",

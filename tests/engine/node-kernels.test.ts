@@ -28,7 +28,7 @@ const LIMITS: { readonly [kernelName: string]: (attrs: Attrs, x: tf.TensorInfo) 
   Conv2D: onlyNamedPads,
   Conv2DBackpropInput: onlyNamedPads,
   Conv2DBackpropFilter: onlyNamedPads,
-  DepthwiseConv2dNative: onlyNamedPads,
+  DepthwiseConv2dNative: (attrs) => onlyNamedPads(attrs) && undilated(attrs),
   MaxPool: onlyNamedPads,
   MaxPoolGrad: onlyNamedPads,
   AvgPool: onlyNamedPads,

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { kernel } from "../gradients/define.ts";
-import { evenPad, type Pad } from "../gradients/windows.ts";
+import { dilate, evenPad, type Pad } from "../gradients/windows.ts";
 import { CONVOLUTION_KERNELS } from "./convolution.ts";
 import { FUSED_KERNELS } from "./fused.ts";
 import { type Wrapper, wrappedKernel } from "./heap.ts";
@@ -10,10 +10,16 @@ import { type Wrapper, wrappedKernel } from "./heap.ts";
 const BACKEND = "tensorflow";
 
 /**
- * In place of tfjs's own: the gradients of a depthwise convolution, which TensorFlow computes without its dilations, and
- * einsum, which there accepts repeated letters that have no derivative here.
+ * In place of tfjs's own: the gradients of a depthwise convolution, which TensorFlow computes without its dilations, the
+ * fused one, which passes over what is put in front of the plain one below, and einsum, which there accepts repeated
+ * letters that have no derivative here.
  */
-const REPLACED = ["DepthwiseConv2dNativeBackpropInput", "DepthwiseConv2dNativeBackpropFilter", "Einsum"];
+const REPLACED = [
+  "DepthwiseConv2dNativeBackpropInput",
+  "DepthwiseConv2dNativeBackpropFilter",
+  "FusedDepthwiseConv2D",
+  "Einsum",
+];
 
 export const TENSORFLOW_KERNELS: readonly tf.KernelConfig[] = [...CONVOLUTION_KERNELS, ...FUSED_KERNELS]
   .filter(({ kernelName }) => REPLACED.includes(kernelName))
@@ -186,4 +192,23 @@ const WINDOWS: readonly Wrapper[] = [
   ),
 ];
 
-export const TENSORFLOW_WRAPPERS: readonly Wrapper[] = [gather, cumsum, ...WINDOWS];
+/**
+ * Dilations are zeros between the places of the filter. TensorFlow's own CPU kernel refuses them; only oneDNN's, which it
+ * takes on processors that have the instructions for it, does not.
+ */
+const undilated = (within: Wrapper): Wrapper => {
+  const outer = wrappedKernel(within.kernelName, (original, args) => {
+    const { x, filter } = args.inputs as { x: tf.Tensor; filter: tf.Tensor };
+    const [down = 1, across = down] = [(args.attrs as unknown as WindowAttrs).dilations ?? 1].flat();
+    if (down === 1 && across === 1) return original(args);
+    const spread = () => dilate(dilate(filter, 0, down), 1, across);
+    return tf.tidy(() => kernel(within.kernelName, { x, filter: spread() }, { ...args.attrs, dilations: 1 }));
+  });
+  return { ...within, wrap: (original) => outer.wrap(within.wrap(original)) };
+};
+
+export const TENSORFLOW_WRAPPERS: readonly Wrapper[] = [
+  gather,
+  cumsum,
+  ...WINDOWS.map((wrapper) => (wrapper.kernelName === "DepthwiseConv2dNative" ? undilated(wrapper) : wrapper)),
+];
