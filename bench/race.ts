@@ -27,17 +27,22 @@ import { contestants, type Process, start } from "./race/process.ts";
 import { markdown, median, type Row, remarksOf, restored, saved, show, showGoals } from "./race/table.ts";
 import { agrees, WORKLOADS } from "./race/workloads.ts";
 
-const { values } = parseArgs({
-  options: {
-    only: { type: "string" },
-    systems: { type: "string" },
-    threads: { type: "string", default: "1" },
-    rounds: { type: "string", default: "5" },
-    json: { type: "string" },
-    docs: { type: "string" },
-    from: { type: "string" },
-  },
-});
+function given() {
+  const text = { type: "string" } as const;
+  try {
+    return parseArgs({
+      options: {
+        ...{ only: text, systems: text, json: text, docs: text, from: text },
+        threads: { ...text, default: "1" },
+        rounds: { ...text, default: "5" },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\nnpm run bench -- race --help tells the options`);
+    return process.exit(1);
+  }
+}
+const values = given();
 
 if (values.from !== undefined) {
   if (values.docs === undefined) {

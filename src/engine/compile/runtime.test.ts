@@ -14,13 +14,33 @@ const missing = (name: string) => {
 it("says what to install when no runtime is there", async () => {
   for (const name of ["onnxruntime-node", "onnxruntime-web"]) vi.doMock(name, () => missing(name));
   const { findRuntime } = await import("./runtime.ts");
-  for (const wanted of [undefined, "node", "web"] as const)
+  for (const wanted of [undefined, "web"] as const)
     await expect(findRuntime(wanted)).rejects.toMatchObject({
       code: "engine",
       message: expect.stringMatching(
         /ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node.*npm install onnxruntime-web/,
       ),
     });
+});
+
+it("says that the native one was wanted, who may have the other", async () => {
+  vi.doMock("onnxruntime-node", () => missing("onnxruntime-node"));
+  const { findRuntime } = await import("./runtime.ts");
+  await expect(findRuntime("node")).rejects.toMatchObject({
+    code: "engine",
+    message: expect.stringMatching(/"auto" compiles for it alone.*onnxruntime-web too.*npm install onnxruntime-node/),
+  });
+});
+
+it("says where WebAssembly that is not found may be", async () => {
+  const { findRuntime } = await import("./runtime.ts");
+  const { provideRuntime } = await import("../provided.ts");
+  const lost = async () => Promise.reject(new Error("no available backend found. ERR: [wasm] not found"));
+  provideRuntime(async () => ({ InferenceSession: { create: lost }, Tensor: class {} }) as never);
+  const { load } = await findRuntime("web");
+  await expect(load(new Uint8Array(), { threads: 1 })).rejects.toThrow(
+    /no available backend.*ort\.env\.wasm\.wasmPaths/,
+  );
 });
 
 it("takes WebAssembly in Node when the native package is missing", async () => {

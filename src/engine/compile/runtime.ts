@@ -117,10 +117,19 @@ async function webRuntime(): Promise<Runtime> {
     load: (model, settings) => {
       // The number of threads belongs to the one WebAssembly module of the process: the first program decides.
       if (ort.env?.wasm && ort.env.wasm.numThreads === undefined) ort.env.wasm.numThreads = settings.threads;
-      return loadLater(ort, model, settings);
+      return loadLater(ort, model, settings).catch((cause) => {
+        const message = reasonOf(cause);
+        throw new Error(message.includes("no available backend") ? `${message}. ${WHERE_FILES_ARE}` : message, {
+          cause,
+        });
+      });
     },
   };
 }
+
+/** What is missing when the runtime does not find its own WebAssembly, as in most bundles. */
+const WHERE_FILES_ARE =
+  'If its .wasm file was not found, say where the files of onnxruntime-web/dist are served: `ort.env.wasm.wasmPaths = "/ort/"`';
 
 const loaders: Record<RuntimeName, () => Promise<Runtime>> = {
   node: nodeRuntime,
@@ -146,11 +155,14 @@ function load(name: RuntimeName): Promise<Runtime> {
 const reasonOf = (cause: unknown): string =>
   cause instanceof Error ? (cause.message.split("\n")[0] as string).replace(/ imported from .*/, "") : String(cause);
 
+const NATIVE =
+  "`ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node` (native; the variable keeps its install script from downloading GPU libraries)";
 const adviceInBrowsers =
   'In a browser a program brings it: `useEngine("wasm", { onnxruntime: () => import("onnxruntime-web/wasm") })`.';
-const advice =
-  "Install one of its optional peers: `ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node` (native; the variable keeps " +
-  "its install script from downloading GPU libraries) or `npm install onnxruntime-web` (WebAssembly, anywhere), or use the wasm engine.";
+const advice = `Install one of its optional peers: ${NATIVE} or \`npm install onnxruntime-web\` (WebAssembly, anywhere), or use the wasm engine.`;
+/** For who wanted the native one, and may have the other. */
+const onlyNative =
+  'Only onnxruntime-node was looked for: the engine "auto" compiles for it alone, as runs in the background do; { engine: "compiled" } takes onnxruntime-web too.';
 
 /**
  * The runtime to use: the one asked for, or native in Node when it is installed, else WebAssembly.
@@ -161,7 +173,9 @@ export async function findRuntime(wanted?: RuntimeName): Promise<Runtime> {
   if (!inNode() && wanted !== undefined && wanted !== "web")
     fail(
       "engine",
-      `onnxruntime-node runs in Node alone; { engine: "compiled" } takes onnxruntime-web. ${adviceInBrowsers}`,
+      providedRuntime() === undefined
+        ? `onnxruntime-node runs in Node alone; { engine: "compiled" } takes onnxruntime-web. ${adviceInBrowsers}`
+        : 'onnxruntime-node runs in Node alone; { engine: "compiled" } takes the runtime that this program has brought',
     );
   const order: readonly RuntimeName[] = wanted ? [wanted] : inNode() ? ["node", "web"] : ["web"];
   const failures: string[] = [];
@@ -172,8 +186,14 @@ export async function findRuntime(wanted?: RuntimeName): Promise<Runtime> {
       failures.push(`${packages[name]}: ${reasonOf(cause)}`);
     }
   }
+  const found = failures.join("; ");
+  if (wanted !== undefined && wanted !== "web")
+    return fail(
+      "engine",
+      `The native ONNX Runtime could not be loaded (${found}). ${onlyNative} Install it: ${NATIVE}.`,
+    );
   return fail(
     "engine",
-    `The compiled engine needs ONNX Runtime, and none could be loaded (${failures.join("; ")}). ${inNode() ? advice : adviceInBrowsers}`,
+    `The compiled engine needs ONNX Runtime, and none could be loaded (${found}). ${inNode() ? advice : adviceInBrowsers}`,
   );
 }
