@@ -276,12 +276,21 @@ export function assemble(functions: readonly WasmFunction[], shared = false): Ui
 /** Functions of an assembled module, by name. */
 export type WasmExports = { readonly [name: string]: (...args: number[]) => void };
 
-/** Assembles, compiles and links: synchronous, as modules are small. */
-export function instantiate(functions: readonly WasmFunction[], memory: WebAssembly.Memory): WasmExports {
-  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-  const module = new WebAssembly.Module(assemble(functions, shared));
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
-}
+/** Whether threads can share a memory. */
+export const isShared = (memory: WebAssembly.Memory): boolean =>
+  typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+
+/** Assembles and compiles, for a memory like this one: synchronous, as modules are small. */
+export const compile = (functions: readonly WasmFunction[], memory: WebAssembly.Memory): WebAssembly.Module =>
+  new WebAssembly.Module(assemble(functions, isShared(memory)));
+
+/** Links a compiled module to a memory. */
+export const link = (module: WebAssembly.Module, memory: WebAssembly.Memory): WasmExports =>
+  new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
+
+/** Assembles, compiles and links. */
+export const instantiate = (functions: readonly WasmFunction[], memory: WebAssembly.Memory): WasmExports =>
+  link(compile(functions, memory), memory);
 
 /** Whether the machine knows {@link f32x4.relaxedMadd}. */
 export function hasFusedProducts(): boolean {
