@@ -145,7 +145,8 @@ export function createCrew(most: number = helpersHere(), worth: number = WORTH_H
   };
 
   const makeSlot = (at: number, slot: number): Slot => {
-    let [parts, taken]: [number, readonly (readonly [(...args: number[]) => void, Call])[]] = [0, []];
+    let taken: readonly (readonly [(...args: number[]) => void, Call])[] = [];
+    let [parts, settled] = [0, 0];
     const run = (part: number): void => {
       for (const [loop, { args, steps }] of taken) loop(...args.map((arg, i) => arg + part * (steps[i] as number)));
       Atomics.store(words, at + DONE + part, 1);
@@ -185,7 +186,7 @@ export function createCrew(most: number = helpersHere(), worth: number = WORTH_H
           throw new RangeError(`a job of ${count} parts does not fit the board`);
         drop();
         taken = calls.map((call) => [loops.run[call.name] as (...args: number[]) => void, call]);
-        parts = count;
+        [parts, settled] = [count, 0];
         words.fill(0, at + DONE, at + DONE + count);
         words[at + MODULE] = loops.index;
         words[at + CALLS] = calls.length;
@@ -209,7 +210,7 @@ export function createCrew(most: number = helpersHere(), worth: number = WORTH_H
       finish(until = parts) {
         const wanted = Math.min(until, parts);
         while (take(wanted));
-        for (let part = 0; part < wanted; part++) settle(part);
+        for (; settled < wanted; settled++) settle(settled);
       },
     };
   };
