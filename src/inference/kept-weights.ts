@@ -10,22 +10,29 @@ import { type Machine, machineIn, SCRATCH_BYTES, turnsOf } from "./weight-machin
 const [FEWEST, MOST] = [1 << 15, 1 << 20];
 const [FLOAT, DOUBLE] = [4, 8];
 
-/** A part of the weights. */
-export interface KeptPart {
-  /** Where it lies, for the loops of `machine`. */
-  readonly weightsAt: number;
-  readonly weights: Float64Array;
-  /** Σw and Σw², each in two halves. */
-  readonly sums: Float64Array;
+/** Most draws whose log-weights are compared at once. */
+export const PIECE = 1 << 16;
+
+/** Weights e^{l − max}, all there or on their way, until others are kept. */
+export interface KeptWeights {
+  readonly n: number;
+  readonly max: number;
   readonly machine: Machine;
+  /** Waits for weights `from` to before `to`, from the beginning of a part; undefined when others are kept by now. */
+  between(from: number, to: number): KeptPart | undefined;
+  /** The same for those draws from `at` on whose log-weights are, bit for bit, the given ones. */
+  same(logWeights: ArrayLike<number>, at: number): KeptPart | undefined;
+  /** Copies values of a {@link KeptPart}, draw by draw, to where the loops find them; returns the address. */
+  place(values: Float32Array): number;
 }
 
-/** Weights e^{l − max}, all there or on their way; undefined from the methods when others are kept by now. */
-export interface KeptWeights {
-  /** The part that begins at this place. */
-  part(from: number): KeptPart | undefined;
-  /** The weights of log-weights `from` to before `to`, if these are the same bits as those at `place`. */
-  same(logWeights: ArrayLike<number>, from: number, to: number, place: number): KeptPart | undefined;
+/** Some parts of the weights, one after another. */
+export interface KeptPart {
+  /** Where they lie. */
+  readonly address: number;
+  readonly weights: Float64Array;
+  /** Of each part Σw and Σw², each in two halves. */
+  readonly sums: Float64Array;
 }
 
 /** Where things lie in the memory of a crew. */
@@ -34,12 +41,14 @@ interface Room {
   readonly slot: Slot;
   readonly loops: Linked;
   readonly scratch: number;
+  /** Log-weights and values of a piece. */
+  readonly piece: number;
+  readonly values: number;
   readonly logs: number;
   readonly weights: number;
   readonly sums: number;
   machine: Machine;
-  /** What is kept now. */
-  kept: { readonly n: number; readonly max: number } | undefined;
+  kept: KeptWeights | undefined;
 }
 
 let room: Room | undefined;
@@ -52,28 +61,50 @@ function roomOf(): Room | undefined {
     if (slot === undefined) return undefined;
     const loops = now.link(WEIGHT_LOOPS);
     const scratch = now.reserve(SCRATCH_BYTES);
-    const logs = now.reserve(MOST * FLOAT);
-    const weights = now.reserve(MOST * DOUBLE);
+    const [piece, values] = [now.reserve(PIECE * FLOAT), now.reserve(PIECE * FLOAT)];
+    const [logs, weights] = [now.reserve(MOST * FLOAT), now.reserve(MOST * DOUBLE)];
     const sums = now.reserve((MOST / CHUNK) * SUM_BYTES);
     const machine = machineIn(now.memory.buffer, scratch, loops.run);
-    room = { crew: now, slot, loops, scratch, logs, weights, sums, machine, kept: undefined };
+    room = { crew: now, slot, loops, scratch, piece, values, logs, weights, sums, machine, kept: undefined };
   }
-  // Memory that is not shared moves when it grows.
-  const { buffer } = now.memory;
-  if (room.machine.sums.buffer !== buffer) room.machine = machineIn(buffer, room.scratch, room.loops.run);
-  return room;
+  return refreshed(room);
 }
 
-/** Copies log-weights to the room and writes up the work on them. */
-function begin(here: Room, logWeights: Float32Array, max: number): void {
-  const { slot, loops, logs, weights, sums } = here;
+/** Memory that is not shared moves when it grows. */
+function refreshed(here: Room): Room {
+  const { buffer } = here.crew.memory;
+  if (here.machine.sums.buffer !== buffer) here.machine = machineIn(buffer, here.scratch, here.loops.run);
+  return here;
+}
+
+const floatsAt = (here: Room, address: number, length: number): Float32Array =>
+  new Float32Array(here.machine.sums.buffer, address, length);
+
+/** The largest of the log-weights in the room. */
+function largestIn(here: Room, turns: number): number {
+  const { at, run } = here.machine;
+  run.most?.(turns, here.logs, at.sums);
+  return floatsAt(here, at.sums, LANES).reduce((a, b) => (b > a ? b : a), Number.NEGATIVE_INFINITY);
+}
+
+/**
+ * Copies log-weights to the room and writes up the work on them.
+ *
+ * @returns undefined where they are few, or too many.
+ */
+export function keepWeights(logWeights: ArrayLike<number>, wantedMax?: number): KeptWeights | undefined {
   const n = logWeights.length;
+  if (!(logWeights instanceof Float32Array) || n < FEWEST || n > MOST) return undefined;
+  const here = roomOf();
+  if (here === undefined) return undefined;
+  const { slot, loops, logs, weights, sums } = here;
   const count = Math.ceil(n / CHUNK);
   // Nobody reads what is about to be written over.
   slot.drop();
-  const to = new Float32Array(here.machine.sums.buffer, logs, count * CHUNK);
+  const to = floatsAt(here, logs, count * CHUNK);
   to.set(logWeights);
   to.fill(Number.NEGATIVE_INFINITY, n);
+  const max = wantedMax ?? largestIn(here, turnsOf(n));
   slot.start(
     loops,
     [
@@ -85,47 +116,53 @@ function begin(here: Room, logWeights: Float32Array, max: number): void {
     ],
     count,
   );
-  here.kept = { n, max };
+  const kept = keptIn(here, n, max);
+  here.kept = kept;
+  return kept;
 }
 
-/**
- * The weights of these log-weights; undefined where they are few, or too many.
- *
- * @param anew - If not, those that are kept are taken for them where number and maximum agree: ask for the `same`.
- */
-export function keptWeights(logWeights: ArrayLike<number>, max: number, anew: boolean): KeptWeights | undefined {
-  const n = logWeights.length;
-  if (!(logWeights instanceof Float32Array) || n < FEWEST || n > MOST) return undefined;
-  const here = roomOf();
-  if (here === undefined) return undefined;
-  if (anew || here.kept?.n !== n || here.kept.max !== max) begin(here, logWeights, max);
-  const { kept, slot } = here;
-  const part = (from: number): KeptPart | undefined => {
+function keptIn(here: Room, n: number, max: number): KeptWeights {
+  const between = (from: number, to: number): KeptPart | undefined => {
     if (room !== here || here.kept !== kept || from % CHUNK !== 0) return undefined;
-    const index = from / CHUNK;
-    slot.finish(index + 1);
-    const { machine, weights, sums } = here;
-    const { buffer } = machine.sums;
-    const weightsAt = weights + from * DOUBLE;
-    return {
-      machine,
-      weightsAt,
-      weights: new Float64Array(buffer, weightsAt, CHUNK),
-      sums: new Float64Array(buffer, sums + index * SUM_BYTES, SUM_BYTES / DOUBLE),
-    };
+    const [first, end] = [from / CHUNK, Math.ceil(to / CHUNK)];
+    here.slot.finish(end);
+    const { buffer } = refreshed(here).machine.sums;
+    const address = here.weights + from * DOUBLE;
+    const sums = new Float64Array(buffer, here.sums + first * SUM_BYTES, ((end - first) * SUM_BYTES) / DOUBLE);
+    return { address, weights: new Float64Array(buffer, address, to - from), sums };
   };
-  return {
-    part,
-    same(given, from, to, place) {
-      const whole = to - from === Math.min(CHUNK, n - place);
-      const found = given instanceof Float32Array && whole ? part(place) : undefined;
+  const kept: KeptWeights = {
+    n,
+    max,
+    get machine() {
+      return refreshed(here).machine;
+    },
+    between,
+    same(given, at) {
+      const size = given.length;
+      // Sums are of whole parts.
+      const whole = size % CHUNK === 0 ? at + size <= n : at + size === n;
+      if (!(given instanceof Float32Array) || !whole || size === 0 || size > PIECE) return undefined;
+      const found = between(at, at + size);
       if (found === undefined) return undefined;
-      const { run, at, floats, sums } = found.machine;
-      const turns = turnsOf(to - from);
-      floats.set((given as Float32Array).subarray(from, to));
-      floats.fill(Number.NEGATIVE_INFINITY, to - from, turns * LANES);
-      run.unlike?.(turns, at.logs, here.logs + place * FLOAT, at.sums);
-      return new Int32Array(sums.buffer, at.sums, 1)[0] === 0 ? found : undefined;
+      const { run, at: own, sums } = here.machine;
+      const turns = turnsOf(size);
+      const piece = floatsAt(here, here.piece, turns * LANES);
+      piece.set(given);
+      piece.fill(Number.NEGATIVE_INFINITY, size);
+      run.unlike?.(turns, here.piece, here.logs + at * FLOAT, own.sums);
+      return new Int32Array(sums.buffer, own.sums, 1)[0] === 0 ? found : undefined;
+    },
+    place(values) {
+      floatsAt(here, here.values, values.length).set(values);
+      return here.values;
     },
   };
+  return kept;
+}
+
+/** The weights of these log-weights if they are likely to be those that are kept, else made anew; ask for the `same`. */
+export function keptWeights(logWeights: ArrayLike<number>, max: number): KeptWeights | undefined {
+  const kept = room !== undefined && room === roomOf() ? room.kept : undefined;
+  return kept?.n === logWeights.length && kept.max === max ? kept : keepWeights(logWeights, max);
 }

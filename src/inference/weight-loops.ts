@@ -1,10 +1,13 @@
 /** Sums over log-weights in double precision: e^{l − max}, its sums, and weighted sums of a function of the draws. */
 import { instantiate } from "../core/wasm/assembler.ts";
-import { keptWeights } from "./kept-weights.ts";
-import { CHUNK, LANES, WEIGHT_LOOPS } from "./weight-kernels.ts";
+import { type KeptPart, type KeptWeights, keepWeights, keptWeights, PIECE } from "./kept-weights.ts";
+import { CHUNK, LANES, SUM_BYTES, WEIGHT_LOOPS } from "./weight-kernels.ts";
 import { type Machine, machineIn, place, SCRATCH_BYTES, turnsOf, weigh } from "./weight-machine.ts";
 
 const PAGE = 65536;
+const [FLOAT, DOUBLE] = [4, 8];
+/** Doubles that a loop leaves. */
+const SUMS = SUM_BYTES / DOUBLE;
 
 let machine: Machine | undefined;
 
@@ -67,32 +70,56 @@ export interface ExponentialSums {
 }
 
 /** Σ e^{l − max} and Σ e^{2(l − max)}; weights below e⁻⁷⁰⁸ count as zero. `each` is handed the weights of part after part. */
-export const exponentialSums = (
+export function exponentialSums(
   logWeights: ArrayLike<number>,
   max: number,
   each?: (weights: Float64Array, from: number) => void,
-): ExponentialSums => beginExponentialSums(logWeights, max)(each);
+): ExponentialSums {
+  const kept = keepWeights(logWeights, max);
+  return kept === undefined ? sumsAlone(logWeights, max, each) : sumsOf(kept, each);
+}
 
-/** The same in two steps: between them a helper may be at work. Log-weights must stay as they are until the second. */
-export function beginExponentialSums(
+function sumsAlone(
   logWeights: ArrayLike<number>,
   max: number,
-): (each?: (weights: Float64Array, from: number) => void) => ExponentialSums {
-  const kept = keptWeights(logWeights, max, true);
-  return (each) => {
-    machine ??= start();
-    const here = machine;
-    let [sum, squares] = [0, 0];
-    parts(logWeights.length, (from, to) => {
-      const part = kept?.part(from);
-      if (part === undefined) weigh(here, logWeights, max, from, to);
-      const { sums, weights } = part ?? here;
-      sum += (sums[0] as number) + (sums[1] as number);
-      squares += (sums[2] as number) + (sums[3] as number);
-      each?.(weights.subarray(0, to - from), from);
-    });
-    return { sum, squares };
+  each?: (weights: Float64Array, from: number) => void,
+): ExponentialSums {
+  machine ??= start();
+  const here = machine;
+  let [sum, squares] = [0, 0];
+  parts(logWeights.length, (from, to) => {
+    weigh(here, logWeights, max, from, to);
+    sum += (here.sums[0] as number) + (here.sums[1] as number);
+    squares += (here.sums[2] as number) + (here.sums[3] as number);
+    each?.(here.weights.subarray(0, to - from), from);
+  });
+  return { sum, squares };
+}
+
+/** The same of weights that are kept: parts in the same order give the same bits. */
+function sumsOf(kept: KeptWeights, each?: (weights: Float64Array, from: number) => void): ExponentialSums {
+  let [sum, squares] = [0, 0];
+  const { sums, weights } = kept.between(0, kept.n) as KeptPart;
+  for (let i = 0; i < sums.length; i += SUMS) {
+    sum += (sums[i] as number) + (sums[i + 1] as number);
+    squares += (sums[i + 2] as number) + (sums[i + 3] as number);
+  }
+  each?.(weights, 0);
+  return { sum, squares };
+}
+
+/** Largest log-weight and sums, in two steps: between them a helper may be at work. Log-weights must stay as they are until the second. */
+export function beginExponentialSums(logWeights: ArrayLike<number>): {
+  readonly max: number;
+  readonly finish: () => ExponentialSums;
+} {
+  const kept = keepWeights(logWeights);
+  const max = kept?.max ?? largestOf(logWeights);
+  const finish = () => {
+    if (max === Number.NEGATIVE_INFINITY) return { sum: 0, squares: 0 };
+    return kept?.between(0, 0) === undefined ? sumsAlone(logWeights, max) : sumsOf(kept);
   };
+  return { max, finish };
 }
 
 /** Weighted moments of a function of the draws, taken part after part. */
@@ -112,39 +139,60 @@ export interface ExpectationStream {
 export function expectationStream(max: number, all: ArrayLike<number> = []): ExpectationStream {
   machine ??= start();
   const alone = machine;
-  const kept = keptWeights(all, max, false);
+  const kept = keptWeights(all, max);
   let done = 0;
   let [centre, weight, squares, first, firstSquared, secondSquared] = [0, 0, 0, 0, 0, 0];
+  /** Takes a part: Σw and Σw², and moments that `run` leaves about a centre. */
+  const take = (partWeight: number, partSquares: number, sums: Float64Array, run: (centre: number) => void): void => {
+    const total = (i: number) => (sums[2 * i] as number) + (sums[2 * i + 1] as number);
+    if (weight === 0 && partWeight > 0) {
+      run(0);
+      centre = total(0) / partWeight;
+    }
+    run(centre);
+    weight += partWeight;
+    squares += partSquares;
+    first += total(0);
+    firstSquared += total(1);
+    secondSquared += total(2);
+    // Sums about the mean so far, from those about the last one.
+    if (!(weight > 0)) return;
+    const shift = first / weight;
+    centre += shift;
+    secondSquared += shift * (shift * squares - 2 * firstSquared);
+    firstSquared -= shift * squares;
+    first = 0;
+  };
+  const addKept = (values: Float32Array, { machine: here, place }: KeptWeights, piece: KeptPart): void => {
+    const { run, at, sums } = here;
+    const [valuesAt, of] = [place(values), piece.sums];
+    parts(values.length, (from, to) => {
+      const i = (from / CHUNK) * SUMS;
+      take((of[i] as number) + (of[i + 1] as number), (of[i + 2] as number) + (of[i + 3] as number), sums, (about) =>
+        run.moments32?.(turnsOf(to - from), about, valuesAt + from * FLOAT, piece.address + from * DOUBLE, at.sums),
+      );
+    });
+  };
+  const addAlone = (values: ArrayLike<number>, logWeights: ArrayLike<number>): void =>
+    parts(values.length, (from, to) => {
+      weigh(alone, logWeights, max, from, to);
+      const { run, at, sums, valueFloats, valueDoubles } = alone;
+      const partWeight = (sums[0] as number) + (sums[1] as number);
+      const partSquares = (sums[2] as number) + (sums[3] as number);
+      const loop = run[`moments${place(values, from, to, valueFloats, valueDoubles)}`];
+      take(partWeight, partSquares, sums, (about) => loop?.(turnsOf(to - from), about, at.values, at.weights, at.sums));
+    });
   return {
     add(values, logWeights) {
-      parts(values.length, (from, to) => {
-        const part = kept?.same(logWeights, from, to, done);
-        done += to - from;
-        if (part === undefined) weigh(alone, logWeights, max, from, to);
-        const { sums: weightSums, weightsAt } = part ?? { sums: alone.sums, weightsAt: alone.at.weights };
-        const { run, valueFloats, valueDoubles, sums, at } = part?.machine ?? alone;
-        const total = (i: number, of = sums) => (of[2 * i] as number) + (of[2 * i + 1] as number);
-        const [partWeight, partSquares] = [total(0, weightSums), total(1, weightSums)];
-        const loop = run[`moments${place(values, from, to, valueFloats, valueDoubles)}`];
-        const moments = (about: number) => loop?.(turnsOf(to - from), about, at.values, weightsAt, at.sums);
-        if (weight === 0 && partWeight > 0) {
-          moments(0);
-          centre = total(0) / partWeight;
-        }
-        moments(centre);
-        weight += partWeight;
-        squares += partSquares;
-        first += total(0);
-        firstSquared += total(1);
-        secondSquared += total(2);
-        // Sums about the mean so far, from those about the last one.
-        if (!(weight > 0)) return;
-        const shift = first / weight;
-        centre += shift;
-        secondSquared += shift * (shift * squares - 2 * firstSquared);
-        firstSquared -= shift * squares;
-        first = 0;
-      });
+      if (kept === undefined || !(values instanceof Float32Array) || !(logWeights instanceof Float32Array))
+        return addAlone(values, logWeights);
+      for (let from = 0; from < values.length; from += PIECE) {
+        const [some, logs] = [values.subarray(from, from + PIECE), logWeights.subarray(from, from + PIECE)];
+        const piece = kept.same(logs, done);
+        done += some.length;
+        if (piece === undefined) addAlone(some, logs);
+        else addKept(some, kept, piece);
+      }
     },
     result: () => ({
       value: weight > 0 ? centre : Number.NaN,

@@ -35,10 +35,8 @@ export const sumWeights = (logWeights: ArrayLike<number>): WeightSums => beginSu
 
 /** The same in two steps: between them a helper may be at work. Log-weights must stay as they are until the second. */
 export function beginSums(logWeights: ArrayLike<number>): () => WeightSums {
-  const max = largestOf(logWeights);
-  const none = max === Number.NEGATIVE_INFINITY;
-  const sums = none ? () => ({ sum: 0, squares: 0 }) : beginExponentialSums(logWeights, max);
-  return () => ({ count: logWeights.length, max, ...sums() });
+  const { max, finish } = beginExponentialSums(logWeights);
+  return () => ({ count: logWeights.length, max, ...finish() });
 }
 
 /** What a set of weights is worth. */
