@@ -89,8 +89,8 @@ function sumsAlone(
   let [sum, squares] = [0, 0];
   parts(logWeights.length, (from, to) => {
     weigh(here, logWeights, max, from, to);
-    sum += (here.sums[0] as number) + (here.sums[1] as number);
-    squares += (here.sums[2] as number) + (here.sums[3] as number);
+    sum += sumAt(here.sums, 0);
+    squares += sumAt(here.sums, 1);
     each?.(here.weights.subarray(0, to - from), from);
   });
   return { sum, squares };
@@ -100,9 +100,9 @@ function sumsAlone(
 function sumsOf(kept: KeptWeights, each?: (weights: Float64Array, from: number) => void): ExponentialSums {
   let [sum, squares] = [0, 0];
   const { sums, weights } = kept.between(0, kept.n) as KeptPart;
-  for (let i = 0; i < sums.length; i += SUMS) {
-    sum += (sums[i] as number) + (sums[i + 1] as number);
-    squares += (sums[i + 2] as number) + (sums[i + 3] as number);
+  for (let i = 0; i < sums.length / 2; i += SUMS / 2) {
+    sum += sumAt(sums, i);
+    squares += sumAt(sums, i + 1);
   }
   each?.(weights, 0);
   return { sum, squares };
@@ -121,6 +121,9 @@ export function beginExponentialSums(logWeights: ArrayLike<number>): {
   };
   return { max, finish };
 }
+
+/** A sum that a loop has left in two halves. */
+const sumAt = (sums: Float64Array, i: number): number => (sums[2 * i] as number) + (sums[2 * i + 1] as number);
 
 /** Weighted moments of a function of the draws, taken part after part. */
 export interface ExpectationStream {
@@ -144,17 +147,16 @@ export function expectationStream(max: number, all: ArrayLike<number> = []): Exp
   let [centre, weight, squares, first, firstSquared, secondSquared] = [0, 0, 0, 0, 0, 0];
   /** Takes a part: Σw and Σw², and moments that `run` leaves about a centre. */
   const take = (partWeight: number, partSquares: number, sums: Float64Array, run: (centre: number) => void): void => {
-    const total = (i: number) => (sums[2 * i] as number) + (sums[2 * i + 1] as number);
     if (weight === 0 && partWeight > 0) {
       run(0);
-      centre = total(0) / partWeight;
+      centre = sumAt(sums, 0) / partWeight;
     }
     run(centre);
     weight += partWeight;
     squares += partSquares;
-    first += total(0);
-    firstSquared += total(1);
-    secondSquared += total(2);
+    first += sumAt(sums, 0);
+    firstSquared += sumAt(sums, 1);
+    secondSquared += sumAt(sums, 2);
     // Sums about the mean so far, from those about the last one.
     if (!(weight > 0)) return;
     const shift = first / weight;
@@ -167,8 +169,8 @@ export function expectationStream(max: number, all: ArrayLike<number> = []): Exp
     const { run, at, sums } = here;
     const [valuesAt, of] = [place(values), piece.sums];
     parts(values.length, (from, to) => {
-      const i = (from / CHUNK) * SUMS;
-      take((of[i] as number) + (of[i + 1] as number), (of[i + 2] as number) + (of[i + 3] as number), sums, (about) =>
+      const i = ((from / CHUNK) * SUMS) / 2;
+      take(sumAt(of, i), sumAt(of, i + 1), sums, (about) =>
         run.moments32?.(turnsOf(to - from), about, valuesAt + from * FLOAT, piece.address + from * DOUBLE, at.sums),
       );
     });
@@ -177,8 +179,7 @@ export function expectationStream(max: number, all: ArrayLike<number> = []): Exp
     parts(values.length, (from, to) => {
       weigh(alone, logWeights, max, from, to);
       const { run, at, sums, valueFloats, valueDoubles } = alone;
-      const partWeight = (sums[0] as number) + (sums[1] as number);
-      const partSquares = (sums[2] as number) + (sums[3] as number);
+      const [partWeight, partSquares] = [sumAt(sums, 0), sumAt(sums, 1)];
       const loop = run[`moments${place(values, from, to, valueFloats, valueDoubles)}`];
       take(partWeight, partSquares, sums, (about) => loop?.(turnsOf(to - from), about, at.values, at.weights, at.sums));
     });

@@ -68,7 +68,7 @@ export interface Crew {
 
 const PAGE = 65536;
 /** Address space of a memory that threads share, in pages; pages that nobody asked for take no memory. */
-const MOST_PAGES = 4096;
+const MOST_PAGES = 1024;
 const LINE = 64;
 /** Helpers beside this thread: loops as short as these gain little from more. */
 const MOST_HELPERS = 3;
@@ -81,9 +81,10 @@ const LOOKS = 20_000;
 /** Sleep between looks, and how long a helper may take for a part, which is microseconds of work, until it is given up. */
 const [SLEEP_MS, LIMIT_MS] = [1, 1000];
 
-/** Threads of this machine that may help: none in a browser, whose main thread must not wait. */
+/** Threads of this machine that may help: none in a page, whose main thread must not wait. */
 function helpersHere(): number {
-  if (typeof SharedArrayBuffer === "undefined" || typeof process === "undefined") return 0;
+  if (typeof SharedArrayBuffer === "undefined" || typeof process === "undefined" || typeof document !== "undefined")
+    return 0;
   if (process.getBuiltinModule?.("node:worker_threads") === undefined) return 0;
   return Math.min(MOST_HELPERS, nodeModule("node:os", "a crew").availableParallelism() - 1);
 }
