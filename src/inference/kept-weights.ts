@@ -52,22 +52,33 @@ interface Room {
 }
 
 let room: Room | undefined;
+/** The crew that has been asked for room. */
+let asked: Crew | undefined;
+
+function roomIn(crew: Crew): Room | undefined {
+  const slot = crew.slot();
+  if (slot === undefined) return undefined;
+  const loops = crew.link(WEIGHT_LOOPS);
+  const scratch = crew.reserve(SCRATCH_BYTES);
+  const [piece, values] = [crew.reserve(PIECE * FLOAT), crew.reserve(PIECE * FLOAT)];
+  const [logs, weights] = [crew.reserve(MOST * FLOAT), crew.reserve(MOST * DOUBLE)];
+  const sums = crew.reserve((MOST / CHUNK) * SUM_BYTES);
+  const machine = machineIn(crew.memory.buffer, scratch, loops.run);
+  return { crew, slot, loops, scratch, piece, values, logs, weights, sums, machine, kept: undefined };
+}
 
 function roomOf(): Room | undefined {
   const now = crew();
-  if (now === undefined) return undefined;
-  if (room?.crew !== now) {
-    const slot = now.slot();
-    if (slot === undefined) return undefined;
-    const loops = now.link(WEIGHT_LOOPS);
-    const scratch = now.reserve(SCRATCH_BYTES);
-    const [piece, values] = [now.reserve(PIECE * FLOAT), now.reserve(PIECE * FLOAT)];
-    const [logs, weights] = [now.reserve(MOST * FLOAT), now.reserve(MOST * DOUBLE)];
-    const sums = now.reserve((MOST / CHUNK) * SUM_BYTES);
-    const machine = machineIn(now.memory.buffer, scratch, loops.run);
-    room = { crew: now, slot, loops, scratch, piece, values, logs, weights, sums, machine, kept: undefined };
+  if (now !== asked) {
+    asked = now;
+    room = undefined;
+    try {
+      room = now && roomIn(now);
+    } catch {
+      // No memory: weights are made part by part, and not kept.
+    }
   }
-  return refreshed(room);
+  return room && refreshed(room);
 }
 
 /** Memory that is not shared moves when it grows. */

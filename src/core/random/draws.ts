@@ -5,7 +5,7 @@
 import { fail } from "../errors.ts";
 import type { Key } from "../key.ts";
 import { instantiate, type WasmExports } from "../wasm/assembler.ts";
-import { crew } from "../wasm/crew.ts";
+import { type Crew, crew } from "../wasm/crew.ts";
 import { LOOPS, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 import { createWindows, type DrawKind, LONGEST, type Windows } from "./windows.ts";
 
@@ -61,12 +61,21 @@ function fillHere(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, off
 const [LARGE, WORTH_AHEAD] = [1 << 16, 1 << 13];
 
 let windows: Windows | undefined;
+/** The crew that has been asked for room. */
+let asked: Crew | undefined;
 /** Samplers under way that will want the draws that follow. */
 let readers = 0;
 
 function windowsOf(): Windows | undefined {
   const now = crew();
-  if (now !== undefined && windows?.crew !== now) windows = createWindows(now);
+  if (now === asked) return windows;
+  asked = now;
+  windows = undefined;
+  try {
+    windows = now && createWindows(now);
+  } catch {
+    // No memory: draws are made in a small one.
+  }
   return windows;
 }
 

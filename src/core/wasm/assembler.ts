@@ -243,6 +243,16 @@ const sized = (bytes: Code): Code => {
 const section = (id: number, items: readonly Code[]): Code => [id, sized(counted(items))];
 const text = (name: string): Code => counted([...new TextEncoder().encode(name)].map((byte) => [byte]));
 
+const bodies = new WeakMap<WasmFunction, Code>();
+/** The bytes of a function; kept, as the same loops are assembled for memories of both kinds. */
+function bodyOf(of: WasmFunction): Code {
+  const known = bodies.get(of);
+  if (known !== undefined) return known;
+  const bytes = sized([counted(of.locals.map((type) => [1, TYPES[type]])), of.body, 0x0b]);
+  bodies.set(of, bytes);
+  return bytes;
+}
+
 /** Largest memory a module may be given, in pages of 64 kB. */
 const MAX_PAGES = 65536;
 
@@ -265,10 +275,7 @@ export function assemble(functions: readonly WasmFunction[], shared = false): Ui
         7,
         functions.map(({ name }, i) => [text(name), 0x00, ...unsigned(i)]),
       ),
-      section(
-        10,
-        functions.map(({ locals, body }) => sized([counted(locals.map((type) => [1, TYPES[type]])), body, 0x0b])),
-      ),
+      section(10, functions.map(bodyOf)),
     ]),
   );
 }

@@ -72,8 +72,8 @@ const MOST_PAGES = 1024;
 const LINE = 64;
 /** Helpers beside this thread: loops as short as these gain little from more. */
 const MOST_HELPERS = 3;
-/** Parts, some milliseconds of work, from which on helpers are worth their start. */
-const WORTH_HELP = 512;
+/** Parts, some twenty milliseconds of work, from which on helpers are worth their start: work that comes once does not pay it. */
+const WORTH_HELP = 1500;
 /** Fewer parts are done before a sleeping helper has woken. */
 const WORTH_WAKING = 8;
 /** Looks at a part that a helper works on, before this thread sleeps between looks. */
@@ -100,7 +100,8 @@ function startHelper(memory: WebAssembly.Memory, gone: (helper: Helper) => void)
   const { port1, port2 } = new MessageChannel();
   const workerData = { memory, port: port2 };
   // Flags and environment of the process are not for it: they may load loaders, profilers and the like.
-  const thread = new Worker(HELPER, { eval: true, workerData, transferList: [port2], execArgv: [], env: {} });
+  const options = { eval: true, workerData, transferList: [port2], execArgv: [], env: {}, name: "tilted helper" };
+  const thread = new Worker(HELPER, options);
   const helper: Helper = { port: port1, end: () => void thread.terminate() };
   port1.unref();
   thread.unref();
