@@ -4,8 +4,9 @@ import { fold, rootKey } from "../core/key.ts";
 import { normal } from "../core/random/draws.ts";
 import { crew } from "../core/wasm/crew.ts";
 import { keepWeights, PIECE } from "./kept-weights.ts";
+import { paretoK } from "./pareto.ts";
 import { CHUNK } from "./weight-kernels.ts";
-import { beginExponentialSums, expectationStream, exponentialSums, largestOf } from "./weight-loops.ts";
+import { beginExponentialSums, expectationStream, exponentialSums, largestOf, notBelow } from "./weight-loops.ts";
 import { normalizeWeights, sumWeights } from "./weights.ts";
 
 const key = rootKey("kept");
@@ -104,6 +105,19 @@ describe("kept weights", () => {
     const kept = keepWeights(l);
     crew()?.reserve(1 << 22);
     expect(kept?.between(0, n)?.weights).toEqual(weightsOf(l));
+  });
+
+  it("find what is not below a number, in order, as a search of the log-weights does", () => {
+    const l = logs(n);
+    l[n - 1] = Number.POSITIVE_INFINITY;
+    l[77] = Number.NaN;
+    for (const cut of [-1, 0, 6, 11.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN]) {
+      const [found, expected]: [number[], number[]] = [[], []];
+      beginExponentialSums(l).notBelow(l, cut, (x) => found.push(x) < 5000);
+      notBelow(l, cut, (x) => expected.push(x) < 5000);
+      expect(found).toEqual(expected);
+    }
+    expect(paretoK(l.subarray(100, 90_000), beginExponentialSums(l).notBelow)).toBe(paretoK(l.subarray(100, 90_000)));
   });
 
   it("of nothing but zeros are none", () => {

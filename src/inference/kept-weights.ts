@@ -22,6 +22,8 @@ export interface KeptWeights {
   between(from: number, to: number): KeptPart | undefined;
   /** The same for those draws from `at` on whose log-weights are, bit for bit, the given ones. */
   same(logWeights: ArrayLike<number>, at: number): KeptPart | undefined;
+  /** Log-weights of draws about which one at least is not below the cut, in order; undefined when others are kept by now. */
+  above(cut: number): Float32Array | undefined;
   /** Copies values of a {@link KeptPart}, draw by draw, to where the loops find them; returns the address. */
   place(values: Float32Array): number;
 }
@@ -45,6 +47,8 @@ interface Room {
   readonly piece: number;
   readonly values: number;
   readonly logs: number;
+  /** Log-weights that were picked out. */
+  readonly picked: number;
   readonly weights: number;
   readonly sums: number;
   machine: Machine;
@@ -61,10 +65,14 @@ function roomIn(crew: Crew): Room | undefined {
   const loops = crew.link(WEIGHT_LOOPS);
   const scratch = crew.reserve(SCRATCH_BYTES);
   const [piece, values] = [crew.reserve(PIECE * FLOAT), crew.reserve(PIECE * FLOAT)];
-  const [logs, weights] = [crew.reserve(MOST * FLOAT), crew.reserve(MOST * DOUBLE)];
+  const [logs, picked, weights] = [MOST * FLOAT, MOST * FLOAT, MOST * DOUBLE].map(crew.reserve) as [
+    number,
+    number,
+    number,
+  ];
   const sums = crew.reserve((MOST / CHUNK) * SUM_BYTES);
   const machine = machineIn(crew.memory.buffer, scratch, loops.run);
-  return { crew, slot, loops, scratch, piece, values, logs, weights, sums, machine, kept: undefined };
+  return { crew, slot, loops, scratch, piece, values, logs, picked, weights, sums, machine, kept: undefined };
 }
 
 function roomOf(): Room | undefined {
@@ -163,6 +171,13 @@ function keptIn(here: Room, n: number, max: number): KeptWeights {
       piece.fill(Number.NEGATIVE_INFINITY, size);
       run.unlike?.(turns, here.piece, here.logs + at * FLOAT, own.sums);
       return new Int32Array(sums.buffer, own.sums, 1)[0] === 0 ? found : undefined;
+    },
+    above(cut) {
+      if (room !== here || here.kept !== kept || !(cut > Number.NEGATIVE_INFINITY)) return undefined;
+      const { run, at, sums } = refreshed(here).machine;
+      run.above?.(turnsOf(n), cut, here.logs, here.picked, at.sums);
+      const [bytes] = new Int32Array(sums.buffer, at.sums, 1) as unknown as readonly [number];
+      return floatsAt(here, here.picked, bytes / FLOAT);
     },
     place(values) {
       floatsAt(here, here.values, values.length).set(values);

@@ -121,7 +121,7 @@ const SPARE = 16;
  * Some of the values, the `count` largest among them, in no order: those above a cut that a sample suggests. Where the sample is
  * wrong, all of them.
  */
-function candidates(x: ArrayLike<number>, count: number): Float64Array {
+function candidates(x: ArrayLike<number>, count: number, find: typeof notBelow): Float64Array {
   const n = x.length;
   const wanted = GENEROUS * count + Math.ceil((SPARE * n) / SAMPLE);
   if (2 * wanted > n) return Float64Array.from(x);
@@ -131,7 +131,7 @@ function candidates(x: ArrayLike<number>, count: number): Float64Array {
   if (cut === Number.NEGATIVE_INFINITY) return Float64Array.from(x);
   const found = new Float64Array(2 * wanted);
   let size = 0;
-  notBelow(x, cut, (value) => {
+  find(x, cut, (value) => {
     if (size < found.length) found[size] = value;
     return size++ < found.length;
   });
@@ -143,15 +143,16 @@ function candidates(x: ArrayLike<number>, count: number): Float64Array {
  *
  * @remarks k < .5: finite variance; .5 to .7: usable; above .7: unreliable. Even weights give −∞: they have no tail. With fewer than
  * five distinct tail weights nothing can be said: +∞.
+ * @param find - Finds what is not below a number.
  */
-export function paretoK(logWeights: ArrayLike<number>): number {
+export function paretoK(logWeights: ArrayLike<number>, find: typeof notBelow = notBelow): number {
   const n = logWeights.length;
   const tail = Math.min(Math.floor(n / 5), Math.ceil(3 * Math.sqrt(n)));
   if (tail < FEWEST) return Number.POSITIVE_INFINITY;
   let same = 1;
   while (same < n && logWeights[same] === logWeights[0]) same++;
   if (same === n) return Number.NEGATIVE_INFINITY;
-  const top = largest(candidates(logWeights, tail + 1), tail + 1).sort();
+  const top = largest(candidates(logWeights, tail + 1, find), tail + 1).sort();
   const max = top[tail] as number;
   const cut = Math.exp((top[0] as number) - max);
   const exceedances = top

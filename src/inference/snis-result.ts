@@ -93,8 +93,8 @@ export function snisResult(
 ): SnisResult {
   const n = logWeights.length;
   const sums = beginSums(logWeights);
-  const khat = paretoK(logWeights);
-  const weightSums = sums();
+  const khat = paretoK(logWeights, sums.notBelow);
+  const weightSums = sums.finish();
   const { max } = weightSums;
   const { ess, essRatio, largestWeight, logMean, standardError } = diagnose(weightSums);
   const warnings = warningsOf(ess, largestWeight, khat);

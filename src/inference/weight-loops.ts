@@ -112,6 +112,8 @@ function sumsOf(kept: KeptWeights, each?: (weights: Float64Array, from: number) 
 export function beginExponentialSums(logWeights: ArrayLike<number>): {
   readonly max: number;
   readonly finish: () => ExponentialSums;
+  /** As {@link notBelow}, without looking at memory that has been gone through already. */
+  readonly notBelow: typeof notBelow;
 } {
   const kept = keepWeights(logWeights);
   const max = kept?.max ?? largestOf(logWeights);
@@ -119,7 +121,12 @@ export function beginExponentialSums(logWeights: ArrayLike<number>): {
     if (max === Number.NEGATIVE_INFINITY) return { sum: 0, squares: 0 };
     return kept?.between(0, 0) === undefined ? sumsAlone(logWeights, max) : sumsOf(kept);
   };
-  return { max, finish };
+  const search: typeof notBelow = (x, cut, take) => {
+    const found = x === logWeights ? kept?.above(cut) : undefined;
+    if (found === undefined) return notBelow(x, cut, take);
+    for (const value of found) if (!(value < cut) && !take(value)) return;
+  };
+  return { max, finish, notBelow: search };
 }
 
 /** A sum that a loop has left in two halves. */
