@@ -56,6 +56,13 @@ export function recording<T>(next: Recorder | undefined, body: () => T): T {
 export const hostTensor = (make: () => HostValues, shape: Shape): tf.Tensor =>
   active === undefined ? tf.tensor(make(), [...shape]) : active.host(make, shape);
 
+/** Backends that copy values when a tensor is made, not when it is first used. */
+const COPIES_AT_ONCE = "wasm";
+
+/** As {@link hostTensor}; `lend` gives the same values in memory that is about to be written over. */
+export const lentTensor = (make: () => HostValues, lend: () => HostValues, shape: Shape): tf.Tensor =>
+  hostTensor(active === undefined && tf.getBackend() === COPIES_AT_ONCE ? lend : make, shape);
+
 /** As {@link hostTensor}, for values that become tensors elsewhere. */
 export const hostArray = <A extends HostValues>(make: () => A): A =>
   active === undefined ? make() : active.array(make);

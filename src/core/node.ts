@@ -18,6 +18,7 @@ export function nodeModule<Id extends keyof NodeModules>(id: Id, what: string): 
 interface NodeModules {
   "node:fs/promises": typeof import("node:fs/promises");
   "node:module": typeof import("node:module");
+  "node:os": typeof import("node:os");
   "node:path": typeof import("node:path");
   "node:util": typeof import("node:util");
   "node:worker_threads": typeof import("node:worker_threads");

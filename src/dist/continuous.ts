@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import { normal as normalDraws, uniform as uniformDraws } from "../core/random/draws.ts";
+import { affine } from "../engine/affine.ts";
 import { softplus } from "../engine/ops.ts";
 import { log1p } from "../engine/special.ts";
 import { nonNegative, positive, real } from "./constraints.ts";
@@ -36,7 +37,7 @@ const normalFamily: Family<LocScale> = {
     const half = tf.square(tf.div(tf.sub(x, p.loc), tf.mul(p.scale, Math.SQRT2)));
     return tf.sub(tf.sub(-LOG_SQRT_2PI, tf.log(p.scale)), half);
   },
-  draw: (p, d) => tf.add(p.loc, tf.mul(p.scale, d.noise(normalDraws))),
+  draw: (p, d) => affine(p.loc, p.scale, d.noise(normalDraws)),
   mean: (p) => p.loc,
   variance: (p) => tf.square(p.scale),
   entropy: (p) => tf.add(tf.log(p.scale), LOG_SQRT_2PI + 0.5),

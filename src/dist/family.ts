@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail, TiltedError } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
-import { type Count, countOf, holds, hostResult, hostTensor, isKnown, recorder } from "../core/live.ts";
+import { type Count, countOf, holds, hostResult, isKnown, lentTensor, recorder } from "../core/live.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
 import { mapTree, type TensorTree, toArrays, toTensors } from "../core/tree.ts";
 import { stopGradient } from "../engine/ops.ts";
@@ -19,7 +19,11 @@ import type { Distribution } from "./distribution.ts";
 export type Params<P extends string> = { readonly [N in P]: tf.Tensor };
 
 /** A bulk sampler of `core/random`: element i depends on (key, offset + i) only. */
-export type BulkDraw = (key: Key, n: number, offset: number) => Float32Array | Int32Array;
+export interface BulkDraw {
+  (key: Key, n: number, offset: number): Float32Array | Int32Array;
+  /** The same in memory that the next draws may be written over. */
+  readonly lent?: (key: Key, n: number, offset: number) => Float32Array | Int32Array;
+}
 
 /** What a family's sampler is given. */
 export interface Draw {
@@ -172,7 +176,8 @@ function drawing(key: Key, shape: Shape, first: Count): Draw {
     },
     noise(draw, own = key, extra = []) {
       const size = sizeOf(extra);
-      return hostTensor(() => draw(own, sizeOf(shape) * size, offset() * size), [...shape, ...extra]);
+      const by = (made: BulkDraw) => () => made(own, sizeOf(shape) * size, offset() * size);
+      return lentTensor(by(draw), by(draw.lent ?? draw), [...shape, ...extra]);
     },
     values(param, extra = []) {
       const full = [...shape, ...extra];

@@ -1,5 +1,6 @@
 /** Sums of log-probabilities: big things are small compositions of `interpret`. */
 import * as tf from "@tensorflow/tfjs-core";
+import { sameShape } from "../core/shape.ts";
 import type { Frame } from "./effects.ts";
 import type { Execution, SiteRecord } from "./interpret.ts";
 
@@ -22,13 +23,14 @@ export function sumSites(run: Execution, sites: readonly SiteRecord[], keep = 0)
         .map((frame) => frame.length)
         .reverse() ?? [];
     const shape = lead === 1 ? [run.particles as number, ...kept] : kept;
-    let total: tf.Tensor = tf.zeros(shape);
+    // Not zeros of that shape: with a million particles they cost as much as the sum.
+    let total: tf.Tensor = tf.scalar(0);
     for (const { logProb } of sites) {
       if (logProb === undefined) continue;
       const axes = Array.from({ length: logProb.rank - lead - keep }, (_, i) => i + lead);
       total = tf.add(total, axes.length === 0 ? logProb : tf.sum(logProb, axes));
     }
-    return total;
+    return sameShape(total.shape, shape) ? total : tf.broadcastTo(total, shape);
   });
 }
 

@@ -14,7 +14,7 @@ import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
 import { requireEngine } from "../engine/engine.ts";
-import { glance } from "../engine/read.ts";
+import { firstUnbounded } from "../engine/read.ts";
 import type {
   Context,
   DeterministicEffect,
@@ -432,12 +432,10 @@ class Run {
       holds(tf.less(logProb, Number.POSITIVE_INFINITY));
       return;
     }
-    // One pass over the entries: NaN and +∞ are faults; −∞ is a statement (probability zero).
-    const values = glance(logProb);
-    for (let i = 0; i < values.length; i++) {
-      if (!((values[i] as number) < Number.POSITIVE_INFINITY)) {
-        fail("non-finite", `the log-probability of "${name}" is ${values[i]}`, { site: name });
-      }
+    // NaN and +∞ are faults; −∞ is a statement (probability zero).
+    const found = firstUnbounded(logProb);
+    if (found !== undefined) {
+      fail("non-finite", `the log-probability of "${name}" is ${found}`, { site: name });
     }
   }
 }

@@ -15,7 +15,7 @@ import { paretoK, UNRELIABLE_K } from "./pareto.ts";
 import { type ResamplingScheme, resampleRows } from "./resample.ts";
 import { evaluateParts, siteOf, takeRows } from "./site-draws.ts";
 import { expectationStream } from "./weight-loops.ts";
-import { diagnose, normalizeWeights, sumWeights } from "./weights.ts";
+import { beginSums, diagnose, normalizeWeights } from "./weights.ts";
 
 /** A self-normalised mean and its standard error. */
 export interface Estimate {
@@ -92,10 +92,11 @@ export function snisResult(
   about: { readonly normalized: boolean; readonly hasData: boolean },
 ): SnisResult {
   const n = logWeights.length;
-  const weightSums = sumWeights(logWeights);
+  const sums = beginSums(logWeights);
+  const khat = paretoK(logWeights, sums.notBelow);
+  const weightSums = sums.finish();
   const { max } = weightSums;
   const { ess, essRatio, largestWeight, logMean, standardError } = diagnose(weightSums);
-  const khat = paretoK(logWeights);
   const warnings = warningsOf(ess, largestWeight, khat);
   let normalized: Float64Array | undefined;
   const weights = () => {
@@ -161,7 +162,7 @@ export function snisResult(
       return ndarray(Float32Array.from(out), event);
     },
     expectation(of) {
-      const stream = expectationStream(max);
+      const stream = expectationStream(max, logWeights);
       if (typeof of === "string") stream.add(scalarSite(of, site(of)), logWeights);
       else {
         evaluateParts(sites, of as (s: TensorTree) => tf.Tensor, { n }, (values, first, draws) =>

@@ -1,6 +1,7 @@
 /** Self-normalised importance sampling: draw from a proposal, weigh by the model. */
 import type { NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
+import { readAhead } from "../core/random/draws.ts";
 import { scope } from "../core/scope.ts";
 import type { Effect, Model } from "../effects/effects.ts";
 import { readInto } from "../engine/read.ts";
@@ -135,6 +136,7 @@ async function run(
   const size = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
   const logWeights = new Float32Array(n);
   const kept = new Map<string, NdArray>();
+  const stopReading = readAhead();
 
   try {
     for (let first = 0; first < n; first += size) {
@@ -149,6 +151,7 @@ async function run(
       await problem.tick({ step: first + particles, total: n, metrics: {} });
     }
   } finally {
+    stopReading();
     way.dispose();
   }
   const { normalized, observed } = planned.structure;

@@ -1,6 +1,6 @@
 /** Importance weights: what they sum to and what they are worth. Always in logarithms, always in double precision. */
 import type { Monoid } from "fp-ts/lib/Monoid.js";
-import { exponentialSums, largestOf } from "./weight-loops.ts";
+import { beginExponentialSums, exponentialSums, largestOf, type notBelow } from "./weight-loops.ts";
 
 /** Sums over log-weights, relative to their maximum: enough for evidence and effective sample size. */
 export interface WeightSums {
@@ -31,10 +31,15 @@ export const weightSums: Monoid<WeightSums> = {
 };
 
 /** Sums over one batch of log-weights. */
-export function sumWeights(logWeights: ArrayLike<number>): WeightSums {
-  const max = largestOf(logWeights);
-  const none = max === Number.NEGATIVE_INFINITY;
-  return { count: logWeights.length, max, ...(none ? { sum: 0, squares: 0 } : exponentialSums(logWeights, max)) };
+export const sumWeights = (logWeights: ArrayLike<number>): WeightSums => beginSums(logWeights).finish();
+
+/** The same in two steps: between them a helper may be at work. Log-weights must stay as they are until the second. */
+export function beginSums(logWeights: ArrayLike<number>): {
+  readonly finish: () => WeightSums;
+  readonly notBelow: typeof notBelow;
+} {
+  const { max, finish, notBelow: search } = beginExponentialSums(logWeights);
+  return { finish: () => ({ count: logWeights.length, max, ...finish() }), notBelow: search };
 }
 
 /** What a set of weights is worth. */

@@ -5,7 +5,9 @@
 import { fail } from "../errors.ts";
 import type { Key } from "../key.ts";
 import { instantiate, type WasmExports } from "../wasm/assembler.ts";
+import { type Crew, crew } from "../wasm/crew.ts";
 import { LOOPS, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
+import { createWindows, type DrawKind, LONGEST, type Windows } from "./windows.ts";
 
 /** Words drawn at a time: they stay in the first-level cache from the generator to the copy. */
 const CHUNK = 4096;
@@ -38,10 +40,10 @@ function checkCount(what: string, n: number, offset: number): void {
 }
 
 /** Fills `out` chunk by chunk with words `offset`, `offset + 1`, … put through the loop of that name. */
-function fill(key: Key, out: Float32Array | Uint32Array, offset: number, transform: string | undefined): void {
+function fillHere(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, offset: number): void {
   machine ??= start();
   const { run, words, floats } = machine;
-  const source = transform === undefined ? words : floats;
+  const source = kind === "bits" ? words : floats;
   for (let done = 0; done < out.length; ) {
     const at = offset + done;
     const odd = at % 2;
@@ -49,41 +51,111 @@ function fill(key: Key, out: Float32Array | Uint32Array, offset: number, transfo
     const count = Math.min(out.length - done, CHUNK - odd, (high + 1) * WORDS_PER_HIGH - at);
     const low = ((at - odd) / 2) % 2 ** 32;
     run.bits?.(key.hi, key.lo, high, low, 0, Math.ceil((count + odd) / WORDS_PER_TURN));
-    if (transform !== undefined) run[transform]?.(0, Math.ceil((count + odd) / WORDS_TRANSFORMED));
+    if (kind !== "bits") run[kind]?.(0, Math.ceil((count + odd) / WORDS_TRANSFORMED));
     out.set(source.subarray(odd, odd + count), done);
     done += count;
   }
 }
 
-function floats(what: "uniform" | "normal" | "exponential" | "gumbel", key: Key, n: number, offset: number) {
-  checkCount(what, n, offset);
-  const out = new Float32Array(n);
-  fill(key, out, offset, what);
-  return out;
+/** Draws that are worth a second thread, and draws that are taken from what was begun ahead. */
+const [LARGE, WORTH_AHEAD] = [1 << 16, 1 << 13];
+
+let windows: Windows | undefined;
+/** The crew that has been asked for room. */
+let asked: Crew | undefined;
+/** Samplers under way that will want the draws that follow. */
+let readers = 0;
+
+function windowsOf(): Windows | undefined {
+  const now = crew();
+  if (now === asked) return windows;
+  asked = now;
+  windows = undefined;
+  try {
+    windows = now && createWindows(now);
+  } catch {
+    // No memory: draws are made in a small one.
+  }
+  return windows;
+}
+
+/** Whether a draw of so many goes through windows. */
+const isLarge = (n: number): boolean => n >= LARGE || (readers > 0 && n >= WORTH_AHEAD);
+/** How many draws after `n` are begun for the samplers under way: as many as fill a window, in requests of the same size. */
+const following = (n: number): number => (readers > 0 ? n * Math.max(1, Math.floor(LONGEST / n)) : 0);
+
+function fill(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, offset: number): void {
+  const n = out.length;
+  const from = isLarge(n) ? windowsOf() : undefined;
+  for (let done = 0; done < n; ) {
+    const count = Math.min(n - done, LONGEST);
+    const rest = n - done - count;
+    const place = from?.read(kind, key, offset + done, count, rest > 0 ? rest : following(n));
+    const to = out.subarray(done, done + count);
+    if (place === undefined) fillHere(kind, key, to, offset + done);
+    else to.set(new (kind === "bits" ? Uint32Array : Float32Array)(place.buffer, place.byteOffset, count));
+    done += count;
+  }
+}
+
+/**
+ * Until the returned function is called, large draws are followed by those that come next in the same stream, made by a helper
+ * while this thread does other things. For samplers that go through a stream chunk by chunk.
+ */
+export function readAhead(): () => void {
+  readers++;
+  let ended = false;
+  return () => {
+    if (ended) return;
+    ended = true;
+    if (--readers === 0) windows?.forget();
+  };
+}
+
+/** A bulk draw: element i depends on (key, offset + i) only. */
+export interface Bulk {
+  (key: Key, n: number, offset?: number): Float32Array;
+  /** The same draws in memory that the next draws may be written over: to be copied at once. */
+  lent(key: Key, n: number, offset?: number): Float32Array;
+}
+
+function bulk(kind: Exclude<DrawKind, "bits">): Bulk {
+  const draw = (key: Key, n: number, offset = 0): Float32Array => {
+    checkCount(kind, n, offset);
+    const out = new Float32Array(n);
+    fill(kind, key, out, offset);
+    return out;
+  };
+  const lent = (key: Key, n: number, offset = 0): Float32Array => {
+    checkCount(kind, n, offset);
+    const place = n <= LONGEST && isLarge(n) ? windowsOf()?.read(kind, key, offset, n, following(n)) : undefined;
+    return place === undefined ? draw(key, n, offset) : new Float32Array(place.buffer, place.byteOffset, n);
+  };
+  return Object.assign(draw, { lent });
 }
 
 /** Writes what {@link normal} draws into `out`. */
-export const normalInto = (key: Key, out: Float32Array): void => fill(key, out, 0, "normal");
+export const normalInto = (key: Key, out: Float32Array): void => fill("normal", key, out, 0);
 
 /** Writes what {@link uniform} draws into `out`. */
-export const uniformInto = (key: Key, out: Float32Array): void => fill(key, out, 0, "uniform");
+export const uniformInto = (key: Key, out: Float32Array): void => fill("uniform", key, out, 0);
 
 /** Words of 32 random bits: word i is word i mod 2 of `threefry2x32(key, …)` at the counter ⌊(offset + i)/2⌋. */
 export function bits(key: Key, n: number, offset = 0): Uint32Array {
   checkCount("bits", n, offset);
   const out = new Uint32Array(n);
-  fill(key, out, offset, undefined);
+  fill("bits", key, out, offset);
   return out;
 }
 
 /** Uniform on the open interval (0, 1), on the odd multiples of 2⁻²⁴: never 0, never 1. */
-export const uniform = (key: Key, n: number, offset = 0): Float32Array => floats("uniform", key, n, offset);
+export const uniform: Bulk = /* @__PURE__ */ bulk("uniform");
 
 /** Standard normal, by inversion: within ±6.4, that is all but 1e-10 of the mass, with an error of a few float32 roundings. */
-export const normal = (key: Key, n: number, offset = 0): Float32Array => floats("normal", key, n, offset);
+export const normal: Bulk = /* @__PURE__ */ bulk("normal");
 
 /** Exponential of rate 1, −log u: between 1e-10 and 22.9. */
-export const exponential = (key: Key, n: number, offset = 0): Float32Array => floats("exponential", key, n, offset);
+export const exponential: Bulk = /* @__PURE__ */ bulk("exponential");
 
 /** Standard Gumbel, −log(−log u): its maximum with added log-weights falls on each place in proportion to its weight. */
-export const gumbel = (key: Key, n: number, offset = 0): Float32Array => floats("gumbel", key, n, offset);
+export const gumbel: Bulk = /* @__PURE__ */ bulk("gumbel");

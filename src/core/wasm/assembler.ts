@@ -243,6 +243,16 @@ const sized = (bytes: Code): Code => {
 const section = (id: number, items: readonly Code[]): Code => [id, sized(counted(items))];
 const text = (name: string): Code => counted([...new TextEncoder().encode(name)].map((byte) => [byte]));
 
+const bodies = new WeakMap<WasmFunction, Code>();
+/** The bytes of a function; kept, as the same loops are assembled for memories of both kinds. */
+function bodyOf(of: WasmFunction): Code {
+  const known = bodies.get(of);
+  if (known !== undefined) return known;
+  const bytes = sized([counted(of.locals.map((type) => [1, TYPES[type]])), of.body, 0x0b]);
+  bodies.set(of, bytes);
+  return bytes;
+}
+
 /** Largest memory a module may be given, in pages of 64 kB. */
 const MAX_PAGES = 65536;
 
@@ -265,10 +275,7 @@ export function assemble(functions: readonly WasmFunction[], shared = false): Ui
         7,
         functions.map(({ name }, i) => [text(name), 0x00, ...unsigned(i)]),
       ),
-      section(
-        10,
-        functions.map(({ locals, body }) => sized([counted(locals.map((type) => [1, TYPES[type]])), body, 0x0b])),
-      ),
+      section(10, functions.map(bodyOf)),
     ]),
   );
 }
@@ -276,12 +283,21 @@ export function assemble(functions: readonly WasmFunction[], shared = false): Ui
 /** Functions of an assembled module, by name. */
 export type WasmExports = { readonly [name: string]: (...args: number[]) => void };
 
-/** Assembles, compiles and links: synchronous, as modules are small. */
-export function instantiate(functions: readonly WasmFunction[], memory: WebAssembly.Memory): WasmExports {
-  const shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
-  const module = new WebAssembly.Module(assemble(functions, shared));
-  return new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
-}
+/** Whether threads can share a memory. */
+export const isShared = (memory: WebAssembly.Memory): boolean =>
+  typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
+
+/** Assembles and compiles, for a memory like this one: synchronous, as modules are small. */
+export const compile = (functions: readonly WasmFunction[], memory: WebAssembly.Memory): WebAssembly.Module =>
+  new WebAssembly.Module(assemble(functions, isShared(memory)));
+
+/** Links a compiled module to a memory. */
+export const link = (module: WebAssembly.Module, memory: WebAssembly.Memory): WasmExports =>
+  new WebAssembly.Instance(module, { env: { memory } }).exports as WasmExports;
+
+/** Assembles, compiles and links. */
+export const instantiate = (functions: readonly WasmFunction[], memory: WebAssembly.Memory): WasmExports =>
+  link(compile(functions, memory), memory);
 
 /** Whether the machine knows {@link f32x4.relaxedMadd}. */
 export function hasFusedProducts(): boolean {

@@ -1,0 +1,140 @@
+/** Draws by a crew: the bits of the draws without one, however they are asked for. */
+import { describe, expect, it } from "vitest";
+import { type Key, rootKey } from "../key.ts";
+import { createCrew } from "../wasm/crew.ts";
+import { type Bulk, bits, exponential, gumbel, normal, readAhead, uniform } from "./draws.ts";
+import { createWindows, type DrawKind, LONGEST, type Place, type Windows } from "./windows.ts";
+
+const key = rootKey("windows");
+const KINDS: readonly DrawKind[] = ["bits", "uniform", "normal", "exponential", "gumbel"];
+const DRAWS = { bits, uniform, normal, exponential, gumbel };
+/** So few at a time are drawn without a crew. */
+const FEW = 10_000;
+
+/** The words of draws made few at a time. */
+function plain(kind: DrawKind, of: Key, at: number, count: number): Uint32Array {
+  const out = new Uint32Array(count);
+  for (let done = 0; done < count; done += FEW) {
+    const some = DRAWS[kind](of, Math.min(FEW, count - done), at + done);
+    out.set(new Uint32Array(some.buffer), done);
+  }
+  return out;
+}
+
+const wordsAt = ({ buffer, byteOffset }: Place, count: number) => new Uint32Array(buffer, byteOffset, count);
+/** Typed arrays are compared as bytes: element by element would take seconds. */
+const same = (a: Uint32Array, b: Uint32Array): boolean =>
+  a.length === b.length && Buffer.compare(Buffer.from(a.slice().buffer), Buffer.from(b.slice().buffer)) === 0;
+
+async function windowsOf(helpers: number): Promise<Windows> {
+  const crew = createCrew(helpers, 0);
+  const windows = createWindows(crew);
+  if (windows === undefined) throw new Error("a new crew has room");
+  windows.read("normal", key, 0, LONGEST, 0);
+  while (helpers > 0 && !crew.helped()) await new Promise((resolve) => setTimeout(resolve, 1));
+  return windows;
+}
+
+describe.each([0, 1, 2])("windows of a crew with %i helpers", (helpers) => {
+  it("hold the same draws, from any place", async () => {
+    const windows = await windowsOf(helpers);
+    for (const kind of KINDS) {
+      for (const [at, count] of [
+        [0, 4097],
+        [12_345, 70_001],
+        [2 ** 33 - 100_000, 90_000],
+        [2 ** 34 + 1, 5],
+        [7, LONGEST],
+      ] as const) {
+        const found = windows.read(kind, key, at, count, 0) as Place;
+        expect(same(wordsAt(found, count), plain(kind, key, at, count))).toBe(true);
+      }
+    }
+    windows.crew.dismiss();
+  });
+
+  it("hold the same draws when these are begun ahead, by several readers at once", async () => {
+    const windows = await windowsOf(helpers);
+    const sites = [1, 2, 3, 4, 5].map((seed) => ({ key: rootKey(seed), size: 10_001 + 2000 * seed }));
+    for (let chunk = 0; chunk < 6; chunk++) {
+      for (const { key: own, size } of sites) {
+        const found = windows.read("gumbel", own, chunk * size, size, 5 * size) as Place;
+        expect(same(wordsAt(found, size), plain("gumbel", own, chunk * size, size))).toBe(true);
+      }
+    }
+    windows.forget();
+    const found = windows.read("bits", key, 3, LONGEST, 0) as Place;
+    expect(same(wordsAt(found, LONGEST), plain("bits", key, 3, LONGEST))).toBe(true);
+    windows.crew.dismiss();
+  });
+
+  it("begin nothing ahead without helpers, and what was begun is found again", async () => {
+    const windows = await windowsOf(helpers);
+    const own = rootKey("own");
+    windows.read("normal", own, 0, 1000, 1000);
+    expect(windows.covers("normal", own, 1000, 1000)).toBe(helpers > 0);
+    expect(windows.covers("normal", key, 1000, LONGEST)).toBe(false);
+    windows.forget();
+    expect(windows.covers("normal", own, 1000, 1000)).toBe(false);
+    expect(windows.covers("normal", own, 0, 1000)).toBe(true);
+    windows.crew.dismiss();
+  });
+});
+
+describe("windows", () => {
+  it("leave to others what lies across two upper halves of the counter", async () => {
+    const windows = await windowsOf(0);
+    expect(windows.read("bits", key, 2 ** 33 - 10, 20, 0)).toBeUndefined();
+  });
+});
+
+describe("large draws", () => {
+  const BULK: readonly (readonly [Exclude<DrawKind, "bits">, Bulk])[] = [
+    ["uniform", uniform],
+    ["normal", normal],
+    ["exponential", exponential],
+    ["gumbel", gumbel],
+  ];
+  const words = (x: Float32Array) => new Uint32Array(x.slice().buffer);
+
+  it.each(BULK)("%s: are many small ones", (kind, draw) => {
+    for (const [n, offset] of [
+      [1_000_003, 0],
+      [100_000, 2 ** 33 - 50_001],
+      [70_000, 2 ** 40 + 1],
+    ] as const) {
+      expect(same(words(draw(key, n, offset)), plain(kind, key, offset, n))).toBe(true);
+    }
+    expect(same(bits(key, 600_000, 5), plain("bits", key, 5, 600_000))).toBe(true);
+  });
+
+  it.each(BULK)("%s: are the same when lent, and while somebody reads ahead", (kind, draw) => {
+    const stop = readAhead();
+    try {
+      for (const [n, offset] of [
+        [100_000, 0],
+        [100_000, 100_000],
+        [9000, 200_000],
+        [LONGEST, 1],
+        [LONGEST + 1, 3],
+        [9, 8],
+      ] as const) {
+        const expected = plain(kind, key, offset, n);
+        expect(same(words(draw.lent(key, n, offset)), expected)).toBe(true);
+        expect(same(words(draw(key, n, offset)), expected)).toBe(true);
+      }
+    } finally {
+      stop();
+    }
+    stop();
+  });
+
+  it("belong to whoever asked", () => {
+    const first = normal(key, 100_000);
+    const kept = first.slice();
+    normal(rootKey("next"), 1_000_000);
+    expect(first).toEqual(kept);
+    expect(first.buffer).toBeInstanceOf(ArrayBuffer);
+    expect(first.buffer.byteLength).toBe(first.byteLength);
+  });
+});
