@@ -19,8 +19,9 @@ const softplus = (g: Builder, shape?: Shape) => g.unary("softplus", x(g, shape))
 /** Differences from the sum in doubles, in single width, relative to the rounding of the larger of the two parts. */
 async function errors(build: (g: Builder) => Node, inputs: { readonly [name: string]: Float32Array }) {
   const graph = graphOf(build);
-  using program = await createProgram(graph);
+  const program = await createProgram(graph);
   const found = program.run(inputs).y as Float32Array;
+  program.dispose();
   return Array.from(evaluate(graph, inputs).y as Float64Array, (exact, i) => ({
     exact,
     error: (found[i] ?? 0) - exact,
