@@ -63,10 +63,10 @@ function floats(what: "uniform" | "normal" | "exponential" | "gumbel", key: Key,
 }
 
 /** Writes what {@link normal} draws into `out`. */
-export const normalInto = (key: Key, out: Float32Array): void => fill(key, out, 0, "normal");
+export const normalInto = (key: Key, out: Float32Array, offset = 0): void => fill(key, out, offset, "normal");
 
 /** Writes what {@link uniform} draws into `out`. */
-export const uniformInto = (key: Key, out: Float32Array): void => fill(key, out, 0, "uniform");
+export const uniformInto = (key: Key, out: Float32Array, offset = 0): void => fill(key, out, offset, "uniform");
 
 /** Words of 32 random bits: word i is word i mod 2 of `threefry2x32(key, …)` at the counter ⌊(offset + i)/2⌋. */
 export function bits(key: Key, n: number, offset = 0): Uint32Array {
