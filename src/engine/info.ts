@@ -16,7 +16,7 @@ export type CompileInfo =
       readonly used: true;
       /** Which ONNX Runtime: native in Node, or WebAssembly. */
       readonly runtime: string;
-      /** Threads inside one operation; of a shard, it is one. */
+      /** Threads inside one operation, or one for each shard. */
       readonly threads: number;
       /** Operations of one step. */
       readonly operations: number;

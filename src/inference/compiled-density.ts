@@ -82,7 +82,7 @@ async function withBlocks(
     info: {
       ...single.info,
       stepsPerCall: length,
-      ...(shards > 1 && { shards }),
+      ...(shards > 1 && { shards, threads: shards }),
       compileMs: single.info.compileMs + performance.now() - began,
     },
     dispose() {
