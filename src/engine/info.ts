@@ -16,12 +16,14 @@ export type CompileInfo =
       readonly used: true;
       /** Which ONNX Runtime: native in Node, or WebAssembly. */
       readonly runtime: string;
-      /** Threads inside one operation. */
+      /** Threads inside one operation, or one for each shard. */
       readonly threads: number;
       /** Operations of one step. */
       readonly operations: number;
       /** Steps in one call of the runtime, where it is more than one. */
       readonly stepsPerCall?: number;
+      /** Parts into which the chains of such a call are split, each in a thread of its own, where there is more than one. */
+      readonly shards?: number;
       /** Milliseconds spent on recording and compiling, once. */
       readonly compileMs: number;
     }

@@ -1,12 +1,12 @@
 /** The density that Langevin chains climb, compiled: log p and its gradient at positions, recorded once for all steps. */
 import * as tf from "@tensorflow/tfjs-core";
-import { fail } from "../core/errors.ts";
 import type { Values } from "../engine/compile/step.ts";
 import type { CompileInfo } from "../engine/info.ts";
 import { reasonOf, WORTH_COMPILING } from "./compiled-loss.ts";
 import type { Problem } from "./infer.ts";
 import { blockLength, blockSpec, blocksOf, type LangevinBlocks } from "./langevin-block.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
+import { blockProgram, compareStates, type Parting, type Where } from "./langevin-parts.ts";
 
 /** A kernel, compiled or as it was. */
 export interface CompiledKernel {
@@ -25,10 +25,9 @@ export interface KernelUse {
   readonly start: readonly Float32Array[];
   /** Steps of constant size with nothing between them may be made many at a time: how many there are, and the sites, whose names key their noise. */
   readonly repeated?: { readonly steps: number; readonly sites: readonly string[] };
+  /** The kernel of another number of chains. */
+  readonly kernelOf?: (chains: number) => LangevinKernel;
 }
-
-/** Relative difference between the engines beyond which a compiled density is not trusted: far above rounding. */
-const DISAGREEMENT = 1e-2;
 
 /**
  * Compiles a kernel if that is wanted and pays, and compares it with the other engine at the start.
@@ -54,8 +53,8 @@ export async function compileKernel(
   try {
     const where = { threads, background, native: choice === "auto" };
     compiled = await compileDensity(kernel, where);
-    compare(wanted, await compiled.evaluate(start));
-    return await withBlocks(compiled, kernel, use, where);
+    compareStates("the compiled density disagrees with the wasm engine", wanted, await compiled.evaluate(start));
+    return await withBlocks(compiled, kernel, use, where, wanted);
   } catch (error) {
     compiled?.dispose();
     if (choice === "compiled") throw error;
@@ -63,43 +62,32 @@ export async function compileKernel(
   }
 }
 
-interface Where {
-  readonly threads: number | undefined;
-  readonly background: boolean;
-  readonly native: boolean;
-}
-
 /** The same with many steps a call. */
 async function withBlocks(
-  { multiplications, ...single }: Awaited<ReturnType<typeof compileDensity>>,
+  { multiplications, elements, ...single }: Awaited<ReturnType<typeof compileDensity>>,
   kernel: LangevinKernel,
-  { repeated }: KernelUse,
-  { threads, ...where }: Where,
+  { repeated, kernelOf }: KernelUse,
+  where: Where,
+  start: LangevinState,
 ): Promise<CompiledKernel> {
-  const { noise, carry, slices, ...spec } = blockSpec(kernel);
-  const length = blockLength(noise, multiplications);
+  const length = blockLength(blockSpec(kernel).noise, multiplications);
   if (length === undefined || repeated === undefined || repeated.steps < length) return single;
   const began = performance.now();
-  const { compileStep } = await import("../engine/compile/step.ts");
-  const step = await compileStep({
-    what: "langevin",
-    ...spec,
-    scan: { length, carry, slices },
-    vary: () => undefined,
-    ...where,
-    ...(threads !== undefined && { threads }),
-  });
+  const parting: Parting = { multiplications, elements, steps: repeated.steps, start, kernelOf };
+  const program = await blockProgram(kernel, length, where, parting);
+  const shards = program.starts.length;
   return {
     ...single,
-    blocks: blocksOf(kernel, repeated.sites, length, (inputs) => step.run(inputs)),
+    blocks: blocksOf(kernel, repeated.sites, length, program),
     info: {
       ...single.info,
       stepsPerCall: length,
+      ...(shards > 1 && { shards, threads: shards }),
       compileMs: single.info.compileMs + performance.now() - began,
     },
     dispose() {
       single.dispose();
-      step.dispose();
+      program.dispose();
     },
   };
 }
@@ -142,6 +130,7 @@ async function compileDensity(kernel: LangevinKernel, { threads, ...where }: Whe
   return {
     evaluate: evaluateLater,
     multiplications: step.multiplications,
+    elements: step.elements,
     kernel: step.synchronous ? { ...kernel, evaluate } : { ...kernel, evaluateLater },
     info: {
       used: true as const,
@@ -152,18 +141,4 @@ async function compileDensity(kernel: LangevinKernel, { threads, ...where }: Whe
     },
     dispose: () => step.dispose(),
   };
-}
-
-/** @throws `trace` when the two differ by more than rounding. Infinite densities must be so in both. */
-function compare(wanted: LangevinState, found: LangevinState): void {
-  const pairs = [[wanted.logDensity, found.logDensity], ...wanted.gradients.map((g, i) => [g, found.gradients[i]])];
-  for (const [a, b] of pairs as [Float32Array, Float32Array][]) {
-    const scale = a.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 1);
-    const at = a.findIndex((x, i) => !(Object.is(x, b[i]) || Math.abs(x - (b[i] as number)) <= DISAGREEMENT * scale));
-    if (at >= 0)
-      fail(
-        "trace",
-        `langevin: the compiled density disagrees with the wasm engine at the start: ${b[at]} for ${a[at]}`,
-      );
-  }
 }

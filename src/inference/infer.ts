@@ -89,7 +89,10 @@ export interface InferOptions<Args extends readonly unknown[]> {
    * it op by op, on that engine, which stays in use. The draws are the same on each.
    */
   readonly engine?: EngineChoice;
-  /** Threads inside one operation of a compiled loop. Default: one, and more where the products of a step are large. */
+  /**
+   * Threads of a compiled loop: inside one operation, or one for each shard of Langevin chains. Default: one, and more where the work of a
+   * step is large.
+   */
   readonly threads?: number;
   /**
    * A compiled loop runs in a thread of its own (Node), so that the event loop stays free during a step and not only between steps;

@@ -15,7 +15,7 @@ import type { LangevinKernel, LangevinState } from "./langevin-kernel.ts";
 /** What some steps were like, and where they led. */
 export interface LangevinBlock {
   readonly state: LangevinState;
-  /** Positions after step `i`, as the state has them. */
+  /** Positions after step `i`, as the state has them; to be asked before the next block is run. */
   positions(i: number): readonly Float32Array[];
   /** Mean acceptance probability of step `i`; 1 for ULA. */
   acceptance(i: number): number;
@@ -36,6 +36,18 @@ export interface LangevinBlocks {
     count: number,
     key: (i: number) => Key,
   ): LangevinBlock | undefined | Promise<LangevinBlock | undefined>;
+}
+
+/** The program of a block: chains lie in one part, or in one part for each thread. */
+export interface BlockProgram {
+  /** Chains of every part. */
+  readonly size: number;
+  /** The first chain of each part; parts may overlap, and then the chains of both are alike. */
+  readonly starts: readonly number[];
+  /** Runs all parts. `fill` writes the inputs of part `j`, which keep what was written before. Outputs hold until the next run. */
+  run(
+    fill: (j: number, inputs: Values) => void,
+  ): readonly Values[] | undefined | Promise<readonly Values[] | undefined>;
 }
 
 /** Numbers of noise in one call: they and the draws stay in the processor's caches. */
@@ -129,23 +141,31 @@ export function blocksOf(
   { shapes, temperature, adjusted }: LangevinKernel,
   names: readonly string[],
   length: number,
-  call: (inputs: Values) => Values | undefined | Promise<Values | undefined>,
+  { size, starts, run }: BlockProgram,
 ): LangevinBlocks {
   const chains = shapes[0]?.[0] as number;
-  const sizes = shapes.map(sizeOf);
-  const normals = sizes.map((size) => new Float32Array(size * length));
-  const uniforms = new Float32Array(chains * length);
+  /** Numbers of one chain. */
+  const inner = shapes.map((shape) => sizeOf(shape.slice(1)));
 
-  const read = (out: Values): LangevinBlock => {
-    const of = (name: string) => out[name] as Float32Array;
-    const ratios = (i: number) => of("ratio").subarray(i * chains, (i + 1) * chains);
+  const read = (parts: readonly Values[]): LangevinBlock => {
+    /** An array of all chains, `each` numbers of a chain, from the `i`-th row of every part. */
+    const gathered = (name: string, each: number, i = 0): Float32Array => {
+      const rows = parts.map((out) => (out[name] as Float32Array).subarray(i * size * each, (i + 1) * size * each));
+      if (rows.length === 1) return rows[0] as Float32Array;
+      const all = new Float32Array(chains * each);
+      rows.forEach((row, j) => {
+        all.set(row, (starts[j] as number) * each);
+      });
+      return all;
+    };
+    const ratios = (i: number) => gathered("ratio", 1, i);
     return {
       state: {
-        positions: shapes.map((_, s) => of(POSITION(s))),
-        gradients: shapes.map((_, s) => of(GRADIENT(s))),
-        logDensity: of("density"),
+        positions: inner.map((each, s) => gathered(POSITION(s), each)),
+        gradients: inner.map((each, s) => gathered(GRADIENT(s), each)),
+        logDensity: gathered("density", 1),
       },
-      positions: (i) => sizes.map((size, s) => of(DRAW(s)).subarray(i * size, (i + 1) * size)),
+      positions: (i) => inner.map((each, s) => gathered(DRAW(s), each, i)),
       acceptance(i) {
         if (!adjusted) return 1;
         let sum = 0;
@@ -163,31 +183,35 @@ export function blocksOf(
   return {
     length,
     run(state, stepSize, count, key) {
-      for (let i = 0; i < count; i++) {
-        const step = key(i);
-        names.forEach((name, s) => {
-          const size = sizes[s] as number;
-          normalInto(fold(step, name), (normals[s] as Float32Array).subarray(i * size, (i + 1) * size));
-        });
-        if (adjusted) uniformInto(fold(step, "accept"), uniforms.subarray(i * chains, (i + 1) * chains));
-      }
       const spread = Math.sqrt(2 * stepSize * temperature);
-      const scaled = (value: number) => new Float32Array(length).fill(value, 0, count);
-      const out = call({
-        ...Object.fromEntries(
-          shapes.flatMap((_, s) => [
-            [POSITION(s), state.positions[s] as Float32Array],
-            [GRADIENT(s), state.gradients[s] as Float32Array],
-            [NORMAL(s), normals[s] as Float32Array],
-          ]),
-        ),
-        density: state.logDensity,
-        uniform: uniforms,
-        eta: scaled(stepSize),
-        spread: scaled(spread),
-        ratio: scaled(stepSize / spread),
+      const keys = Array.from({ length: count }, (_, i) => key(i));
+      const out = run((j, inputs) => {
+        const start = starts[j] as number;
+        // What the program does not use is not among its inputs.
+        const write = (name: string, to: (array: Float32Array) => void) => {
+          const array = inputs[name];
+          if (array !== undefined) to(array as Float32Array);
+        };
+        const part = (name: string, values: Float32Array, each: number) =>
+          write(name, (array) => array.set(values.subarray(start * each, (start + size) * each)));
+        const noise = (name: string, each: number, draw: typeof normalInto, site: string) =>
+          write(name, (array) => {
+            const row = size * each;
+            keys.forEach((at, i) => {
+              draw(fold(at, site), array.subarray(i * row, (i + 1) * row), start * each);
+            });
+          });
+        inner.forEach((each, s) => {
+          part(POSITION(s), state.positions[s] as Float32Array, each);
+          part(GRADIENT(s), state.gradients[s] as Float32Array, each);
+          noise(NORMAL(s), each, normalInto, names[s] as string);
+        });
+        part("density", state.logDensity, 1);
+        noise("uniform", 1, uniformInto, "accept");
+        for (const [name, value] of Object.entries({ eta: stepSize, spread, ratio: stepSize / spread }))
+          write(name, (array) => array.fill(0).fill(value, 0, count));
       });
-      return out instanceof Promise ? out.then((values) => values && read(values)) : out && read(out);
+      return out instanceof Promise ? out.then((parts) => parts && read(parts)) : out && read(out);
     },
   };
 }

@@ -139,7 +139,8 @@ async function run(
   const { structure, model } = drift === undefined ? freed(problem, chosen) : integrated(problem, drift, chosen);
   const moving = movingSites(structure, chains);
   if (from !== undefined) checkCheckpoint(from, moving);
-  const place = densityOf(problem, model, structure, moving, chains);
+  const densityAt = (sites: readonly Moving[], count: number) => densityOf(problem, model, structure, sites, count);
+  const place = densityAt(moving, chains);
   if (drift !== undefined && problem.choice === "compiled")
     fail("unsupported", 'langevin: a drift that is an estimate runs op by op; leave out engine: "compiled"');
   const how = { temperature, adjusted };
@@ -155,6 +156,10 @@ async function run(
     steps: warmup + steps,
     start: at,
     repeated: { steps: repeated, sites: moving.map(({ name }) => name) },
+    kernelOf(count: number): LangevinKernel {
+      const sites = movingSites(structure, count);
+      return { logDensity: densityAt(sites, count).logDensity, shapes: sites.map((m) => m.free), ...how };
+    },
   };
   const compiled = estimated === undefined ? await compileKernel(eager, problem, use) : undefined;
   const kernel = compiled?.kernel ?? eager;

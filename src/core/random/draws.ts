@@ -135,10 +135,10 @@ function bulk(kind: Exclude<DrawKind, "bits">): Bulk {
 }
 
 /** Writes what {@link normal} draws into `out`. */
-export const normalInto = (key: Key, out: Float32Array): void => fill("normal", key, out, 0);
+export const normalInto = (key: Key, out: Float32Array, offset = 0): void => fill("normal", key, out, offset);
 
 /** Writes what {@link uniform} draws into `out`. */
-export const uniformInto = (key: Key, out: Float32Array): void => fill("uniform", key, out, 0);
+export const uniformInto = (key: Key, out: Float32Array, offset = 0): void => fill("uniform", key, out, offset);
 
 /** Words of 32 random bits: word i is word i mod 2 of `threefry2x32(key, …)` at the counter ⌊(offset + i)/2⌋. */
 export function bits(key: Key, n: number, offset = 0): Uint32Array {

@@ -41,7 +41,8 @@ const packages = {
 
 const inNode = () => typeof process !== "undefined" && process.versions?.node !== undefined;
 
-const sessionOptions = ({ threads, profile }: SessionSettings) => ({
+/** The options with which the runtime makes a session. */
+export const sessionOptions = ({ threads, profile }: SessionSettings) => ({
   intraOpNumThreads: threads,
   interOpNumThreads: 1,
   executionMode: "sequential" as const,
@@ -82,6 +83,15 @@ function loadNow({ binding, initOrt }: NativeBinding, model: Uint8Array, setting
     release: () => session.dispose(),
   };
 }
+
+/** Whether a program answers at once on the native runtime, and so can do so in another thread of Node too. */
+export const answersNatively = ({
+  runtime,
+  synchronous,
+}: {
+  readonly runtime: string;
+  readonly synchronous: boolean;
+}) => runtime === "node" && synchronous;
 
 async function nativeBinding(): Promise<NativeBinding | undefined> {
   try {

@@ -4,7 +4,8 @@ import type { Precision } from "./emit.ts";
 import { type Lowered, lower, type Port, type ScanOptions } from "./lower.ts";
 import { type Graph, type NumericArray, sizeOf, textOf } from "./node.ts";
 import { encodeModel } from "./onnx.ts";
-import { findRuntime, type LoadedModel, type Runtime, type RuntimeName } from "./runtime.ts";
+import { findRuntime, type LoadedModel, type Runtime, type RuntimeName, sessionOptions } from "./runtime.ts";
+import type { SessionSettings } from "./runtime-types.ts";
 
 export interface ProgramOptions {
   /** float32 by default; float64 computes everything in doubles (the oracle, at about half the speed). */
@@ -21,6 +22,20 @@ export interface ProgramOptions {
 
 /** Arrays by name, row-major. Real numbers are Float32Array or Float64Array, int32 is Int32Array, bool is Uint8Array. */
 export type Arrays = Readonly<Record<string, NumericArray>>;
+
+/** An input or output with the type of its elements. */
+export interface TypedPort extends Port {
+  readonly type: "float32" | "float64" | "int32" | "bool";
+}
+
+/** What a session elsewhere is made from. */
+export interface PortableProgram {
+  readonly model: Uint8Array;
+  /** Of the session. */
+  readonly options: object;
+  readonly inputs: readonly TypedPort[];
+  readonly outputs: readonly TypedPort[];
+}
 
 export interface Program extends Disposable {
   /** Whether `run` may be used: the native runtime answers at once, WebAssembly does not. */
@@ -40,9 +55,16 @@ export interface Program extends Disposable {
   /** The same on every runtime, into buffers of its own. */
   runAsync(inputs: Arrays): Promise<Arrays>;
   endProfiling(): void;
+  /** The program for a session in another thread. */
+  portable(): PortableProgram;
   /** Frees the session; the program cannot run again. A second call does nothing. */
   dispose(): void;
 }
+
+/** The kind of array that holds elements of a type. */
+export const ARRAYS = { float32: Float32Array, float64: Float64Array, int32: Int32Array, bool: Uint8Array } as const;
+
+const typeOf = (port: Port, precision: Precision) => (port.dtype === "float32" ? precision : port.dtype);
 
 function converted(port: Port, data: NumericArray | undefined, precision: Precision): NumericArray {
   if (!data) return fail("argument", `Program input ${port.name} is missing; give ${port.dtype}${textOf(port.shape)}.`);
@@ -51,18 +73,9 @@ function converted(port: Port, data: NumericArray | undefined, precision: Precis
       "shape",
       `Program input ${port.name}: found ${data.length} elements; expected ${sizeOf(port.shape)} for ${port.dtype}${textOf(port.shape)}.`,
     );
-  const kind =
-    port.dtype === "int32"
-      ? Int32Array
-      : port.dtype === "bool"
-        ? Uint8Array
-        : precision === "float64"
-          ? Float64Array
-          : Float32Array;
+  const kind = ARRAYS[typeOf(port, precision)];
   return data instanceof kind ? data : new kind(data);
 }
-
-const typeOf = (port: Port, precision: Precision) => (port.dtype === "float32" ? precision : port.dtype);
 
 function engineFailure(doing: string, cause: unknown): never {
   return fail("engine", `ONNX Runtime failed to ${doing}: ${cause instanceof Error ? cause.message : String(cause)}`, {
@@ -76,6 +89,7 @@ function programOf(
   lowered: Lowered,
   precision: Precision,
   bytes: number,
+  settings: SessionSettings,
 ): Program {
   const wanted = lowered.outputs.map((o) => o.key);
   const made = Object.fromEntries(wanted.map((key) => [key, null]));
@@ -125,6 +139,15 @@ function programOf(
       return arraysOf(await model.run(feeds, wanted).catch((cause) => engineFailure("run a program", cause)));
     },
     endProfiling: () => model.endProfiling(),
+    portable() {
+      const typed = (ports: readonly Port[]) => ports.map((port) => ({ ...port, type: typeOf(port, precision) }));
+      return {
+        model: encodeModel(lowered.model),
+        options: sessionOptions(settings),
+        inputs: typed(lowered.inputs),
+        outputs: typed(lowered.outputs),
+      };
+    },
     dispose,
     [Symbol.dispose]: dispose,
   };
@@ -138,5 +161,5 @@ export async function createProgram(graph: Graph, options: ProgramOptions = {}):
   const bytes = encodeModel(lowered.model);
   const settings = { threads, ...(profile === undefined ? {} : { profile }) };
   const model = await runtime.load(bytes, settings).catch((cause) => engineFailure("load a program", cause));
-  return programOf(runtime, model, lowered, precision, bytes.length);
+  return programOf(runtime, model, lowered, precision, bytes.length, settings);
 }

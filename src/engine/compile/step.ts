@@ -7,10 +7,10 @@ import { difference } from "./compare.ts";
 import type { ScanOptions } from "./lower.ts";
 import type { Graph, NumericArray } from "./node.ts";
 import { simplify } from "./rules.ts";
-import { createProgram, type Program } from "./session.ts";
+import { createProgram, type PortableProgram, type Program } from "./session.ts";
 import { show } from "./show.ts";
 import { type Traced, type TraceInput, trace } from "./trace.ts";
-import { multiplications, threadsFor } from "./work.ts";
+import { elements, multiplications, threadsFor } from "./work.ts";
 
 /** What to record. */
 export interface StepSpec {
@@ -37,6 +37,14 @@ export interface StepSpec {
 /** Values by name. */
 export type Values = { readonly [name: string]: NumericArray };
 
+/** A step for another thread: it makes nothing on the host. */
+export interface PortableStep extends PortableProgram {
+  /** Inputs that are the same in every run. */
+  readonly fixed: Values;
+  /** Whether every guard held in the run with these outputs. */
+  held(out: Values): boolean;
+}
+
 /** A step that runs without tfjs. */
 export interface CompiledStep {
   /**
@@ -54,6 +62,14 @@ export interface CompiledStep {
   readonly threads: number;
   /** Multiplications in products and convolutions of one step. */
   readonly multiplications: number;
+  /** Elements of everything that one step makes. */
+  readonly elements: number;
+  /**
+   * The step for another thread.
+   *
+   * @throws `unsupported` for a step that makes or reads values on the host.
+   */
+  portable(): PortableStep;
   dispose(): void;
 }
 
@@ -115,8 +131,9 @@ function stepOf(
 ): CompiledStep {
   const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
   const live = host.filter(({ name }) => used.has(name));
+  const held = (out: Values) => guards.every((name) => out[name]?.includes(0) === false);
   const take = (out: Values): Values | undefined => {
-    if (guards.some((name) => out[name]?.includes(0) !== false)) return undefined;
+    if (!held(out)) return undefined;
     for (const { name, read } of reports) read(out[name] as HostValues);
     return out;
   };
@@ -132,6 +149,12 @@ function stepOf(
     synchronous: program.synchronous,
     threads,
     multiplications: multiplications(graph),
+    elements: elements(graph),
+    portable() {
+      if (live.length > 0 || reports.length > 0)
+        fail("unsupported", "a step that makes or reads values on the host stays in its thread");
+      return { ...program.portable(), fixed, held };
+    },
     dispose: () => program.dispose(),
   };
 }

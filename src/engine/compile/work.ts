@@ -16,10 +16,17 @@ function products({ op, inputs, shape, attrs }: Node): number {
 /** Multiplications in all products and convolutions of a graph. */
 export const multiplications = ({ nodes }: Graph): number => nodes.reduce((sum, node) => sum + products(node), 0);
 
+/** Elements of everything that a graph makes. */
+export const elements = ({ nodes }: Graph): number =>
+  nodes.reduce((sum, { op, shape }) => sum + (op === "input" || op === "constant" ? 0 : sizeOf(shape)), 0);
+
 /** Multiplications, about half a millisecond of one core, from which further threads gain more than they cost. */
 const WORTH_THREADS = 3e7;
 /** More are rarely there for one program, and products of this size gain little from them. */
 const MOST_THREADS = 4;
+
+/** Threads that may run at once, at most so many. */
+export const fewThreads = (): number => Math.min(MOST_THREADS, cores());
 
 const cores = (): number => {
   const os =
@@ -28,5 +35,4 @@ const cores = (): number => {
 };
 
 /** Threads for a graph. */
-export const threadsFor = (graph: Graph): number =>
-  multiplications(graph) < WORTH_THREADS ? 1 : Math.min(MOST_THREADS, cores());
+export const threadsFor = (graph: Graph): number => (multiplications(graph) < WORTH_THREADS ? 1 : fewThreads());
