@@ -1,12 +1,21 @@
 /** The density that Langevin chains climb, compiled: log p and its gradient at positions, recorded once for all steps. */
 import * as tf from "@tensorflow/tfjs-core";
+import { sizeOf } from "../core/shape.ts";
 import type { Values } from "../engine/compile/step.ts";
 import type { CompileInfo } from "../engine/info.ts";
 import { reasonOf, WORTH_COMPILING } from "./compiled-loss.ts";
 import type { Problem } from "./infer.ts";
-import { blockLength, blockSpec, blocksOf, type LangevinBlocks } from "./langevin-block.ts";
+import {
+  blockLength,
+  blockSize,
+  blockSpec,
+  blocksOf,
+  type LangevinBlocks,
+  partSize,
+  startsOf,
+} from "./langevin-block.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
-import { blockProgram, compareStates, type Parting, type Where } from "./langevin-parts.ts";
+import { blockProgram, compareStates, type Parting, partKernel, type Where } from "./langevin-parts.ts";
 
 /** A kernel, compiled or as it was. */
 export interface CompiledKernel {
@@ -52,7 +61,7 @@ export async function compileKernel(
   let compiled: Awaited<ReturnType<typeof compileDensity>> | undefined;
   try {
     const where = { threads, background, native: choice === "auto" };
-    compiled = await compileDensity(kernel, where);
+    compiled = await compileDensity(kernel, where, use.kernelOf, wanted);
     compareStates("the compiled density disagrees with the wasm engine", wanted, await compiled.evaluate(start));
     return await withBlocks(compiled, kernel, use, where, wanted);
   } catch (error) {
@@ -70,12 +79,15 @@ async function withBlocks(
   where: Where,
   start: LangevinState,
 ): Promise<CompiledKernel> {
-  const length = blockLength(blockSpec(kernel).noise, multiplications);
+  const chains = kernel.shapes[0]?.[0] as number;
+  const noise = blockSpec(kernel).noise;
+  const size = kernelOf === undefined ? chains : blockSize(chains, noise / chains, elements / chains);
+  const length = blockLength(noise, multiplications, size / chains);
   if (length === undefined || repeated === undefined || repeated.steps < length) return single;
   const began = performance.now();
   const parting: Parting = { multiplications, elements, steps: repeated.steps, start, kernelOf };
-  const program = await blockProgram(kernel, length, where, parting);
-  const shards = program.starts.length;
+  const program = await blockProgram(kernel, { size, length }, where, parting);
+  const shards = program.lanes;
   return {
     ...single,
     blocks: blocksOf(kernel, repeated.sites, length, program),
@@ -92,45 +104,64 @@ async function withBlocks(
   };
 }
 
-async function compileDensity(kernel: LangevinKernel, { threads, ...where }: Where) {
+async function compileDensity(
+  kernel: LangevinKernel,
+  where: Where,
+  kernelOf: KernelUse["kernelOf"],
+  start: LangevinState,
+) {
   const began = performance.now();
-  const { shapes, logDensity } = kernel;
-  // Loaded when first needed: the compiler is a third of a small bundle.
-  const { compileStep } = await import("../engine/compile/step.ts");
-  const step = await compileStep({
-    what: "langevin",
-    inputs: Object.fromEntries(shapes.map((shape, i) => [`position ${i}`, { shape, dtype: "float32" }])),
-    body(inputs) {
-      const at = shapes.map((_, i) => inputs[`position ${i}`] as tf.Tensor);
-      const chains = shapes[0]?.[0] as number;
-      const { value, grads } = tf.valueAndGrads((...xs: tf.Tensor[]) => logDensity(xs) as tf.Scalar)(
-        at,
-        tf.ones([chains]) as tf.Scalar,
-      );
-      return { density: value, ...Object.fromEntries(grads.map((g, i) => [`gradient ${i}`, g])) };
-    },
-    // A density has no randomness and no steps: two records of it are alike, or it is none.
-    vary: () => undefined,
-    ...where,
-    ...(threads !== undefined && { threads }),
-  });
-  const stateOf = (positions: readonly Float32Array[], out: Values | undefined): LangevinState =>
-    // A check inside the model failed: the other engine says which.
-    out === undefined
-      ? evaluateLangevin(kernel, positions)
-      : {
-          positions,
-          gradients: shapes.map((_, i) => out[`gradient ${i}`] as Float32Array),
-          logDensity: out.density as Float32Array,
-        };
-  const run = (positions: readonly Float32Array[]) =>
-    step.run(Object.fromEntries(positions.map((x, i) => [`position ${i}`, x])));
-  const evaluateLater = async (positions: readonly Float32Array[]) => stateOf(positions, await run(positions));
-  const evaluate = (positions: readonly Float32Array[]) => stateOf(positions, run(positions) as Values | undefined);
+  const { shapes } = kernel;
+  const chains = shapes[0]?.[0] as number;
+  const all = await recordDensity(kernel, where);
+  const wanted = partSize(chains, all.elements / chains);
+  const part = partKernel(kernel, wanted, kernelOf, start);
+  const size = part === undefined ? chains : wanted;
+  const step =
+    part === undefined || part === kernel ? all : await recordDensity(part, where).finally(() => all.dispose());
+  const starts = startsOf(chains, size);
+  const inner = shapes.map((shape) => sizeOf(shape.slice(1)));
+
+  /** A state to be filled, and how to fill a part of it; where a check inside the model fails, the other engine says which. */
+  const begin = (positions: readonly Float32Array[]) => {
+    const state: LangevinState = {
+      positions,
+      gradients: shapes.map((shape) => new Float32Array(sizeOf(shape))),
+      logDensity: new Float32Array(chains),
+    };
+    const cut = (array: Float32Array, start: number, each: number) =>
+      array.subarray(start * each, (start + size) * each);
+    const run = (start: number) => {
+      const into: Values = {
+        density: cut(state.logDensity, start, 1),
+        ...Object.fromEntries(
+          inner.map((each, i) => [GRADIENT(i), cut(state.gradients[i] as Float32Array, start, each)]),
+        ),
+      };
+      const inputs = inner.map((each, i) => [POSITION(i), cut(positions[i] as Float32Array, start, each)]);
+      const take = (out: Values | undefined): boolean => {
+        for (const [name, place] of Object.entries(out === undefined ? {} : into))
+          if (out?.[name] !== place) (place as Float32Array).set(out?.[name] as Float32Array);
+        return out !== undefined;
+      };
+      const out = step.run(Object.fromEntries(inputs), into);
+      return out instanceof Promise ? out.then(take) : take(out);
+    };
+    return { state, run };
+  };
+  const evaluateLater = async (positions: readonly Float32Array[]): Promise<LangevinState> => {
+    const { state, run } = begin(positions);
+    for (const start of starts) if (!(await run(start))) return evaluateLangevin(kernel, positions);
+    return state;
+  };
+  const evaluate = (positions: readonly Float32Array[]): LangevinState => {
+    const { state, run } = begin(positions);
+    return starts.every(run) ? state : evaluateLangevin(kernel, positions);
+  };
   return {
     evaluate: evaluateLater,
-    multiplications: step.multiplications,
-    elements: step.elements,
+    multiplications: all.multiplications,
+    elements: all.elements,
     kernel: step.synchronous ? { ...kernel, evaluate } : { ...kernel, evaluateLater },
     info: {
       used: true as const,
@@ -141,4 +172,30 @@ async function compileDensity(kernel: LangevinKernel, { threads, ...where }: Whe
     },
     dispose: () => step.dispose(),
   };
+}
+
+const POSITION = (i: number) => `position ${i}`;
+const GRADIENT = (i: number) => `gradient ${i}`;
+
+/** Density and gradient as a compiled step. */
+async function recordDensity({ shapes, logDensity }: LangevinKernel, { threads, ...where }: Where) {
+  // Loaded when first needed: the compiler is a third of a small bundle.
+  const { compileStep } = await import("../engine/compile/step.ts");
+  return compileStep({
+    what: "langevin",
+    inputs: Object.fromEntries(shapes.map((shape, i) => [POSITION(i), { shape, dtype: "float32" }])),
+    body(inputs) {
+      const at = shapes.map((_, i) => inputs[POSITION(i)] as tf.Tensor);
+      const chains = shapes[0]?.[0] as number;
+      const { value, grads } = tf.valueAndGrads((...xs: tf.Tensor[]) => logDensity(xs) as tf.Scalar)(
+        at,
+        tf.ones([chains]) as tf.Scalar,
+      );
+      return { density: value, ...Object.fromEntries(grads.map((g, i) => [GRADIENT(i), g])) };
+    },
+    // A density has no randomness and no steps: two records of it are alike, or it is none.
+    vary: () => undefined,
+    ...where,
+    ...(threads !== undefined && { threads }),
+  });
 }

@@ -6,7 +6,7 @@ import { fail } from "../core/errors.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { NumericArray } from "../engine/compile/node.ts";
 import type { Values } from "../engine/compile/step.ts";
-import { type BlockProgram, blockSpec } from "./langevin-block.ts";
+import { type BlockProgram, blockSpec, startsOf } from "./langevin-block.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
 
 /** Where and how a program runs. */
@@ -42,9 +42,6 @@ const WORTH_PARTS = 1 << 17;
 /** Elements made in all steps that repay the start of a thread and a second session, some 60 ms, at the latest in the second run. */
 const WORTH_THREAD = 1 << 27;
 
-/** Chains of each part, for so many threads. */
-const sizeFor = (chains: number, threads: number) => Math.ceil(chains / Math.min(chains, threads));
-
 /** Whether to part the chains: threads that were asked for are used. */
 function worthParts({ threads, background }: Where, { multiplications, elements, steps, kernelOf }: Parting): boolean {
   if (kernelOf === undefined || background || threads === 1) return false;
@@ -52,26 +49,63 @@ function worthParts({ threads, background }: Where, { multiplications, elements,
   return threads !== undefined || (work >= WORTH_PARTS && work * steps >= WORTH_THREAD);
 }
 
+/** Chains of one call, and how many steps it takes. */
+export interface Extent {
+  readonly size: number;
+  readonly length: number;
+}
+
 /**
  * The compiled program of a block.
  *
- * @throws As `compileStep`. What goes wrong with parts is no error: the program is then whole.
+ * @throws As `compileStep`. What goes wrong with threads is no error: the program then runs in one.
  */
 export async function blockProgram(
   kernel: LangevinKernel,
-  length: number,
+  { size, length }: Extent,
   where: Where,
   parting: Parting,
 ): Promise<Disposing> {
+  const chains = kernel.shapes[0]?.[0] as number;
+  const { kernelOf, start } = parting;
   if (worthParts(where, parting)) {
     try {
-      const parts = await inParts(kernel, length, where, parting);
-      if (parts !== undefined) return parts;
+      const { fewThreads } = await import("../engine/compile/work.ts");
+      const threads = Math.min(chains, where.threads ?? fewThreads());
+      const each = Math.min(size, Math.ceil(chains / threads));
+      const starts = startsOf(chains, each);
+      const part = starts.length === 1 ? undefined : partKernel(kernel, each, kernelOf, start);
+      if (part !== undefined) {
+        const { compileShards } = await import("../engine/compile/shards.ts");
+        const count = Math.min(threads, starts.length);
+        return inRounds(each, starts, count, await compileShards(stepSpec(part, length, where), count));
+      }
     } catch {
-      // No threads here, no native runtime, or chains that know of each other.
+      // No threads here, or no native runtime.
     }
   }
-  return whole(kernel, length, where);
+  const part = partKernel(kernel, size, kernelOf, start);
+  const each = part === undefined ? chains : size;
+  return inRounds(each, startsOf(chains, each), 1, await oneLane(part ?? kernel, length, where));
+}
+
+/** The kernel of a part of the chains; undefined where chains by themselves are not what they are among all, as the model mixes them. */
+export function partKernel(
+  kernel: LangevinKernel,
+  size: number,
+  kernelOf: Parting["kernelOf"],
+  start: LangevinState,
+): LangevinKernel | undefined {
+  const chains = kernel.shapes[0]?.[0] as number;
+  if (size === chains) return kernel;
+  const part = kernelOf?.(size);
+  if (part === undefined) return undefined;
+  try {
+    compareParts(part, startsOf(chains, size), start);
+    return part;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A block as a step of the compiler. */
@@ -87,8 +121,11 @@ function stepSpec(kernel: LangevinKernel, length: number, { threads, ...where }:
   };
 }
 
-/** All chains in one program. */
-async function whole(kernel: LangevinKernel, length: number, where: Where): Promise<Disposing> {
+/** What runs one part in each of its lanes. */
+type Lanes = Pick<BlockProgram, "run"> & { dispose(): void };
+
+/** A program that runs one part a call. */
+async function oneLane(kernel: LangevinKernel, length: number, where: Where): Promise<Lanes> {
   const { compileStep } = await import("../engine/compile/step.ts");
   const spec = stepSpec(kernel, length, where);
   const step = await compileStep(spec);
@@ -99,8 +136,6 @@ async function whole(kernel: LangevinKernel, length: number, where: Where): Prom
     }),
   );
   return {
-    size: kernel.shapes[0]?.[0] as number,
-    starts: [0],
     run(fill) {
       fill(0, inputs);
       const out = step.run(inputs);
@@ -110,23 +145,26 @@ async function whole(kernel: LangevinKernel, length: number, where: Where): Prom
   };
 }
 
-/** Chains in parts of one size; the last begins earlier where they do not divide. Undefined for one part. */
-async function inParts(
-  kernel: LangevinKernel,
-  length: number,
-  where: Where,
-  { start, kernelOf }: Parting,
-): Promise<Disposing | undefined> {
-  const chains = kernel.shapes[0]?.[0] as number;
-  const { fewThreads } = await import("../engine/compile/work.ts");
-  const size = sizeFor(chains, where.threads ?? fewThreads());
-  const starts = Array.from({ length: Math.ceil(chains / size) }, (_, j) => Math.min(j * size, chains - size));
-  if (starts.length === 1 || kernelOf === undefined) return undefined;
-  const part = kernelOf(size);
-  compareParts(part, starts, start);
-  const { compileShards } = await import("../engine/compile/shards.ts");
-  const { run, dispose } = await compileShards(stepSpec(part, length, where), starts.length);
-  return { size, starts, run, dispose };
+/** The event loop's turn. */
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
+
+/** Parts in as many rounds as it takes. */
+function inRounds(size: number, starts: readonly number[], lanes: number, { run, dispose }: Lanes): Disposing {
+  const rounds = Math.ceil(starts.length / lanes);
+  const inTurn: BlockProgram["run"] = async (fill) => {
+    const parts: Values[] = [];
+    for (let round = 0; round < rounds; round++) {
+      // Lanes that are left over in the last round do its last part again.
+      const out = await run((j, inputs) => fill(Math.min(round * lanes + j, starts.length - 1), inputs));
+      if (out === undefined) return undefined;
+      // The next round writes over what this one has made.
+      for (const values of out.slice(0, starts.length - round * lanes))
+        parts.push(Object.fromEntries(Object.entries(values).map(([name, array]) => [name, array.slice()])));
+      await turn();
+    }
+    return parts;
+  };
+  return { size, starts, lanes, run: rounds === 1 ? run : inTurn, dispose };
 }
 
 /** @throws `trace` when chains by themselves are not what they are among all: then the model mixes them. */
