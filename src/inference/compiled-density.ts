@@ -76,9 +76,10 @@ async function withBlocks(
   const parting: Parting = { multiplications, elements, steps: repeated.steps, start, kernelOf };
   const program = await blockProgram(kernel, length, where, parting);
   const shards = program.starts.length;
+  const blocks = blocksOf(kernel, repeated.sites, length, program);
   return {
     ...single,
-    blocks: blocksOf(kernel, repeated.sites, length, program),
+    blocks,
     info: {
       ...single.info,
       stepsPerCall: length,
@@ -86,6 +87,7 @@ async function withBlocks(
       compileMs: single.info.compileMs + performance.now() - began,
     },
     dispose() {
+      blocks.end();
       single.dispose();
       program.dispose();
     },
