@@ -88,9 +88,10 @@ async function withBlocks(
   const parting: Parting = { multiplications, elements, steps: repeated.steps, start, kernelOf };
   const program = await blockProgram(kernel, { size, length }, where, parting);
   const shards = program.lanes;
+  const blocks = blocksOf(kernel, repeated.sites, length, program);
   return {
     ...single,
-    blocks: blocksOf(kernel, repeated.sites, length, program),
+    blocks,
     info: {
       ...single.info,
       stepsPerCall: length,
@@ -98,6 +99,7 @@ async function withBlocks(
       compileMs: single.info.compileMs + performance.now() - began,
     },
     dispose() {
+      blocks.end();
       single.dispose();
       program.dispose();
     },

@@ -6,11 +6,11 @@
  * whose size is still being adapted need their acceptance at once, and jumps change the chains between steps: those stay single.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { fold, type Key } from "../core/key.ts";
-import { normalInto, uniformInto } from "../core/random/draws.ts";
+import type { Key } from "../core/key.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import type { Values } from "../engine/compile/step.ts";
 import type { LangevinKernel, LangevinState } from "./langevin-kernel.ts";
+import { blockNoise } from "./langevin-noise.ts";
 
 /** What some steps were like, and where they led. */
 export interface LangevinBlock {
@@ -35,7 +35,10 @@ export interface LangevinBlocks {
     stepSize: number,
     count: number,
     key: (i: number) => Key,
+    next: number,
   ): LangevinBlock | undefined | Promise<LangevinBlock | undefined>;
+  /** There will be no further run. */
+  end(): void;
 }
 
 /** The program of a block: chains lie in one part or in several, which threads run at the same time or one after the other. */
@@ -176,6 +179,15 @@ export function blocksOf(
   const chains = shapes[0]?.[0] as number;
   /** Numbers of one chain. */
   const inner = shapes.map((shape) => sizeOf(shape.slice(1)));
+  const noise = blockNoise(
+    [
+      ...inner.map((each, s) => ({ input: NORMAL(s), kind: "normal" as const, name: names[s] as string, each })),
+      ...(adjusted ? [{ input: "uniform", kind: "uniform" as const, name: "accept", each: 1 }] : []),
+    ],
+    chains,
+  );
+  // Parts keep every core busy: then nobody has time for noise.
+  const whole = starts.length === 1;
 
   const read = (parts: readonly Values[]): LangevinBlock => {
     /** An array of all chains, `each` numbers of a chain, from the `i`-th row of every part. */
@@ -212,9 +224,12 @@ export function blocksOf(
 
   return {
     length,
-    run(state, stepSize, count, key) {
+    end: noise.drop,
+    run(state, stepSize, count, key, next) {
       const spread = Math.sqrt(2 * stepSize * temperature);
-      const keys = Array.from({ length: count }, (_, i) => key(i));
+      const keysFrom = (first: number, steps: number) => Array.from({ length: steps }, (_, i) => key(first + i));
+      const keys = keysFrom(0, count);
+      if (whole) noise.begin(keys);
       const out = run((j, inputs) => {
         const start = starts[j] as number;
         // What the program does not use is not among its inputs.
@@ -224,22 +239,15 @@ export function blocksOf(
         };
         const part = (name: string, values: Float32Array, each: number) =>
           write(name, (array) => array.set(values.subarray(start * each, (start + size) * each)));
-        const noise = (name: string, each: number, draw: typeof normalInto, site: string) =>
-          write(name, (array) => {
-            const row = size * each;
-            keys.forEach((at, i) => {
-              draw(fold(at, site), array.subarray(i * row, (i + 1) * row), start * each);
-            });
-          });
         inner.forEach((each, s) => {
           part(POSITION(s), state.positions[s] as Float32Array, each);
           part(GRADIENT(s), state.gradients[s] as Float32Array, each);
-          noise(NORMAL(s), each, normalInto, names[s] as string);
         });
         part("density", state.logDensity, 1);
-        noise("uniform", 1, uniformInto, "accept");
         for (const [name, value] of Object.entries({ eta: stepSize, spread, ratio: stepSize / spread }))
           write(name, (array) => array.fill(0).fill(value, 0, count));
+        for (const { input, fill } of noise.of(keys)) write(input, (array) => fill(array, start, size));
+        if (whole) noise.beginAhead(keysFrom(count, next));
       });
       return out instanceof Promise ? out.then((parts) => parts && read(parts)) : out && read(out);
     },

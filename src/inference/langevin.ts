@@ -189,14 +189,17 @@ async function run(
       store(draws[s] as Float32Array, value, chains, kept, at / thin - 1);
     });
   };
+  /** Steps that a block which begins at step `t` has, of so many at most; warm-up and the kept steps do not share one. */
+  const blockAt = (t: number, length: number) => Math.min(length, (t < warmup ? warmup : total) - t);
   /** Steps before this one are made singly, where a check failed among many and must be found. */
   let single = adjusted ? warmup : 0;
 
   try {
     for (let t = 0; t < total; t++) {
       if (compiled?.blocks !== undefined && repeated > 0 && t >= single) {
-        const count = Math.min(compiled.blocks.length, (t < warmup ? warmup : total) - t);
-        const block = await compiled.blocks.run(state, eta, count, (i) => keyAt(t + i));
+        const { length } = compiled.blocks;
+        const count = blockAt(t, length);
+        const block = await compiled.blocks.run(state, eta, count, (i) => keyAt(t + i), blockAt(t + count, length));
         if (block === undefined) single = t + count;
         else {
           let mean = 0;

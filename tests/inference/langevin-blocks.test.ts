@@ -14,6 +14,7 @@ import {
 } from "tilted";
 import { gamma, normal } from "tilted/dist";
 import { beforeAll, describe, expect, it } from "vitest";
+import { runTs } from "../support/run.ts";
 
 beforeAll(() => ensureEngine());
 
@@ -116,5 +117,16 @@ describe("steps in one call", () => {
     const init = { x: ndarray(new Float32Array(6).fill(1)), y: ndarray(new Float32Array(6)) };
     const run = infer(fragile, langevin({ ...base, stepSize: 0.05, warmup: 0, init }), { seed: 1, engine: "compiled" });
     await expect(run).rejects.toThrow(/scale must be positive/);
+  });
+
+  it("have the same draws, bit for bit, where a helper makes their noise ahead, and their process ends", async () => {
+    const run = async (...args: string[]) => {
+      const { code, stdout, stderr } = await runTs("tests/support/noise-program.ts", args);
+      expect([code, stderr]).toEqual([0, ""]);
+      return JSON.parse(stdout) as { hashes: readonly number[]; helped: boolean };
+    };
+    const [helped, alone] = await Promise.all([run(), run("alone")]);
+    expect(alone).toEqual({ hashes: helped.hashes, helped: false });
+    expect(new Set(alone.hashes).size).toBe(2);
   });
 });

@@ -5,7 +5,18 @@
  */
 
 import { GROUPS, PARITY, ROTATIONS } from "../key.ts";
-import { type Code, f32x4, i32, i32x4, type Local, repeat, v128, wasmFunction, when } from "../wasm/assembler.ts";
+import {
+  type Code,
+  f32x4,
+  i32,
+  i32x4,
+  type Local,
+  repeat,
+  v128,
+  type WasmFunction,
+  wasmFunction,
+  when,
+} from "../wasm/assembler.ts";
 import { type Constants, constants, logarithm, type NewLocal, polynomial, split } from "../wasm/vector-math.ts";
 
 /** Bytes of a vector. */
@@ -15,9 +26,12 @@ const STREAMS = 4;
 /** Words that one turn of the loop of `bits` writes: two for each counter. */
 export const WORDS_PER_TURN = STREAMS * 8;
 
+/** The body of a loop, for functions that have its arguments in variables of their own. The loop changes them. */
+export type Loop<Args extends readonly Local[]> = (args: Args, local: NewLocal) => Code;
+
 /** `bits(key hi, key lo, counter hi, counter lo, address, turns)`. */
-const bits = wasmFunction("bits", ["i32", "i32", "i32", "i32", "i32", "i32"], (params, local) => {
-  const [keyHi, keyLo, counterHi, counterLo, address, turns] = params;
+export const bits: Loop<readonly [Local, Local, Local, Local, Local, Local]> = (args, local) => {
+  const [keyHi, keyLo, counterHi, counterLo, address, turns] = args;
   const schedule = [local("v128"), local("v128"), local("v128")] as const;
   const scheduled = (i: number) => (schedule[i % 3] as Local).get;
   const counter = local("v128");
@@ -57,7 +71,7 @@ const bits = wasmFunction("bits", ["i32", "i32", "i32", "i32", "i32", "i32"], (p
       turns.tee(i32.sub(turns.get, i32.const(1))),
     ),
   ];
-});
+};
 
 /** A function of a vector: what to run first, what only where a condition holds in some lane, and its value. */
 interface Transform {
@@ -72,8 +86,9 @@ const TOGETHER = 2;
 export const WORDS_TRANSFORMED = TOGETHER * 4;
 
 /** A function of the vectors at `address`, in place: `name(address, turns)`. */
-const inPlace = (name: string, write: (word: Code, use: Constants, local: NewLocal) => Transform) =>
-  wasmFunction(name, ["i32", "i32"], ([address, turns], local) => {
+const inPlace =
+  (write: (word: Code, use: Constants, local: NewLocal) => Transform): Loop<readonly [Local, Local]> =>
+  ([address, turns], local) => {
     const use = constants(local);
     const at = (i: number) => i * VECTOR;
     const vectors = Array.from({ length: TOGETHER }, (_, i) => write(v128.load(address.get, at(i)), use, local));
@@ -95,10 +110,10 @@ const inPlace = (name: string, write: (word: Code, use: Constants, local: NewLoc
         turns.tee(i32.sub(turns.get, i32.const(1))),
       ),
     ];
-  });
+  };
 
 /** u = (⌊word / 2⁹⌋ + ½)/2²³: exact, between 2⁻²⁴ and 1 − 2⁻²⁴. */
-const uniform = inPlace("uniform", (word, use) => ({
+export const uniform = inPlace((word, use) => ({
   first: [],
   value: f32x4.mul(f32x4.add(f32x4.fromSigned(i32x4.shrU(word, 9)), use.float(0.5)), use.float(2 ** -23)),
 }));
@@ -124,10 +139,10 @@ function exponentialOf(word: Code, use: Constants, local: NewLocal): Transform {
   };
 }
 
-const exponential = inPlace("exponential", exponentialOf);
+const exponential = inPlace(exponentialOf);
 
 /** −log(−log u). */
-const gumbel = inPlace("gumbel", (word, use, local) => {
+const gumbel = inPlace((word, use, local) => {
   const { first, value: waiting } = exponentialOf(word, use, local);
   const e = local("v128");
   const parts = split(e.get, use, local);
@@ -153,7 +168,7 @@ const TAIL_CENTRE = 3.5;
 const TAIL_FROM = 5;
 
 /** The top bit is the sign, the others the distance from the tail, so that both tails are as fine as the centre. */
-const normal = inPlace("normal", (word, use, local) => {
+export const normal = inPlace((word, use, local) => {
   const raw = local("v128");
   const distance = local("v128");
   const p = local("v128");
@@ -196,4 +211,10 @@ const normal = inPlace("normal", (word, use, local) => {
   };
 });
 
-export const LOOPS = [bits, uniform, exponential, gumbel, normal] as const;
+/** The loops as functions of their arguments. */
+export const LOOPS: readonly WasmFunction[] = [
+  wasmFunction("bits", ["i32", "i32", "i32", "i32", "i32", "i32"], bits),
+  ...Object.entries({ uniform, exponential, gumbel, normal }).map(([name, loop]) =>
+    wasmFunction(name, ["i32", "i32"], loop),
+  ),
+];

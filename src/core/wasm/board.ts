@@ -8,7 +8,7 @@ export const SLOTS = 8;
 /** Most parts of a job. */
 export const MOST_PARTS = 1024;
 /** Most loops that a part runs, and most arguments of one. */
-export const [MOST_CALLS, MOST_ARGS] = [2, 7];
+export const [MOST_CALLS, MOST_ARGS] = [3, 7];
 
 /** Words before the slots: how often work was written up, and how many helpers have come. */
 export const [WRITTEN, HELPERS] = [0, 1];
