@@ -5,7 +5,7 @@
 import type { Key } from "../key.ts";
 import { isShared } from "../wasm/assembler.ts";
 import { type Crew, crew, type Slot } from "../wasm/crew.ts";
-import { ENTRY_WORDS, FIELDS, LISTED_LOOPS } from "./listed-loops.ts";
+import { ENTRY_WORDS, FIELDS, listedLoops } from "./listed-loops.ts";
 import { WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 
 /** Draws `offset`, …, `offset + count − 1` of a stream. */
@@ -53,7 +53,7 @@ interface Place {
 export function createAhead(of: Crew): Ahead | undefined {
   const slot: Slot | undefined = of.slot();
   if (slot === undefined) return undefined;
-  const loops = of.link(LISTED_LOOPS);
+  const loops = of.link(listedLoops());
   const [table, room] = [of.reserve(MOST_ENTRIES * ENTRY_WORDS * BYTES), of.reserve(ROOM * BYTES)];
   /** Which list is in the room. */
   let current = 0;
@@ -108,7 +108,7 @@ export function createAhead(of: Crew): Ahead | undefined {
       const step = each * ENTRY_WORDS * BYTES;
       slot.start(
         loops,
-        LISTED_LOOPS.map(({ name }) => ({ name, args: [table, each], steps: [step, 0] })),
+        loops.names.map((name) => ({ name, args: [table, each], steps: [step, 0] })),
         parts,
       );
       return {

@@ -30,8 +30,8 @@ const listed = <Args extends readonly Local[]>(
 
 const { keyHi, keyLo, counterHi, counterLo, address } = FIELDS;
 
-/** In the order in which an entry wants them. */
-export const LISTED_LOOPS: readonly WasmFunction[] = [
+/** In the order in which an entry wants them. Written when they are first needed, which most programs never do. */
+export const listedLoops = (): readonly WasmFunction[] => [
   listed("bits", bits, [keyHi, keyLo, counterHi, counterLo, address, FIELDS.bits]),
   listed("normal", normal, [address, FIELDS.normal]),
   listed("uniform", uniform, [address, FIELDS.uniform]),
