@@ -6,7 +6,8 @@
  *
  * --only     workloads: vae-step, energy-step, langevin, snis, snis-vae, iwae-step, notmiwae-step, mala-gaussian, mala-logistic,
  *            cold-start, bundle; all of them unless told
- * --systems  tilted-wasm, tilted-compiled, tfjs, jax-js, torch, pyro, jax, numpyro, blackjax; all that are installed unless told
+ * --systems  tilted-wasm, tilted-compiled, tilted-node-gpu, tfjs, jax-js, torch, pyro, jax, numpyro, blackjax; all that are installed unless
+ *            told; tilted-node-gpu where TILTED_NODE_GPU names the folder that scripts/build-tfjs-node.sh has filled
  * --threads  of arithmetic, for everyone; every number given is a race of its own
  * --rounds   turns that each system takes
  * --json     writes [{ workload, system, engine, threads, firstCallMs, medianMs, spread, check }, …]

@@ -53,7 +53,14 @@ async function make(workload: string): Promise<{ contestant: Contestant; version
   }
   const [{ PROGRAMS }, { ensureEngine, useEngine }] = [await import("./programs.ts"), await import("tilted")];
   const threads = Number(process.env.RACE_THREADS ?? "1");
-  const engine = system === "tilted-compiled" ? "compiled" : "wasm";
+  const engine = system === "tilted-compiled" ? "compiled" : system === "tilted-node-gpu" ? "node-gpu" : "wasm";
+  if (engine === "node-gpu") {
+    const { gpu } = await useEngine("node-gpu");
+    return {
+      contestant: (PROGRAMS[workload] ?? none)(inputs, engine),
+      version: `tilted (node-gpu${gpu ? "" : ", on the CPU"})`,
+    };
+  }
   // Compiled programs have threads of their own, and so have the draws and weights of many particles of a small model; what is left for
   // tfjs is small, and waking its threads costs more than it gains.
   await (threads > 1 && engine === "wasm" && workload !== "snis" ? useEngine("wasm", { threads }) : ensureEngine());

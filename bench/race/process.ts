@@ -32,20 +32,23 @@ export const peersFolder = (): string => process.env.TILTED_PEERS ?? join(homedi
 
 const python = (): string => join(peersFolder(), "bin", "python");
 
-const IN_NODE: readonly System[] = ["tilted-wasm", "tilted-compiled", "tfjs", "jax-js"];
+const IN_NODE: readonly System[] = ["tilted-wasm", "tilted-compiled", "tilted-node-gpu", "tfjs", "jax-js"];
 
 /** Systems of a workload that can run here. */
 export function contestants(systems: readonly System[]): readonly System[] {
   const peers = { node: existsSync(join(peersFolder(), "node", "node_modules")), python: existsSync(python()) };
   const absent = systems.filter((s) => (s === "jax-js" ? !peers.node : !IN_NODE.includes(s) && !peers.python));
   if (absent.length > 0) console.log(`  left out: ${absent.join(", ")} (bench/race/peers.sh installs them)`);
-  return systems.filter((s) => !absent.includes(s));
+  // The addon of node-gpu is built by scripts/build-tfjs-node.sh: it runs for who has it.
+  const there = (s: System) => !absent.includes(s) && (s !== "tilted-node-gpu" || Boolean(process.env.TILTED_NODE_GPU));
+  return systems.filter(there);
 }
 
 /** Starts a contestant with so many threads for its arithmetic. */
 export function start(system: string, folder: string, threads: number): Process {
+  const loader = system === "tilted-node-gpu" ? ["--import", here("../../scripts/with-node-gpu.mjs")] : [];
   const [command, args] = IN_NODE.includes(system as System)
-    ? [process.execPath, ["--import", "tsx", here("./child.ts"), system, folder]]
+    ? [process.execPath, ["--import", "tsx", ...loader, here("./child.ts"), system, folder]]
     : [python(), [here("./peers/child.py"), system, folder]];
   // Everyone on as many cores as threads: a runtime that counts cores for itself then finds no others.
   const limited = existsSync("/usr/bin/taskset");

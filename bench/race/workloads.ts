@@ -4,6 +4,7 @@
 export type System =
   | "tilted-wasm"
   | "tilted-compiled"
+  | "tilted-node-gpu"
   | "tfjs"
   | "jax-js"
   | "torch"
@@ -26,7 +27,7 @@ export interface Workload {
   readonly remarks?: { readonly [S in System]?: string };
 }
 
-const OURS = ["tilted-wasm", "tilted-compiled"] as const;
+const OURS = ["tilted-wasm", "tilted-compiled", "tilted-node-gpu"] as const;
 
 export const WORKLOADS: readonly Workload[] = [
   {

@@ -8,27 +8,15 @@ import {
   langevin,
   model,
   ndarray,
-  observe,
   sample,
   TiltedError,
 } from "tilted";
-import { gamma, normal } from "tilted/dist";
+import { normal } from "tilted/dist";
 import { beforeAll, describe, expect, it } from "vitest";
+import { banana, scales } from "../support/langevin-models.ts";
 import { runTs } from "../support/run.ts";
 
 beforeAll(() => ensureEngine());
-
-/** Two sites, one of them constrained, with data. */
-const scales = model(function* () {
-  const mu = yield* sample("mu", normal(tf.tensor1d([0, 1]), 1).event(1));
-  const s = yield* sample("s", gamma(3, 2));
-  yield* observe("y", normal(tf.sum(mu, -1), s), ndarray(Float32Array.of(0.7), []));
-});
-/** Curved, so that a wrong gradient or density leads elsewhere. */
-const banana = model(function* () {
-  const x = yield* sample("x", normal(0, 1));
-  yield* sample("y", normal(tf.square(x), 0.7));
-});
 
 // Steps small enough that chains forget differences in rounding instead of multiplying them.
 const base = { chains: 6, steps: 300, stepSize: 0.01, targetAcceptance: 0.99 } as const;
