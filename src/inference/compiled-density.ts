@@ -5,17 +5,10 @@ import type { Values } from "../engine/compile/step.ts";
 import type { CompileInfo } from "../engine/info.ts";
 import { reasonOf, WORTH_COMPILING } from "./compiled-loss.ts";
 import type { Problem } from "./infer.ts";
-import {
-  blockLength,
-  blockSize,
-  blockSpec,
-  blocksOf,
-  type LangevinBlocks,
-  partSize,
-  startsOf,
-} from "./langevin-block.ts";
+import { blockSpec, blocksOf, GRADIENT, type LangevinBlocks, POSITION } from "./langevin-block.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
 import { blockProgram, compareStates, type Parting, partKernel, type Where } from "./langevin-parts.ts";
+import { blockLength, blockSize, partSize, startsOf } from "./langevin-sizes.ts";
 
 /** A kernel, compiled or as it was. */
 export interface CompiledKernel {
@@ -175,9 +168,6 @@ async function compileDensity(
     dispose: () => step.dispose(),
   };
 }
-
-const POSITION = (i: number) => `position ${i}`;
-const GRADIENT = (i: number) => `gradient ${i}`;
 
 /** Density and gradient as a compiled step. */
 async function recordDensity({ shapes, logDensity }: LangevinKernel, { threads, ...where }: Where) {

@@ -1,13 +1,15 @@
 /**
- * The program of a block of Langevin steps, whole or in shards: chains do not know of each other, so that parts of them can run at the
- * same time, each in a thread of its own. Whether it pays is decided by counts, so that a run gives the same bits every time.
+ * The program of a block of Langevin steps, whole or in parts: chains do not know of each other, so that parts of them can run at the same
+ * time, each in a thread of its own, and in rounds, where they are many. What pays is decided by counts, so that a run gives the same bits
+ * every time.
  */
 import { fail } from "../core/errors.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { NumericArray } from "../engine/compile/node.ts";
 import type { Values } from "../engine/compile/step.ts";
-import { type BlockProgram, blockSpec, startsOf } from "./langevin-block.ts";
+import { type BlockProgram, blockSpec } from "./langevin-block.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
+import { startsOf } from "./langevin-sizes.ts";
 
 /** Where and how a program runs. */
 export interface Where {

@@ -1,19 +1,9 @@
 /** Many Langevin steps in one call of the compiled engine: the draws, acceptances and errors of single steps. */
 import * as tf from "@tensorflow/tfjs-core";
-import {
-  ensureEngine,
-  factor,
-  infer,
-  type LangevinOptions,
-  langevin,
-  model,
-  ndarray,
-  sample,
-  TiltedError,
-} from "tilted";
+import { ensureEngine, infer, type LangevinOptions, langevin, model, ndarray, sample, TiltedError } from "tilted";
 import { normal } from "tilted/dist";
 import { beforeAll, describe, expect, it } from "vitest";
-import { banana, scales } from "../support/langevin-models.ts";
+import { banana, edge, scales } from "../support/langevin-models.ts";
 import { runTs } from "../support/run.ts";
 
 beforeAll(() => ensureEngine());
@@ -57,10 +47,6 @@ describe("steps in one call", () => {
 
   it("count proposals that are not finite, and never take them", async () => {
     // Density zero below 0.
-    const edge = model(function* () {
-      const x = yield* sample("x", normal(1, 1));
-      yield* factor("edge", tf.where(tf.greater(x, 0), tf.zerosLike(x), tf.fill(x.shape, Number.NEGATIVE_INFINITY)));
-    });
     const init = { x: ndarray(new Float32Array(6).fill(0.4)) };
     const { many, single } = await both(edge, { ...base, stepSize: 0.2, warmup: 0, init });
     expect(single.nonFinite).toBeGreaterThan(20);

@@ -14,7 +14,7 @@ import {
 import { normal } from "tilted/dist";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { heldByThreads } from "../../src/engine/compile/shard-thread.ts";
-import { banana, scales } from "../support/langevin-models.ts";
+import { banana, edge, scales } from "../support/langevin-models.ts";
 import { runTs } from "../support/run.ts";
 
 beforeAll(() => ensureEngine());
@@ -64,10 +64,6 @@ describe("chains in shards", () => {
   });
 
   it("count proposals that are not finite, once each", async () => {
-    const edge = model(function* () {
-      const x = yield* sample("x", normal(1, 1));
-      yield* factor("edge", tf.where(tf.greater(x, 0), tf.zerosLike(x), tf.fill(x.shape, Number.NEGATIVE_INFINITY)));
-    });
     const options = {
       ...base,
       chains: 5,

@@ -1,6 +1,6 @@
 /** Models whose chains of Langevin dynamics are compared, made one way and another. */
 import * as tf from "@tensorflow/tfjs-core";
-import { model, ndarray, observe, sample } from "tilted";
+import { factor, model, ndarray, observe, sample } from "tilted";
 import { gamma, normal } from "tilted/dist";
 
 /** Two sites, one of them constrained, with data. */
@@ -14,4 +14,10 @@ export const scales = model(function* () {
 export const banana = model(function* () {
   const x = yield* sample("x", normal(0, 1));
   yield* sample("y", normal(tf.square(x), 0.7));
+});
+
+/** A normal with nothing below 0. */
+export const edge = model(function* () {
+  const x = yield* sample("x", normal(1, 1));
+  yield* factor("edge", tf.where(tf.greater(x, 0), tf.zerosLike(x), tf.fill(x.shape, Number.NEGATIVE_INFINITY)));
 });

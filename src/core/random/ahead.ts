@@ -6,7 +6,7 @@ import type { Key } from "../key.ts";
 import { isShared } from "../wasm/assembler.ts";
 import { type Crew, crew, type Slot } from "../wasm/crew.ts";
 import { ENTRY_WORDS, FIELDS, listedLoops } from "./listed-loops.ts";
-import { WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
+import { WORDS_PER_HIGH, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 
 /** Draws `offset`, …, `offset + count − 1` of a stream. */
 export interface Stretch {
@@ -40,8 +40,6 @@ const ROOM = (1 << 18) + (1 << 16);
 const MOST_ENTRIES = 4096;
 /** Parts of a job, as boards have them. */
 const MOST_PARTS = ROOM / CHUNK;
-/** Words of the counters that share the upper half. */
-const WORDS_PER_HIGH = 2 ** 33;
 
 /** Where a stretch lies, in words of the room. */
 interface Place {

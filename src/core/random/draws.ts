@@ -6,15 +6,13 @@ import { fail } from "../errors.ts";
 import type { Key } from "../key.ts";
 import { instantiate, type WasmExports } from "../wasm/assembler.ts";
 import { type Crew, crew } from "../wasm/crew.ts";
-import { LOOPS, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
+import { LOOPS, WORDS_PER_HIGH, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 import { createWindows, type DrawKind, LONGEST, type Windows } from "./windows.ts";
 
 /** Words drawn at a time: they stay in the first-level cache from the generator to the copy. */
 const CHUNK = 4096;
 /** Bytes of a page of memory. */
 const PAGE = 65536;
-/** Words of the counters that share the upper half. */
-const WORDS_PER_HIGH = 2 ** 33;
 
 interface Machine {
   readonly run: WasmExports;

@@ -23,6 +23,8 @@ import { type Constants, constants, logarithm, type NewLocal, polynomial, split 
 const VECTOR = 16;
 /** Independent vectors of counters in flight: one alone would wait for itself after every instruction. */
 const STREAMS = 4;
+/** Words of the counters that share the upper half. */
+export const WORDS_PER_HIGH = 2 ** 33;
 /** Words that one turn of the loop of `bits` writes: two for each counter. */
 export const WORDS_PER_TURN = STREAMS * 8;
 

@@ -4,7 +4,7 @@
  */
 import type { Key } from "../key.ts";
 import type { Crew, Linked, Slot } from "../wasm/crew.ts";
-import { LOOPS, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
+import { LOOPS, WORDS_PER_HIGH, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 
 /** What words are put through; `bits` for nothing. */
 export type DrawKind = "bits" | "uniform" | "normal" | "exponential" | "gumbel";
@@ -16,8 +16,6 @@ const PART = 4096;
 const WINDOW = LONGEST + PART;
 const WINDOWS = 4;
 const BYTES = 4;
-/** Words of the counters that share the upper half. */
-const WORDS_PER_HIGH = 2 ** 33;
 
 /** A stretch of a stream of draws. */
 interface Window {
