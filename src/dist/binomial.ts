@@ -16,6 +16,9 @@ import { fromLogits, fromProbs, givenForm, ODDS_PARAMS, type Odds, type ProbsOrL
 /** Beyond these logits one of the means np, n(1 − p) is tiny: the plain form is exact there. */
 const CERTAIN = 20;
 
+/** Within these logits (n/2) tanh(l/2) is smaller than either mean. */
+const EVEN = 1;
+
 /**
  * log P(k) for 0 < k < n: Loader's saddle point form where both means are moderate, whose terms are of the size of the result.
  * np − k and n(1 − p) − (n − k) are the same number but for the sign; rounding them apart would cost n·ε.
@@ -23,8 +26,11 @@ const CERTAIN = 20;
 function logMass(n: tf.Tensor, k: tf.Tensor, logits: tf.Tensor): tf.Tensor {
   const rest = tf.sub(n, k);
   const mean = tf.mul(n, tf.sigmoid(logits));
-  // From the smaller of the two means, which has the digits.
-  const d = tf.where(tf.less(logits, 0), tf.sub(mean, k), tf.sub(rest, tf.mul(n, tf.sigmoid(tf.neg(logits)))));
+  // np − k, from what has the digits: near even odds np = n/2 + (n/2) tanh(l/2), beyond the smaller of the two means.
+  const half = tf.mul(n, 0.5);
+  const even = tf.add(tf.sub(half, k), tf.mul(half, tf.tanh(tf.mul(logits, 0.5))));
+  const odd = tf.where(tf.less(logits, 0), tf.sub(mean, k), tf.sub(rest, tf.mul(n, tf.sigmoid(tf.neg(logits)))));
+  const d = tf.where(tf.less(tf.abs(logits), EVEN), even, odd);
   const gap = tf.add(
     tf.mul(k, logRatioGapAt(mean, k, d)),
     tf.mul(rest, logRatioGapAt(tf.mul(n, tf.sigmoid(tf.neg(logits))), rest, tf.neg(d))),

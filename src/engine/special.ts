@@ -138,12 +138,25 @@ export const stirlingCorrection = smooth(
   (x) => digammaCorrection(x),
 );
 
-/** δ′(x) = ψ(x) − log x + 1/2x, x > 0: relatively accurate for large x. */
+/** δ′(x) − δ′(x + 1) for x ≥ 2: log(1 + 1/x) − ½(1/x + 1/(x + 1)), in powers of s = 1/(2x + 1), where the first terms cancel on paper. */
+const correctionStep: Elementwise = (x) => {
+  const s = tf.reciprocal(tf.add(tf.mul(x, 2), 1));
+  const z = tf.square(s);
+  return tf.mul(tf.mul(tf.mul(s, z), -4), polynomial([1 / 3, 2 / 5, 3 / 7, 4 / 9, 5 / 11, 6 / 13], z));
+};
+
+/** From here on two steps lead to where the series is good. */
+const TWO_BELOW = ASYMPTOTIC - 2;
+
+/** δ′(x) = ψ(x) − log x + 1/2x, x > 0: relatively accurate for x ≥ 2, where it is the small difference of large terms. */
 export const digammaCorrection = smooth(
   (x) => {
-    const r = tf.reciprocal(x);
-    const direct = tf.add(tf.sub(digamma(x), tf.log(x)), tf.mul(r, 0.5));
-    return tf.where(tf.less(x, ASYMPTOTIC), direct, tf.neg(digammaSeries(r)));
+    const direct = tf.add(tf.sub(digamma(x), tf.log(x)), tf.mul(tf.reciprocal(x), 0.5));
+    const y = tf.maximum(x, TWO_BELOW);
+    const far = tf.less(y, ASYMPTOTIC);
+    const series = tf.neg(digammaSeries(tf.reciprocal(tf.where(far, tf.add(y, 2), y))));
+    const steps = tf.where(far, tf.add(correctionStep(y), correctionStep(tf.add(y, 1))), tf.zerosLike(y));
+    return tf.where(tf.less(x, TWO_BELOW), direct, tf.add(series, steps));
   },
   (x) => trigammaCorrection(x),
 );

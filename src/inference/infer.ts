@@ -3,6 +3,7 @@ import type { NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { type Key, rootKey, type Seed } from "../core/key.ts";
 import type { Tree } from "../core/tree.ts";
+import { politeTurns } from "../core/turn.ts";
 import type { Effect, Model } from "../effects/effects.ts";
 import type { GuideFits } from "../effects/sites.ts";
 import { choiceHere, type EngineChoice, type EngineInfo, engineFor } from "../engine/engine.ts";
@@ -128,7 +129,7 @@ export async function infer<
   const engine = await engineFor(options.engine ?? "auto");
   const choice = choiceHere(options.engine);
   abort();
-  let lastYield = Date.now();
+  const politely = politeTurns();
   const result = await method.run({
     model: model as unknown as Problem["model"],
     args: (options.args ?? []) as readonly unknown[],
@@ -140,16 +141,9 @@ export async function infer<
     ...(options.background && { background: true }),
     async tick(progress) {
       onProgress?.({ method: method.name, ...progress });
-      // Microtasks alone would starve timers and input; a real turn of the event loop now and then does not.
-      if (Date.now() - lastYield > EVENT_LOOP_MS) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        lastYield = Date.now();
-      }
+      await politely();
       abort();
     },
   });
   return result as ResultFor<K, E, Args>;
 }
-
-/** Longest time, in milliseconds, that a run keeps the event loop to itself between steps. */
-const EVENT_LOOP_MS = 50;

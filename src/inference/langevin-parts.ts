@@ -5,6 +5,7 @@
  */
 import { fail } from "../core/errors.ts";
 import { sizeOf } from "../core/shape.ts";
+import { turn } from "../core/turn.ts";
 import type { NumericArray } from "../engine/compile/node.ts";
 import type { Values } from "../engine/compile/step.ts";
 import { type BlockProgram, blockSpec } from "./langevin-block.ts";
@@ -146,9 +147,6 @@ async function oneLane(kernel: LangevinKernel, length: number, where: Where): Pr
     dispose: () => step.dispose(),
   };
 }
-
-/** The event loop's turn. */
-const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
 
 /** Parts in as many rounds as it takes. */
 function inRounds(size: number, starts: readonly number[], lanes: number, { run, dispose }: Lanes): Disposing {

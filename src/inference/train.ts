@@ -7,6 +7,7 @@ import { fail, TiltedError } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { TensorTree } from "../core/tree.ts";
+import { politeTurns } from "../core/turn.ts";
 import { choiceHere } from "../engine/engine.ts";
 import { readInto } from "../engine/read.ts";
 import { arena } from "../engine/wasm/arena.ts";
@@ -14,7 +15,6 @@ import { checkClip, clipGradients } from "./clip.ts";
 import { compileFor, type Evaluated } from "./compiled-loss.ts";
 import { fill, flatten, type Layout, layoutOf, lengthOf, unflatten, views } from "./flat.ts";
 import { valueAndGradient } from "./gradient.ts";
-import type { Problem } from "./infer.ts";
 import type { LossWithCarry, StepContext } from "./loss.ts";
 import { copyState, type OptimizerState } from "./optimizers.ts";
 import type { Trained, TrainOptions, TrainState } from "./train-types.ts";
@@ -43,7 +43,8 @@ export async function train(options: TrainOptions): Promise<Trained> {
   } = options;
   const total = totalSteps(name, options.steps, options.epochs, stepsPerEpoch);
   const clip = checkClip(options.clip ?? {});
-  const tick = options.tick ?? politeTick();
+  const politely = politeTurns();
+  const tick = options.tick ?? (async () => politely());
   if (validate === undefined && options.patience !== undefined)
     fail("argument", `${name}: patience needs validation data to be impatient about`);
 
@@ -218,16 +219,4 @@ function collect(
     if (grad === undefined) buffer.fill(0, offset, offset + size);
     else readInto(grad, buffer, offset);
   }
-}
-
-/** Longest time, in milliseconds, without a turn of the event loop. */
-const EVENT_LOOP_MS = 50;
-
-function politeTick(): Problem["tick"] {
-  let last = Date.now();
-  return async () => {
-    if (Date.now() - last <= EVENT_LOOP_MS) return;
-    await new Promise((resolve) => setTimeout(resolve, 0));
-    last = Date.now();
-  };
 }

@@ -168,7 +168,6 @@ export const rows: readonly Row[] = [
     ),
     logProb: (k, [n, l]) =>
       logChoose(n as number, k) - k * softplus(-(l as number)) - ((n as number) - k) * softplus(l as number),
-    slack: (k, [n]) => 1e-7 * (n as number) + k * 1e-7,
     pmf: (k, [n, l]) => stdlib.binomial.pmf(k, n as number, sigmoid(l as number)),
     sampled: [
       [10, -0.5],
@@ -186,7 +185,6 @@ export const rows: readonly Row[] = [
     ),
     logProb: (k, [n, p]) =>
       logChoose(n as number, k) + k * Math.log(p as number) + ((n as number) - k) * Math.log1p(-(p as number)),
-    slack: (k, [n]) => 1e-7 * (n as number) + k * 1e-7,
     pmf: (k, [n, p]) => stdlib.binomial.pmf(k, n as number, p as number),
     sampled: [
       [10, 0.3],

@@ -1,0 +1,45 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { politeTurns, turn } from "./turn.ts";
+
+/** Keeps the event loop to itself. */
+const work = (ms: number) => {
+  for (const start = performance.now(); performance.now() - start < ms; );
+};
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe.each(["Node", "a page"])("a turn of the event loop in %s", (where) => {
+  const here = () => {
+    if (where === "a page") vi.stubGlobal("setImmediate", undefined);
+  };
+
+  it("lets timers that are due do their work", async () => {
+    here();
+    let fired = 0;
+    for (let wanted = 1; wanted <= 5; wanted++) {
+      setTimeout(() => fired++, 1);
+      work(3);
+      // A timer may have its turn at the end of this one, or at the beginning of the next.
+      await turn();
+      await turn();
+      expect(fired).toBe(wanted);
+    }
+  });
+
+  it("comes only to those who have worked for long", async () => {
+    here();
+    let fired = false;
+    const politely = politeTurns();
+    setTimeout(() => {
+      fired = true;
+    }, 0);
+    expect(politely()).toBeUndefined();
+    expect(fired).toBe(false);
+    work(60);
+    await politely();
+    work(60);
+    await politely();
+    expect(fired).toBe(true);
+    expect(politely()).toBeUndefined();
+  });
+});
