@@ -22,8 +22,8 @@ export interface Recorder {
   site: string | undefined;
   /** Whether the value of a tensor depends on the inputs of the record, so that it cannot be read. */
   isSymbolic(tensor: tf.Tensor): boolean;
-  /** An input whose values are `make()`, computed before every run. */
-  host(make: () => HostValues, shape: Shape): tf.Tensor;
+  /** An input whose values are `make()`, computed before every run; by `fill`, where that is there, into the memory of the last. */
+  host(make: () => HostValues, shape: Shape, fill?: (to: HostValues) => void): tf.Tensor;
   /** `make()` now; wherever this very array becomes a tensor, that tensor is an input, made anew before every run. */
   array<A extends HostValues>(make: () => A): A;
   /** Runs `body` as if nothing were recorded: on the engine underneath, with keys as they are now. */
@@ -59,9 +59,20 @@ export const hostTensor = (make: () => HostValues, shape: Shape): tf.Tensor =>
 /** Backends that copy values when a tensor is made, not when it is first used. */
 const COPIES_AT_ONCE = "wasm";
 
-/** As {@link hostTensor}; `lend` gives the same values in memory that is about to be written over. */
-export const lentTensor = (make: () => HostValues, lend: () => HostValues, shape: Shape): tf.Tensor =>
-  hostTensor(active === undefined && tf.getBackend() === COPIES_AT_ONCE ? lend : make, shape);
+/** Ways to the same values. */
+export interface Making {
+  make(): HostValues;
+  /** In memory that is about to be written over. */
+  lend(): HostValues;
+  /** Into memory that is there. */
+  fill(to: HostValues): void;
+}
+
+/** As {@link hostTensor}, without memory of its own for the values where none is needed. */
+export const filledTensor = ({ make, lend, fill }: Making, shape: Shape): tf.Tensor =>
+  active === undefined
+    ? tf.tensor(tf.getBackend() === COPIES_AT_ONCE ? lend() : make(), [...shape])
+    : active.host(make, shape, fill);
 
 /** As {@link hostTensor}, for values that become tensors elsewhere. */
 export const hostArray = <A extends HostValues>(make: () => A): A =>

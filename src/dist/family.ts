@@ -6,7 +6,16 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail, TiltedError } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
-import { type Count, countOf, holds, hostResult, isKnown, lentTensor, recorder } from "../core/live.ts";
+import {
+  type Count,
+  countOf,
+  filledTensor,
+  type HostValues,
+  holds,
+  hostResult,
+  isKnown,
+  recorder,
+} from "../core/live.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
 import { mapTree, type TensorTree, toArrays, toTensors } from "../core/tree.ts";
 import { stopGradient } from "../engine/ops.ts";
@@ -20,9 +29,11 @@ export type Params<P extends string> = { readonly [N in P]: tf.Tensor };
 
 /** A bulk sampler of `core/random`: element i depends on (key, offset + i) only. */
 export interface BulkDraw {
-  (key: Key, n: number, offset: number): Float32Array | Int32Array;
+  (key: Key, n: number, offset: number): Float32Array;
   /** The same in memory that the next draws may be written over. */
-  readonly lent?: (key: Key, n: number, offset: number) => Float32Array | Int32Array;
+  lent(key: Key, n: number, offset: number): Float32Array;
+  /** The same into memory that is there. */
+  into(key: Key, to: Float32Array, offset: number): void;
 }
 
 /** What a family's sampler is given. */
@@ -176,8 +187,9 @@ function drawing(key: Key, shape: Shape, first: Count): Draw {
     },
     noise(draw, own = key, extra = []) {
       const size = sizeOf(extra);
-      const by = (made: BulkDraw) => () => made(own, sizeOf(shape) * size, offset() * size);
-      return lentTensor(by(draw), by(draw.lent ?? draw), [...shape, ...extra]);
+      const by = (made: BulkDraw | BulkDraw["lent"]) => () => made(own, sizeOf(shape) * size, offset() * size);
+      const fill = (to: HostValues) => draw.into(own, to as Float32Array, offset() * size);
+      return filledTensor({ make: by(draw), lend: by(draw.lent), fill }, [...shape, ...extra]);
     },
     values(param, extra = []) {
       const full = [...shape, ...extra];

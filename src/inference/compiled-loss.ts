@@ -18,9 +18,6 @@ export const WORTH_COMPILING = 100;
 /** Parameters whose updating is worth as much as a step of a small model. */
 const LARGE_MODEL = 20_000;
 
-/** Entries from which a gradient is written where it belongs: below, copying costs less than the runtime's preparation. */
-const LARGE_GRADIENT = 16_384;
-
 /** One evaluation. */
 export interface Evaluated {
   readonly loss: number;
@@ -133,7 +130,7 @@ export async function compileLoss(spec: LossSpec): Promise<CompiledLoss> {
   );
   const inPlace = Object.fromEntries(
     layout
-      .filter(({ name, size }) => size >= LARGE_GRADIENT && derived.has(name))
+      .filter(({ name }) => derived.has(name))
       .map(({ name, offset, size }) => [output(name), grads.subarray(offset, offset + size)]),
   );
   const carry = carries[0] as ArrayTree | (() => ArrayTree);

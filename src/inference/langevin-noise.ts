@@ -4,7 +4,7 @@
  */
 import { fold, type Key } from "../core/key.ts";
 import { type Ahead, ahead, type Begun, type Stretch } from "../core/random/ahead.ts";
-import { normalInto, uniformInto } from "../core/random/draws.ts";
+import { normal, uniform } from "../core/random/draws.ts";
 
 /** What one input of a block is filled with. */
 export interface NoiseInput {
@@ -33,7 +33,7 @@ export interface BlockNoise {
 /** Numbers of noise from which a block is a job for a crew. */
 const WORTH_JOB = 1 << 15;
 
-const DRAW = { normal: normalInto, uniform: uniformInto };
+const DRAW = { normal: normal.into, uniform: uniform.into };
 
 const same = (a: readonly Key[], b: readonly Key[]): boolean =>
   a.length === b.length && a.every(({ hi, lo }, i) => hi === b[i]?.hi && lo === b[i]?.lo);

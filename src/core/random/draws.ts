@@ -115,6 +115,8 @@ export interface Bulk {
   (key: Key, n: number, offset?: number): Float32Array;
   /** The same draws in memory that the next draws may be written over: to be copied at once. */
   lent(key: Key, n: number, offset?: number): Float32Array;
+  /** The same into memory that is there. */
+  into(key: Key, to: Float32Array, offset?: number): void;
 }
 
 function bulk(kind: Exclude<DrawKind, "bits">): Bulk {
@@ -129,14 +131,12 @@ function bulk(kind: Exclude<DrawKind, "bits">): Bulk {
     const place = n <= LONGEST && isLarge(n) ? windowsOf()?.read(kind, key, offset, n, following(n)) : undefined;
     return place === undefined ? draw(key, n, offset) : new Float32Array(place.buffer, place.byteOffset, n);
   };
-  return Object.assign(draw, { lent });
+  const into = (key: Key, to: Float32Array, offset = 0): void => {
+    checkCount(kind, to.length, offset);
+    fill(kind, key, to, offset);
+  };
+  return Object.assign(draw, { lent, into });
 }
-
-/** Writes what {@link normal} draws into `out`. */
-export const normalInto = (key: Key, out: Float32Array, offset = 0): void => fill("normal", key, out, offset);
-
-/** Writes what {@link uniform} draws into `out`. */
-export const uniformInto = (key: Key, out: Float32Array, offset = 0): void => fill("uniform", key, out, offset);
 
 /** Words of 32 random bits: word i is word i mod 2 of `threefry2x32(key, …)` at the counter ⌊(offset + i)/2⌋. */
 export function bits(key: Key, n: number, offset = 0): Uint32Array {

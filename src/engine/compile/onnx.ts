@@ -18,11 +18,13 @@ export interface OnnxNode {
 
 export interface OnnxValue {
   readonly name: string;
-  readonly type: OnnxType;
+  /** `sequence`: of float32 tensors, and then the shape means nothing. */
+  readonly type: OnnxType | "sequence";
   readonly shape: readonly number[];
 }
 
 export interface OnnxTensor extends OnnxValue {
+  readonly type: OnnxType;
   /** Little-endian, row-major. */
   readonly bytes: Uint8Array;
 }
@@ -97,6 +99,8 @@ const tensorMessage = (t: OnnxTensor): Bytes =>
   join([packed(1, t.shape), field(2, onnxType[t.type]), field(8, t.name), field(9, t.bytes)]);
 
 function valueMessage({ name, type, shape }: OnnxValue): Bytes {
+  if (type === "sequence")
+    return join([field(1, name), field(2, field(4, field(1, field(1, field(1, onnxType.float32)))))]);
   const dims = fields(
     1,
     shape.map((n) => field(1, n)),

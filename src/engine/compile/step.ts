@@ -9,7 +9,7 @@ import type { Graph, NumericArray } from "./node.ts";
 import { simplify } from "./rules.ts";
 import { createProgram, type PortableProgram, type Program } from "./session.ts";
 import { show } from "./show.ts";
-import { type Traced, type TraceInput, trace } from "./trace.ts";
+import { type HostInput, type Traced, type TraceInput, trace } from "./trace.ts";
 import { elements, multiplications, threadsFor } from "./work.ts";
 
 /** What to record. */
@@ -137,10 +137,23 @@ function stepOf(
     for (const { name, read } of reports) read(out[name] as HostValues);
     return out;
   };
+  // What the host makes lies where it lay in the last run: fresh memory for every step keeps the garbage collector busy, on a core that
+  // the next step wants. A runtime that answers later may still be reading it.
+  const places = new Map<string, HostValues>();
+  const madeNow = ({ name, make, fill }: HostInput): HostValues => {
+    const place = places.get(name);
+    if (place !== undefined && fill !== undefined) {
+      fill(place);
+      return place;
+    }
+    const values = make();
+    if (fill !== undefined && program.synchronous) places.set(name, values);
+    return values;
+  };
   return {
     run(inputs, into) {
       const feeds: Record<string, NumericArray> = { ...inputs, ...fixed };
-      for (const { name, make } of live) feeds[name] = make();
+      for (const host of live) feeds[host.name] = madeNow(host);
       return program.synchronous ? take(program.run(feeds, into)) : program.runAsync(feeds).then(take);
     },
     show: () => show(graph),

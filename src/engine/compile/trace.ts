@@ -29,6 +29,8 @@ export interface TraceInput {
 export interface HostInput {
   readonly name: string;
   make(): HostValues;
+  /** The same into memory that is there. */
+  readonly fill?: (to: HostValues) => void;
 }
 
 /** What a trace gives. */
@@ -148,9 +150,9 @@ class Trace implements Recorder, Recording {
     return id;
   }
 
-  #add(make: () => HostValues): string {
+  #add(make: () => HostValues, fill?: (to: HostValues) => void): string {
     const name = `host${this.hosts.length}`;
-    this.hosts.push({ name, make });
+    this.hosts.push({ name, make, ...(fill && { fill }) });
     return name;
   }
 
@@ -245,10 +247,10 @@ class Trace implements Recorder, Recording {
 
   isSymbolic = (tensor: tf.Tensor): boolean => this.#nodes.has(tensor.dataId);
 
-  host(make: () => HostValues, shape: Shape): tf.Tensor {
+  host(make: () => HostValues, shape: Shape, fill?: (to: HostValues) => void): tf.Tensor {
     const values = this.outside(make);
     const dtype = values instanceof Int32Array ? "int32" : "float32";
-    return this.tracked(this.builder.input(this.#add(make), shape, dtype));
+    return this.tracked(this.builder.input(this.#add(make, fill), shape, dtype));
   }
 
   array<A extends HostValues>(make: () => A): A {
