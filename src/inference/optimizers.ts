@@ -29,10 +29,18 @@ export interface Optimizer {
     grads: ArrayTree,
   ): { readonly state: OptimizerState; readonly params: ArrayTree };
   /** The same update in place, for a loop that owns its buffers: `params` and the slots of `state` are overwritten. */
-  update(state: OptimizerState, params: Float32Array, grads: Float32Array, layout: Layout): OptimizerState;
+  update(state: OptimizerState, params: Float32Array, grads: Float32Array, layout: Layout): Updated;
+  /** Whether `update` tells of gradients that are not finite, which spares its caller to look. */
+  readonly looks?: boolean;
 }
 
-/** One update in place. `rate` is the learning rate, `step` counts from 0. */
+/** A state after an update in place. */
+export interface Updated extends OptimizerState {
+  /** False where a gradient, or its square, may not be finite: if it is none, parameters and slots mean nothing. */
+  readonly finite?: boolean;
+}
+
+/** One update in place. `rate` is the learning rate, `step` counts from 0. Those that look give something that is finite if all is. */
 type Rule = (
   slots: OptimizerState["slots"],
   params: Float32Array,
@@ -40,16 +48,24 @@ type Rule = (
   step: number,
   rate: number,
   layout: Layout,
-) => void;
+) => number | undefined;
 
-function optimizer(name: string, slotNames: readonly string[], schedule: Schedule, rule: Rule): Optimizer {
+function optimizer(
+  name: string,
+  slotNames: readonly string[],
+  schedule: Schedule,
+  rule: Rule,
+  looks = false,
+): Optimizer {
   const update: Optimizer["update"] = (state, params, grads, layout) => {
-    rule(state.slots, params, grads, state.step, schedule(state.step), layout);
-    return { step: state.step + 1, slots: state.slots };
+    const found = rule(state.slots, params, grads, state.step, schedule(state.step), layout);
+    const next = { step: state.step + 1, slots: state.slots };
+    return found === undefined ? next : { ...next, finite: Number.isFinite(found) };
   };
   return {
     name,
     update,
+    looks,
     init(params) {
       const n = lengthOf(layoutOf(params));
       return { step: 0, slots: Object.fromEntries(slotNames.map((slot) => [slot, new Float32Array(n)])) };
@@ -57,8 +73,8 @@ function optimizer(name: string, slotNames: readonly string[], schedule: Schedul
     step(state, params, grads) {
       const layout = layoutOf(params);
       const buffer = flatten(params, layout);
-      const next = update(copyState(state), buffer, flatten(grads, layout), layout);
-      return { state: next, params: unflatten(buffer, layout) };
+      const { step, slots } = update(copyState(state), buffer, flatten(grads, layout), layout);
+      return { state: { step, slots }, params: unflatten(buffer, layout) };
     },
   };
 }
@@ -104,24 +120,33 @@ function adamFamily(name: string, rate: Rate, options: AdamWOptions): Optimizer 
   const beta2 = singleBelowOne(inUnit(`${name}: beta2`, options.beta2 ?? 0.999));
   if (!(weightDecay >= 0)) fail("argument", `${name}: weightDecay must be non-negative, got ${weightDecay}`);
   if (!(epsilon > 0)) fail("argument", `${name}: epsilon must be positive, got ${epsilon}`);
-  return optimizer(name, ["m", "v"], toSchedule(rate), (slots, p, g, step, lr, layout) => {
-    const m = slots.m as Float32Array;
-    const v = slots.v as Float32Array;
-    const rate1 = lr / (1 - beta1 ** (step + 1));
-    const correction2 = 1 / (1 - beta2 ** (step + 1));
-    for (const segment of layout) {
-      const decay = decays(segment.name) ? lr * weightDecay : 0;
-      const end = segment.offset + segment.size;
-      adamUpdate(p, g, m, v, segment.offset, end, {
-        beta1,
-        beta2,
-        rate: rate1,
-        correction: correction2,
-        epsilon: Math.max(epsilon, LEAST_EPSILON),
-        decay,
-      });
-    }
-  });
+  return optimizer(
+    name,
+    ["m", "v"],
+    toSchedule(rate),
+    (slots, p, g, step, lr, layout) => {
+      const m = slots.m as Float32Array;
+      const v = slots.v as Float32Array;
+      const rate1 = lr / (1 - beta1 ** (step + 1));
+      const correction2 = 1 / (1 - beta2 ** (step + 1));
+      let most = 0;
+      for (const segment of layout) {
+        const decay = decays(segment.name) ? lr * weightDecay : 0;
+        const end = segment.offset + segment.size;
+        const largest = adamUpdate(p, g, m, v, segment.offset, end, {
+          beta1,
+          beta2,
+          rate: rate1,
+          correction: correction2,
+          epsilon: Math.max(epsilon, LEAST_EPSILON),
+          decay,
+        });
+        most = Math.max(most, largest);
+      }
+      return most;
+    },
+    true,
+  );
 }
 
 /**
@@ -156,7 +181,8 @@ export interface SgdOptions {
 export function sgd(rate: Rate, options: SgdOptions = {}): Optimizer {
   const momentum = inUnit("sgd: momentum", options.momentum ?? 0);
   const { nesterov = false } = options;
-  return optimizer("sgd", momentum > 0 ? ["u"] : [], toSchedule(rate), ({ u }, p, g, _step, rate) =>
-    sgdUpdate(p, g, u, { rate, momentum, nesterov }),
-  );
+  return optimizer("sgd", momentum > 0 ? ["u"] : [], toSchedule(rate), ({ u }, p, g, _step, rate) => {
+    sgdUpdate(p, g, u, { rate, momentum, nesterov });
+    return undefined;
+  });
 }

@@ -234,7 +234,8 @@ async function run(
       const evaluated = (await compiled?.evaluate(told)) ?? eagerly(told);
       if (!Number.isFinite(evaluated.loss)) fail("non-finite", `the loss is ${evaluated.loss}`);
       clipGradients(grads, layout, options.clip ?? CLIP);
-      state = optimizer.update(state, params, grads, layout);
+      const { step, slots } = optimizer.update(state, params, grads, layout);
+      state = { step, slots };
       done++;
       sums = {
         target: sums.target + seen.target,

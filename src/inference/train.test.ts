@@ -6,7 +6,7 @@ import { rootKey, threefry2x32 } from "../core/key.ts";
 import type { TensorTree } from "../core/tree.ts";
 import { useEngine } from "../engine/engine.ts";
 import type { StepContext } from "./loss.ts";
-import { adam, sgd } from "./optimizers.ts";
+import { adam, adamw, sgd } from "./optimizers.ts";
 import { train } from "./train.ts";
 import type { TrainOptions, TrainState } from "./train-types.ts";
 
@@ -177,6 +177,50 @@ describe("train", () => {
     expect((await failure({ validate: () => Number.NaN })).code).toBe("non-finite");
   });
 
+  // A gradient times a number that only its derivative sees.
+  const sloped = (w: tf.Tensor, slope: readonly number[]) =>
+    tf.sum(
+      tf.customGrad((x) => ({
+        value: tf.zerosLike(x as tf.Tensor),
+        gradFunc: (dy: tf.Tensor) => tf.mul(dy, tf.tensor1d([...slope])),
+      }))(w),
+    );
+  const optimizers = { adam: adam(0.01), adamw: adamw(0.01), sgd: sgd(0.01), momentum: sgd(0.01, { momentum: 0.9 }) };
+
+  it.each(Object.entries(optimizers))(
+    "finds an entry that is not finite, wherever it is, with %s",
+    async (_, optimizer) => {
+      for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        for (const place of [0, 3, 4, 6]) {
+          const slope = Array.from({ length: 7 }, (_, i) => (i === place ? bad : 1));
+          const loss: TrainOptions["loss"] = ({ v, w }, { step }) =>
+            tf.add(tf.sum(v as tf.Tensor), sloped(w as tf.Tensor, step === 2 ? slope : slope.map(() => 1)));
+          const params = { v: at(1, 2, 3, 4, 5), w: at(1, 2, 3, 4, 5, 6, 7) };
+          for (const recover of [false, true]) {
+            // Within the first epoch there is nothing to go back to.
+          const error = await failure({ params, optimizer, loss, recover, stepsPerEpoch: 10, engine: "wasm" });
+            expect(error).toMatchObject({ code: "non-finite", site: "w" });
+            expect(error.message).toContain(`"w" holds ${bad} at step 2`);
+          }
+        }
+      }
+    },
+  );
+
+  it("goes on where only the square of a gradient is beyond single precision", async () => {
+    const slope = [1e25, 1, 1];
+    const fit = await train({
+      ...base,
+      params: { w: at(1, 1, 1) },
+      loss: ({ w }) => sloped(w as tf.Tensor, slope),
+      steps: 5,
+      engine: "wasm",
+    });
+    expect(fit.stopped).toBe("finished");
+    expect(fit.params.w?.data.every(Number.isFinite)).toBe(true);
+    expect(fit.params.w?.data[1]).toBeLessThan(1);
+  });
+
   describe("a run that diverges, with recover", () => {
     /** Finite until step 25, NaN from then on. */
     const breaks = (params: TensorTree, context: StepContext): tf.Tensor =>
@@ -198,6 +242,18 @@ describe("train", () => {
       const fit = await train({ ...run, loss: rising });
       expect(fit.bestEpoch).toBe(0);
       expect(fit.params.w?.data).toEqual(ten.params.w?.data);
+    });
+
+    it("gives the state before the step that broke", async () => {
+      const nineteen = await train({ ...run, loss: noisy, steps: 19 });
+      const breaksLater: TrainOptions["loss"] = (params, context) => {
+        const w = params.w as tf.Tensor;
+        return tf.add(noisy(params, context), context.step < 19 ? 0 : sloped(w, [Number.NaN, 1]));
+      };
+      const fit = await train({ ...run, loss: breaksLater });
+      expect(fit).toMatchObject({ stopped: "diverged", steps: 19 });
+      expect(fit.state.params.w?.data).toEqual(nineteen.params.w?.data);
+      expect(fit.state.optimizer).toEqual(nineteen.state.optimizer);
     });
 
     it("goes by validation where there is one", async () => {

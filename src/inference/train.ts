@@ -43,6 +43,9 @@ export async function train(options: TrainOptions): Promise<Trained> {
   } = options;
   const total = totalSteps(name, options.steps, options.epochs, stepsPerEpoch);
   const clip = checkClip(options.clip ?? {});
+  // A run that recovers gives the state before a step that fails; what an optimiser has looked at, it has overwritten.
+  const recovers = options.recover === true;
+  const looks = optimizer.looks === true && clip.norm === undefined && clip.value === undefined && !recovers;
   const politely = politeTurns();
   const tick = options.tick ?? (async () => politely());
   if (validate === undefined && options.patience !== undefined)
@@ -120,8 +123,12 @@ export async function train(options: TrainOptions): Promise<Trained> {
       const evaluated = (await compiled?.evaluate(told)) ?? eagerly(told);
       const value = evaluated.loss;
       carry = evaluated.carry;
-      clipGradients(grads, layout, clip, ` at step ${step} of ${name}; lower the learning rate or set clip`);
-      optimizerState = optimizer.update(optimizerState, params, grads, layout);
+      const hint = ` at step ${step} of ${name}; lower the learning rate or set clip`;
+      if (!looks) clipGradients(grads, layout, clip, hint);
+      const { finite, ...next } = optimizer.update(optimizerState, params, grads, layout);
+      // Which gradient it is; or none, and only a square was too large.
+      if (finite === false) clipGradients(grads, layout, {}, hint);
+      optimizerState = next;
       epochLoss += value;
       step++;
       const stepInEpoch = step % stepsPerEpoch;
@@ -144,7 +151,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
           if (best === undefined || validation < best.loss)
             best = { params: unflatten(params, layout), loss: validation, epoch };
           if (stale() >= patience) stopped = "early";
-        } else if (options.recover === true) {
+        } else if (recovers) {
           const mean = history.train[epoch] as number;
           if (good === undefined || mean < good.loss) good = { params: unflatten(params, layout), loss: mean, epoch };
         }
@@ -160,7 +167,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
       await tick({ step, total: stopped === "early" ? step : total, metrics });
     }
   } catch (error) {
-    const isDivergence = options.recover === true && error instanceof TiltedError && error.code === "non-finite";
+    const isDivergence = recovers && error instanceof TiltedError && error.code === "non-finite";
     if (!isDivergence || (best ?? good) === undefined) throw error;
     stopped = "diverged";
     message = error.message;

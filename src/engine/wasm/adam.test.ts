@@ -46,16 +46,17 @@ describe("adamUpdate", () => {
           const n = from + count + 3;
           const found = buffers(n, seed);
           const expected = copy(found);
-          adamUpdate(found.p, found.g, found.m, found.v, from, from + count, numbers);
+          const most = adamUpdate(found.p, found.g, found.m, found.v, from, from + count, numbers);
           plain(expected, from, from + count, numbers);
           expect(found).toEqual(expected);
+          expect(most).toBe(Math.max(0, ...expected.v.subarray(from, from + count)));
           // In place, where the buffers lie in one memory.
           const start = Object.values(buffers(n, seed)) as Float32Array[];
           const [p, g, m, v] = arena([n, n, n, n]) as [Float32Array, Float32Array, Float32Array, Float32Array];
           [p, g, m, v].forEach((buffer, i) => {
             buffer.set(start[i] as Float32Array);
           });
-          adamUpdate(p, g, m, v, from, from + count, numbers);
+          expect(adamUpdate(p, g, m, v, from, from + count, numbers)).toBe(most);
           expect({ p: p.slice(), g: g.slice(), m: m.slice(), v: v.slice() }).toEqual(expected);
         },
       ),

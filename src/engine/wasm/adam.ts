@@ -1,6 +1,7 @@
 /** The update of Adam and AdamW over flat buffers, four elements at a time in single precision, and the length of a gradient in doubles. */
 import {
   type Code,
+  f32,
   f32x4,
   f64,
   f64x2,
@@ -19,10 +20,15 @@ const FLOAT = 4;
 const DOUBLE = 8;
 const LANES = 4;
 const PAGE = 65536;
+/** Bytes at the beginning of a memory, for results. */
+const RESULTS = 64;
 /** Where a chunk of each buffer lies. */
-const [PARAMS, GRADS, MEANS, SQUARES] = [0, CHUNK * FLOAT, 2 * CHUNK * FLOAT, 3 * CHUNK * FLOAT];
+const [PARAMS, GRADS, MEANS, SQUARES] = [0, 1, 2, 3].map((i) => RESULTS + i * CHUNK * FLOAT) as Four;
 
-/** `update(fours, p, g, m, v, β₁, 1 − β₁, β₂, 1 − β₂, rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), ε, decay)`; p … v are addresses. */
+/**
+ * `update(fours, p, g, m, v, β₁, 1 − β₁, β₂, 1 − β₂, rate/(1 − β₁ᵗ), 1/(1 − β₂ᵗ), ε, decay)`; p … v are addresses. Leaves the largest v
+ * of each of four lanes, or NaN, at the beginning of the memory.
+ */
 const update = wasmFunction(
   "update",
   ["i32", "i32", "i32", "i32", "i32", "f32", "f32", "f32", "f32", "f32", "f32", "f32", "f32"],
@@ -30,8 +36,10 @@ const update = wasmFunction(
     const vectors = numbers.map(() => local("v128"));
     const [beta1, rest1, beta2, rest2, rate, correction, epsilon, decay] = vectors.map(({ get }) => get) as Eight<Code>;
     const [p, g, m, v] = [local("v128"), local("v128"), local("v128"), local("v128")];
-    const { add, sub, mul, div, sqrt } = f32x4;
+    const most = local("v128");
+    const { add, sub, mul, div, sqrt, max } = f32x4;
     return [
+      most.set(f32x4.splat(f32.const(0))),
       vectors.map((vector, i) => vector.set(f32x4.splat((numbers[i] as (typeof numbers)[number]).get))),
       repeat(
         [
@@ -41,6 +49,7 @@ const update = wasmFunction(
           v.set(add(mul(beta2, v128.load(squares.get)), mul(mul(rest2, g.get), g.get))),
           v128.store(means.get, m.get),
           v128.store(squares.get, v.get),
+          most.set(max(most.get, v.get)),
           v128.store(
             params.get,
             sub(p.get, add(mul(decay, p.get), div(mul(rate, m.get), add(sqrt(mul(v.get, correction)), epsilon)))),
@@ -49,6 +58,7 @@ const update = wasmFunction(
         ],
         fours.tee(i32.sub(fours.get, i32.const(1))),
       ),
+      v128.store(i32.const(0), most.get),
     ];
   },
 );
@@ -100,6 +110,7 @@ type Four = [number, number, number, number];
 
 interface Machine {
   readonly run: WasmExports;
+  readonly results: Float32Array;
   readonly params: Float32Array;
   readonly grads: Float32Array;
   readonly means: Float32Array;
@@ -109,10 +120,11 @@ interface Machine {
 let machine: Machine | undefined;
 
 function start(): Machine {
-  const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * CHUNK * FLOAT) / PAGE) });
+  const memory = new WebAssembly.Memory({ initial: Math.ceil((RESULTS + 4 * CHUNK * FLOAT) / PAGE) });
   const at = (buffer: number) => new Float32Array(memory.buffer, buffer, CHUNK);
   return {
     run: instantiate([update], memory),
+    results: new Float32Array(memory.buffer, 0, LANES),
     params: at(PARAMS),
     grads: at(GRADS),
     means: at(MEANS),
@@ -136,6 +148,8 @@ export interface AdamNumbers {
 /**
  * m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − (decay·p + rate·m/(√(v·correction) + ε)), every operation rounded to single
  * precision, for elements from `from` to before `to`.
+ *
+ * @returns The largest v; NaN or ∞ when a gradient is not finite, or its square beyond single precision.
  */
 export function adamUpdate(
   params: Float32Array,
@@ -145,14 +159,22 @@ export function adamUpdate(
   from: number,
   to: number,
   { beta1, beta2, rate, correction, epsilon, decay }: AdamNumbers,
-): void {
+): number {
   const numbers = [beta1, 1 - beta1, beta2, 1 - beta2, rate, correction, epsilon, decay] as const;
   const inPlace = linked([params, grads, means, squares]);
   let first = from;
+  let most = 0;
+  // NaN is the largest of all.
+  const read = (results: Float32Array) => {
+    most = Math.max(most, ...results);
+  };
   if (inPlace !== undefined) {
     const fours = Math.floor((to - from) / LANES);
     const [p, g, m, v] = [params, grads, means, squares].map(({ byteOffset }) => byteOffset + from * FLOAT) as Four;
-    if (fours > 0) inPlace.update?.(fours, p, g, m, v, ...numbers);
+    if (fours > 0) {
+      inPlace.update?.(fours, p, g, m, v, ...numbers);
+      read(new Float32Array(params.buffer, 0, LANES));
+    }
     // What is left after all fours is done apart: beyond it begins another parameter.
     first = from + LANES * fours;
   }
@@ -164,10 +186,15 @@ export function adamUpdate(
     machine.grads.set(grads.subarray(i, end));
     machine.means.set(means.subarray(i, end));
     machine.squares.set(squares.subarray(i, end));
-    run.update?.(Math.ceil((end - i) / LANES), PARAMS, GRADS, MEANS, SQUARES, ...numbers);
     const n = end - i;
+    // Lanes beyond the end have no say in what is largest.
+    machine.grads.fill(0, n, n + LANES);
+    machine.squares.fill(0, n, n + LANES);
+    run.update?.(Math.ceil(n / LANES), PARAMS, GRADS, MEANS, SQUARES, ...numbers);
+    read(machine.results);
     params.set(n === CHUNK ? machine.params : machine.params.subarray(0, n), i);
     means.set(n === CHUNK ? machine.means : machine.means.subarray(0, n), i);
     squares.set(n === CHUNK ? machine.squares : machine.squares.subarray(0, n), i);
   }
+  return most;
 }
