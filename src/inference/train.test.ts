@@ -198,7 +198,7 @@ describe("train", () => {
           const params = { v: at(1, 2, 3, 4, 5), w: at(1, 2, 3, 4, 5, 6, 7) };
           for (const recover of [false, true]) {
             // Within the first epoch there is nothing to go back to.
-          const error = await failure({ params, optimizer, loss, recover, stepsPerEpoch: 10, engine: "wasm" });
+            const error = await failure({ params, optimizer, loss, recover, stepsPerEpoch: 10, engine: "wasm" });
             expect(error).toMatchObject({ code: "non-finite", site: "w" });
             expect(error.message).toContain(`"w" holds ${bad} at step 2`);
           }
