@@ -145,7 +145,7 @@ async function startChains(
       const free = place.constrain(positions);
       const n = (positions[0] as Float32Array).length / (sizes[0] as number);
       const moved = moving.map(
-        ({ name, shape }, s) => [name, ndarray(free[s] as Float32Array, [n, ...shape.slice(1)])] as const,
+        ({ name, shape }, s) => [name, ndarray((free[s] as Float32Array).slice(), [n, ...shape.slice(1)])] as const,
       );
       // Along a drift nothing else is known.
       if (estimated !== undefined) return Object.fromEntries(moved);

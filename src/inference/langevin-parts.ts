@@ -138,11 +138,18 @@ async function oneLane(kernel: LangevinKernel, length: number, where: Where): Pr
       return [name, new Float32Array(rows * sizeOf(shape))];
     }),
   );
+  // Runs write in turn to the memory of the last but one: the chains are where the last left them, also when this one fails.
+  let [last, lastButOne]: (Values | undefined)[] = [];
+  const take = (out: Values | undefined): readonly Values[] | undefined => {
+    if (out === undefined) return undefined;
+    [last, lastButOne] = [out, last];
+    return [out];
+  };
   return {
     run(fill) {
       fill(0, inputs);
-      const out = step.run(inputs);
-      return out instanceof Promise ? out.then((values) => values && [values]) : out && [out];
+      const out = step.run(inputs, lastButOne);
+      return out instanceof Promise ? out.then(take) : take(out);
     },
     dispose: () => step.dispose(),
   };

@@ -7,6 +7,7 @@ import { fold, type Key } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { type Shape, showShape } from "../core/shape.ts";
 import { type TensorTree, type Tree, toTensors } from "../core/tree.ts";
+import { identity } from "../dist/bijections.ts";
 import { logJoint } from "../effects/density.ts";
 import { handler } from "../effects/handle.ts";
 import { replay } from "../effects/handlers.ts";
@@ -111,12 +112,17 @@ export function densityOf(
       const run = interpret(replay({ latents })(model)(...problem.args), common());
       return withLogDets(logJoint(run), positions, latents);
     },
+    /** Values of the sites at positions: the same array where a site moves in its own coordinates. */
     constrain: (positions: readonly Float32Array[]): Float32Array[] =>
-      scope(() => {
-        const tensors = positions.map((x, s) => ndarray(x, (moving[s] as Moving).free).tensor());
-        const latents = constrained(tensors);
-        return moving.map(({ name }) => fromTensor(latents[name] as tf.Tensor).data as Float32Array);
-      }),
+      scope(() =>
+        moving.map((m, s) => {
+          const { forward } = bijection(m);
+          const x = positions[s] as Float32Array;
+          return forward === identity.forward
+            ? x
+            : (fromTensor(forward(ndarray(x, m.free).tensor())).data as Float32Array);
+        }),
+      ),
     /** log of the density of the moving sites under their own distributions, in unconstrained coordinates. */
     logPrior: (positions: readonly Float32Array[]): Float32Array =>
       scope(() => {

@@ -68,7 +68,9 @@ export async function compileShards(
     // The runtime takes no shared memory.
     const instead = ({ inputs }: ThreadProgram) =>
       here(Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, array.slice()])));
-    const here = (inputs: Values) => step.run(inputs) as Values | undefined;
+    const here = (inputs: Values, into?: Values) => step.run(inputs, into) as Values | undefined;
+    /** Where the last run of the caller's own shard left its outputs, and the next one writes. */
+    let places: Values | undefined;
     return {
       count,
       size: step.size,
@@ -84,7 +86,8 @@ export async function compileShards(
         let took = 0;
         const others: (Values | undefined)[] = [];
         try {
-          first = here(own);
+          first = here(own, places);
+          places = first ?? places;
           took = performance.now() - began;
         } finally {
           // Also when that threw: no thread may still read its inputs when the next run writes them.
