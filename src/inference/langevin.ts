@@ -281,8 +281,15 @@ const noiseOf = (key: Key, moving: readonly Moving[]): LangevinNoise => ({
   uniforms: uniform(fold(key, "accept"), (moving[0] as Moving).free[0] as number),
 });
 
+/** Numbers of a chain up to which a loop copies them faster than a call. */
+const SHORT = 256;
+
 /** Puts the values of one step, `[chains, ...]`, into draws `[chains, kept, ...]`. */
 function store(draws: Float32Array, values: Float32Array, chains: number, kept: number, at: number): void {
   const size = values.length / chains;
-  for (let c = 0; c < chains; c++) draws.set(values.subarray(c * size, (c + 1) * size), (c * kept + at) * size);
+  for (let c = 0; c < chains; c++) {
+    const [from, to] = [c * size, (c * kept + at) * size];
+    if (size > SHORT) draws.set(values.subarray(from, from + size), to);
+    else for (let i = 0; i < size; i++) draws[to + i] = values[from + i] as number;
+  }
 }
