@@ -2,6 +2,7 @@
 import { type NdArray, ndarray } from "../core/array.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import type { Tree } from "../core/tree.ts";
+import { politeTurns } from "../core/turn.ts";
 import type { EngineInfo } from "../engine/engine.ts";
 import { diagnoseChains, MIXED_RHAT } from "./chains.ts";
 import type { LangevinState } from "./langevin-kernel.ts";
@@ -68,9 +69,14 @@ export interface LangevinRun
   readonly proposals: number;
 }
 
-/** Diagnoses chains `[chains, kept steps, ...plates, ...event]`. */
-export function langevinResult(sites: Tree<NdArray>, { adjusted, proposals, ...run }: LangevinRun): LangevinResult {
-  const diagnostics = Object.fromEntries(Object.entries(sites).map(([name, draws]) => [name, diagnoseSite(draws)]));
+/** Diagnoses chains `[chains, kept steps, ...plates, ...event]`, which for many entries takes seconds. */
+export async function langevinResult(
+  sites: Tree<NdArray>,
+  { adjusted, proposals, ...run }: LangevinRun,
+): Promise<LangevinResult> {
+  const politely = politeTurns();
+  const diagnostics: Record<string, ChainDiagnostics> = {};
+  for (const [name, draws] of Object.entries(sites)) diagnostics[name] = await diagnoseSite(draws, politely);
   const over = (pick: (d: ChainDiagnostics) => NdArray, best: (...xs: number[]) => number) =>
     Object.values(diagnostics).reduce((a, d) => Array.from(pick(d).data).reduce((b, x) => best(b, x), a), best());
   const summary = {
@@ -96,7 +102,10 @@ export function langevinResult(sites: Tree<NdArray>, { adjusted, proposals, ...r
   };
 }
 
-function diagnoseSite({ data, shape }: NdArray): ChainDiagnostics {
+async function diagnoseSite(
+  { data, shape }: NdArray,
+  politely: ReturnType<typeof politeTurns>,
+): Promise<ChainDiagnostics> {
   const [chains, kept, ...event] = shape as [number, number, ...number[]];
   const size = sizeOf(event);
   // One buffer for all entries: a run of many would spend its time on new memory.
@@ -117,6 +126,7 @@ function diagnoseSite({ data, shape }: NdArray): ChainDiagnostics {
   for (let j = 0; j < size; j++) {
     const found = diagnoseChains(entry(j));
     for (const name of Object.keys(columns) as (keyof typeof columns)[]) columns[name][j] = found[name];
+    await politely();
   }
   const of = (column: Float32Array) => ndarray(column, event);
   return {

@@ -32,6 +32,26 @@ const start = (chains: number, spread = 1) =>
     [chains],
   );
 
+it("lets timers have their turn while many entries are diagnosed", async () => {
+  const wide = model(function* () {
+    return yield* sample("x", normal(tf.zeros([100]), 1).event(1));
+  });
+  let sampled = false;
+  let turns = 0;
+  const timer = setInterval(() => {
+    if (sampled) turns++;
+  }, 1);
+  const { rhat } = await infer(wide, langevin({ chains: 32, steps: 500, warmup: 0, stepSize: 0.1 }), {
+    seed: 1,
+    onProgress({ step, total }) {
+      sampled = step === total;
+    },
+  });
+  clearInterval(timer);
+  expect(rhat).toBeGreaterThan(0);
+  expect(turns).toBeGreaterThan(0);
+});
+
 describe("ULA", () => {
   it.each([
     { s: 2, eta: 1, T: 1 },
