@@ -30,6 +30,8 @@ export interface LoadedModel {
 
 export interface Runtime {
   readonly name: RuntimeName;
+  /** Whether runs can be stopped before outputs are copied; see `stopper.ts`. */
+  readonly stops?: boolean;
   readonly makeTensor: (
     type: "float32" | "float64" | "int32" | "bool",
     data: unknown,

@@ -3,6 +3,7 @@ import { fail } from "../../core/errors.ts";
 import { providedRuntime } from "../provided.ts";
 import type { Fetches, LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor, Values } from "./runtime-types.ts";
 import { workerRuntime } from "./runtime-worker.ts";
+import { knowsStopper } from "./stopper.ts";
 
 export type { LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor } from "./runtime-types.ts";
 
@@ -110,9 +111,11 @@ async function nodeRuntime(): Promise<Runtime> {
   const loaded = (await import(/* @vite-ignore */ packages.node)) as OrtModule & { default?: OrtModule };
   const ort = loaded.default ?? loaded;
   const native = await nativeBinding();
+  const makeTensor = makeTensorOf(ort);
   return {
     name: "node",
-    makeTensor: makeTensorOf(ort),
+    stops: native !== undefined && knowsStopper((model) => loadNow(native, model, { threads: 1 }), makeTensor),
+    makeTensor,
     load: async (model, settings) => (native ? loadNow(native, model, settings) : loadLater(ort, model, settings)),
   };
 }

@@ -119,7 +119,7 @@ function programOf(
   };
   const { runNow } = model;
   /** Whether runs can be stopped before outputs are copied. What once did not work is not tried again. */
-  let stops = runtime.name === "node";
+  let stops = runtime.stops === true;
   /** Runs it with a place for every output; undefined when that does not pay, or did not work. */
   const written = (feeds: Values, into: Arrays): Arrays | undefined => {
     const bytes = Object.values(into).reduce((sum, { byteLength }) => sum + byteLength, 0);
@@ -184,7 +184,7 @@ export async function createProgram(graph: Graph, options: ProgramOptions = {}):
   const { dtype: precision = "float32", threads = 1, scan, profile } = options;
   const runtime = await findRuntime(options.runtime);
   const lowered = lower(graph, { precision, ...(scan ? { scan } : {}) });
-  const bytes = encodeModel(runtime.name === "node" ? withStopper(lowered.model) : lowered.model);
+  const bytes = encodeModel(runtime.stops === true ? withStopper(lowered.model) : lowered.model);
   const settings = { threads, ...(profile === undefined ? {} : { profile }) };
   const model = await runtime.load(bytes, settings).catch((cause) => engineFailure("load a program", cause));
   return programOf(runtime, model, lowered, precision, bytes.length, settings);

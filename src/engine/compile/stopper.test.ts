@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { programFor } from "../../../tests/support/programs.ts";
 import { createBuilder } from "./graph.ts";
-import { ranTo } from "./stopper.ts";
+import { findRuntime } from "./runtime.ts";
+import type { LoadedModel, Tensor } from "./runtime-types.ts";
+import { knowsStopper, ranTo } from "./stopper.ts";
 
 const N = 1 << 18;
 const BYTES = N * Float32Array.BYTES_PER_ELEMENT;
@@ -73,5 +75,49 @@ describe("a run to the stopper", () => {
       }, witness),
     ).toBe(false);
     expect(ranTo(() => undefined, witness)).toBe(false);
+  });
+});
+
+describe("a runtime", () => {
+  type RunNow = NonNullable<LoadedModel["runNow"]>;
+  const makeTensor = (_: string, data: unknown): Tensor => ({ data });
+  const runtime = (runNow: RunNow) => () => ({
+    runNow,
+    run: async () => ({}),
+    endProfiling: () => undefined,
+    release: () => undefined,
+  });
+  /** Writes where it is told to, and gives the rest by the given names; stops at the first output if asked to. */
+  const running =
+    (names: readonly string[], stop: () => void): RunNow =>
+    (_, fetches) => {
+      const values: Record<string, number[]> = { y: [-1, 2], z: [1, 2] };
+      const wanted = Object.keys(values).filter((name) => name in fetches);
+      for (const name of wanted) (fetches[name]?.data as Float32Array | undefined)?.set(values[name] as number[]);
+      if ("stopper" in fetches) stop();
+      return Object.fromEntries(
+        wanted.map((name, i) => [names[i], { data: Float32Array.from(values[name] as number[]) }]),
+      );
+    };
+  const stop = () => {
+    throw new Error("Non tensor type is temporarily not supported.");
+  };
+
+  it("knows the stopper: the one that is installed does", async () => {
+    expect((await findRuntime("node")).stops).toBe(true);
+  });
+
+  it("knows it when it stops there, or copies all the same", () => {
+    expect(knowsStopper(runtime(running(["y", "z"], stop)), makeTensor)).toBe(true);
+    expect(knowsStopper(runtime(running(["y", "z"], () => undefined)), makeTensor)).toBe(true);
+  });
+
+  it("does not when it confuses names, fails, or cannot load it", () => {
+    const fails = () => {
+      throw new Error("no sequences");
+    };
+    expect(knowsStopper(runtime(running(["stopper", "y"], stop)), makeTensor)).toBe(false);
+    expect(knowsStopper(runtime(running(["y", "z"], fails)), makeTensor)).toBe(false);
+    expect(knowsStopper(fails, makeTensor)).toBe(false);
   });
 });
