@@ -39,7 +39,7 @@ export function ranTo(stopper: () => unknown, witness: Float32Array | Float64Arr
 const pair = (name: string): OnnxValue => ({ name, type: "float32", shape: [2] });
 
 /**
- * Whether a runtime comes to the stopper as said, and leaves those alone who do not ask for it: before 1.22 it confuses the names of
+ * Whether a runtime comes to the stopper as said, and leaves those alone who do not ask for it: before 1.24 it confuses the names of
  * outputs when some are not asked for. Seen from a model of two operations.
  */
 export function knowsStopper(load: (model: Uint8Array) => LoadedModel, makeTensor: Runtime["makeTensor"]): boolean {
