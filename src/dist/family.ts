@@ -16,6 +16,7 @@ import {
   isKnown,
   recorder,
 } from "../core/live.ts";
+import type { Bulk } from "../core/random/draws.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
 import { mapTree, type TensorTree, toArrays, toTensors } from "../core/tree.ts";
 import { stopGradient } from "../engine/ops.ts";
@@ -27,15 +28,6 @@ import type { Distribution } from "./distribution.ts";
 /** Parameters by name. */
 export type Params<P extends string> = { readonly [N in P]: tf.Tensor };
 
-/** A bulk sampler of `core/random`: element i depends on (key, offset + i) only. */
-export interface BulkDraw {
-  (key: Key, n: number, offset: number): Float32Array;
-  /** The same in memory that the next draws may be written over. */
-  lent(key: Key, n: number, offset: number): Float32Array;
-  /** The same into memory that is there. */
-  into(key: Key, to: Float32Array, offset: number): void;
-}
-
 /** What a family's sampler is given. */
 export interface Draw {
   readonly key: Key;
@@ -44,7 +36,7 @@ export interface Draw {
   /** Number of draws before the first one, in entries of `shape`. */
   readonly offset: number;
   /** Noise of shape `[...shape, ...extra]`. */
-  noise(draw: BulkDraw, key?: Key, extra?: Shape): tf.Tensor;
+  noise(draw: Bulk, key?: Key, extra?: Shape): tf.Tensor;
   /** A parameter on the host, one value for every entry of `[...shape, ...extra]`. */
   values(param: tf.Tensor, extra?: Shape): Float32Array;
 }
@@ -187,7 +179,7 @@ function drawing(key: Key, shape: Shape, first: Count): Draw {
     },
     noise(draw, own = key, extra = []) {
       const size = sizeOf(extra);
-      const by = (made: BulkDraw | BulkDraw["lent"]) => () => made(own, sizeOf(shape) * size, offset() * size);
+      const by = (made: Bulk | Bulk["lent"]) => () => made(own, sizeOf(shape) * size, offset() * size);
       const fill = (to: HostValues) => draw.into(own, to as Float32Array, offset() * size);
       return filledTensor({ make: by(draw), lend: by(draw.lent), fill }, [...shape, ...extra]);
     },

@@ -93,6 +93,27 @@ describe("steps in one call", () => {
     await expect(run).rejects.toThrow(/scale must be positive/);
   });
 
+  it("a check that fails in a later call is found at its step: chains are where the call before left them", async () => {
+    const fragile = model(function* () {
+      const x = yield* sample("x", normal(3, 1));
+      yield* sample("y", normal(0, tf.sub(3.5, x)));
+    });
+    const init = { x: ndarray(new Float32Array(6).fill(-1)), y: ndarray(new Float32Array(6)) };
+    const failsAfter = async (engine: "compiled" | "wasm") => {
+      let done = 0;
+      const onProgress = ({ step }: { readonly step: number }) => {
+        done = step;
+      };
+      const method = langevin({ ...base, adjusted: false, stepSize: 0.006, warmup: 0, init });
+      await expect(infer(fragile, method, { seed: 1, engine, onProgress })).rejects.toThrow(/scale must be positive/);
+      return done;
+    };
+    const steps = await failsAfter("wasm");
+    // A call of 128 steps goes well before.
+    expect(steps).toBeGreaterThan(128);
+    expect(await failsAfter("compiled")).toBe(steps);
+  });
+
   it("have the same draws, bit for bit, where a helper makes their noise ahead, and their process ends", async () => {
     const run = async (...args: string[]) => {
       const { code, stdout, stderr } = await runTs("tests/support/noise-program.ts", args);

@@ -6,7 +6,7 @@ import { type Graph, type NumericArray, sizeOf, textOf } from "./node.ts";
 import { encodeModel } from "./onnx.ts";
 import { findRuntime, type LoadedModel, type Runtime, type RuntimeName, sessionOptions } from "./runtime.ts";
 import type { SessionSettings, Values } from "./runtime-types.ts";
-import { ranTo, STOPPER, withStopper } from "./stopper.ts";
+import { STOPPER, withStopper, wroteAll } from "./stopper.ts";
 
 export interface ProgramOptions {
   /** float32 by default; float64 computes everything in doubles (the oracle, at about half the speed). */
@@ -134,7 +134,7 @@ function programOf(
     const witness = places.find(real)?.array as Float32Array | Float64Array | undefined;
     if (witness === undefined || !places.every(({ fits }) => fits)) return undefined;
     const fetches = Object.fromEntries(places.map(({ port, array }) => [port.key, tensorOf(port, array)]));
-    stops = ranTo(() => runNow(feeds, { [STOPPER]: null, ...fetches }), witness);
+    stops = wroteAll(() => runNow(feeds, { [STOPPER]: null, ...fetches }), witness);
     return stops ? Object.fromEntries(places.map(({ port, array }) => [port.name, array])) : undefined;
   };
   return {

@@ -3,7 +3,7 @@ import { programFor } from "../../../tests/support/programs.ts";
 import { createBuilder } from "./graph.ts";
 import { findRuntime } from "./runtime.ts";
 import type { LoadedModel, Tensor } from "./runtime-types.ts";
-import { knowsStopper, ranTo } from "./stopper.ts";
+import { knowsStopper, wroteAll } from "./stopper.ts";
 
 const N = 1 << 18;
 const BYTES = N * Float32Array.BYTES_PER_ELEMENT;
@@ -62,19 +62,19 @@ describe("a run to the stopper", () => {
 
   it("counts when it came there, or to its end", () => {
     const witness = new Float32Array(1);
-    expect(ranTo(written(witness, new Error("Non tensor type is temporarily not supported.")), witness)).toBe(true);
-    expect(ranTo(written(witness), witness)).toBe(true);
+    expect(wroteAll(written(witness, new Error("Non tensor type is temporarily not supported.")), witness)).toBe(true);
+    expect(wroteAll(written(witness), witness)).toBe(true);
   });
 
   it("does not count when it failed on its way, or wrote nothing", () => {
     const witness = new Float32Array(1);
-    expect(ranTo(written(witness, new Error("Non-zero status code: out of memory")), witness)).toBe(false);
+    expect(wroteAll(written(witness, new Error("Non-zero status code: out of memory")), witness)).toBe(false);
     expect(
-      ranTo(() => {
+      wroteAll(() => {
         throw new Error("Non tensor type");
       }, witness),
     ).toBe(false);
-    expect(ranTo(() => undefined, witness)).toBe(false);
+    expect(wroteAll(() => undefined, witness)).toBe(false);
   });
 });
 

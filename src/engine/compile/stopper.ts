@@ -26,10 +26,10 @@ const STOPPED = "Non tensor type";
  *
  * @returns Whether all was written, as it is when the run came to the stopper, or to its end. Else nothing is known.
  */
-export function ranTo(stopper: () => unknown, witness: Float32Array | Float64Array): boolean {
+export function wroteAll(run: () => unknown, witness: Float32Array | Float64Array): boolean {
   witness[0] = Number.NaN;
   try {
-    stopper();
+    run();
   } catch (cause) {
     if (!(cause instanceof Error && cause.message.startsWith(STOPPED))) return false;
   }
@@ -57,7 +57,7 @@ export function knowsStopper(load: (model: Uint8Array) => LoadedModel, makeTenso
       const feeds = { x: on(Float32Array.of(1, -2)) };
       const plain = runNow?.(feeds, { y: null, z: null });
       const [y, z] = [new Float32Array(2), new Float32Array(2)];
-      const stopped = ranTo(() => runNow?.(feeds, { [STOPPER]: null, y: on(y), z: on(z) }), y);
+      const stopped = wroteAll(() => runNow?.(feeds, { [STOPPER]: null, y: on(y), z: on(z) }), y);
       return right(plain?.y?.data, plain?.z?.data) && stopped && right(y, z);
     } finally {
       release();
