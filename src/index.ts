@@ -2,18 +2,26 @@
 // By itself, so that a bundler keeps it: package.json lists this file and that one as the only ones that do something on import.
 import "./engine/install.ts";
 
+export {
+  type Compiled,
+  type CompiledInput,
+  type CompiledOutput,
+  type CompileOptions,
+  compile,
+  type Float64NdArray,
+  type Step,
+} from "./compiler/compile.ts";
 export { type ArrayLike, type NdArray, ndarray } from "./core/array.ts";
 export { type ErrorCode, TiltedError } from "./core/errors.ts";
 export { fold, type Key, rootKey, type Seed, split } from "./core/key.ts";
-export { currentArray, hostTensor } from "./core/live.ts";
 export { scope as tensorScope } from "./core/scope.ts";
+export { currentArray, hostTensor } from "./core/tracing.ts";
 export type { ArrayTree, TensorTree, Tree } from "./core/tree.ts";
 export {
   type DeterministicEffect,
   deterministic,
   type Effect,
   type FactorEffect,
-  type Frame,
   factor,
   type Model,
   model,
@@ -21,6 +29,7 @@ export {
   observe,
   type ParamEffect,
   type PlateEffect,
+  type PlateFrame,
   type Program,
   param,
   type SampleEffect,
@@ -55,37 +64,18 @@ export type {
   ResultOf,
 } from "./effects/sites.ts";
 export { logDensities, logDensity, type Trace, trace } from "./effects/trace.ts";
-export {
-  type Compiled,
-  type CompiledInput,
-  type CompiledOutput,
-  type CompileOptions,
-  compile,
-  type Float64NdArray,
-  type Step,
-} from "./engine/compile/compile.ts";
 export { type CompileInfo, type EngineChoice, type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
-export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/bound.ts";
-export { type ChainEvidenceOptions, chainEvidence } from "./inference/chain-evidence.ts";
-export { type ChainDrawsOptions, chainDraws } from "./inference/chain-negatives.ts";
-export type { Clip } from "./inference/clip.ts";
-export { type ElboOptions, elbo } from "./inference/elbo.ts";
-export { fitTilt } from "./inference/fit-tilt.ts";
-export type { DrawableRows, FitTiltOptions, TiltFit } from "./inference/fit-tilt-types.ts";
-export { type InferOptions, infer, type Method, type Progress } from "./inference/infer.ts";
-export { type IwaeOptions, iwae } from "./inference/iwae.ts";
-export { type LangevinOptions, langevin } from "./inference/langevin.ts";
-export type { Drift, DriftEstimate, DriftReport } from "./inference/langevin-marginal.ts";
-export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/langevin-result.ts";
-export { logZ, logZWithDraws } from "./inference/log-z.ts";
-export { type Coordinates, classEntropy, freshDraws, type Negatives } from "./inference/negatives.ts";
-export {
-  contrastive,
-  logistic,
-  selfNormalized,
-  snisLikelihood,
-  type TiltObjective,
-} from "./inference/objectives.ts";
+export { type SnisOptions, type SnisRowsOptions, snis } from "./inference/importance/snis.ts";
+export { type SnisOutputs, type SnisOutputsOptions, snisOutputs } from "./inference/importance/snis-outputs.ts";
+export type { Estimate, SiteEstimate, SnisResult } from "./inference/importance/snis-result.ts";
+export type { RowSummary, RowsEvidence, SnisRowsResult } from "./inference/importance/snis-rows-result.ts";
+export { type ChainEvidenceOptions, chainEvidence } from "./inference/mcmc/chain-evidence.ts";
+export { type LangevinOptions, langevin } from "./inference/mcmc/langevin.ts";
+export type { Drift, DriftEstimate, DriftReport } from "./inference/mcmc/langevin-marginal.ts";
+export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/mcmc/result.ts";
+export { type InferOptions, infer, type Method, type Progress } from "./inference/method/infer.ts";
+export { type ProgressBarOptions, progressBar } from "./inference/method/progress.ts";
+export type { Clip } from "./inference/optim/clip.ts";
 export {
   type AdamOptions,
   type AdamWOptions,
@@ -94,9 +84,7 @@ export {
   type Optimizer,
   type SgdOptions,
   sgd,
-} from "./inference/optimizers.ts";
-export { type ProgressBarOptions, progressBar } from "./inference/progress.ts";
-export type { ResamplingScheme } from "./inference/resample.ts";
+} from "./inference/optim/optimizers.ts";
 export {
   constant,
   cosineDecay,
@@ -105,20 +93,32 @@ export {
   piecewise,
   type Rate,
   type Schedule,
-} from "./inference/schedules.ts";
-export { type SnisOptions, type SnisRowsOptions, snis } from "./inference/snis.ts";
-export { type SnisOutputs, type SnisOutputsOptions, snisOutputs } from "./inference/snis-outputs.ts";
-export type { Estimate, SiteEstimate, SnisResult } from "./inference/snis-result.ts";
-export type { RowSummary, RowsEvidence, SnisRowsResult } from "./inference/snis-rows-result.ts";
-export type { EnergyLook, StopRule } from "./inference/stability.ts";
-export type { BaseLogDensity } from "./inference/tilt-density.ts";
-export { tiltLikelihood } from "./inference/tilt-likelihood.ts";
+} from "./inference/optim/schedules.ts";
+export { type ChainDrawsOptions, chainDraws } from "./inference/tilt/chain-negatives.ts";
+export { fitTilt } from "./inference/tilt/fit-tilt.ts";
+export type { DrawableRows, FitTiltOptions, TiltFit } from "./inference/tilt/fit-tilt-types.ts";
+export { type Coordinates, classEntropy, freshDraws, type Negatives } from "./inference/tilt/negatives.ts";
+export {
+  contrastive,
+  logistic,
+  selfNormalized,
+  snisLikelihood,
+  type TiltObjective,
+} from "./inference/tilt/objectives.ts";
+export type { EnergyLook, StopRule } from "./inference/tilt/stability.ts";
+export type { BaseLogDensity } from "./inference/tilt/tilt-density.ts";
+export { tiltLikelihood } from "./inference/tilt/tilt-likelihood.ts";
 export type {
   TiltLikelihoodFit,
   TiltLikelihoodOptions,
   TiltLook,
   Trainable,
-} from "./inference/tilt-likelihood-types.ts";
-export { train } from "./inference/train.ts";
-export type { Trained, TrainOptions } from "./inference/train-types.ts";
-export type { VariationalFit, VariationalOptions } from "./inference/variational.ts";
+} from "./inference/tilt/tilt-likelihood-types.ts";
+export { train } from "./inference/train/train.ts";
+export type { Trained, TrainOptions } from "./inference/train/train-types.ts";
+export { type ElboOptions, elbo } from "./inference/vi/elbo.ts";
+export { type IwaeOptions, iwae } from "./inference/vi/iwae.ts";
+export type { VariationalFit, VariationalOptions } from "./inference/vi/variational.ts";
+export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/weights/bound.ts";
+export { logZ, logZWithDraws } from "./inference/weights/log-z.ts";
+export type { ResamplingScheme } from "./inference/weights/resample.ts";

@@ -15,7 +15,7 @@ export interface Key {
  * The key of a step that is being recorded. It stands for another value in every run of the record, so its words can be read
  * only while the inputs of a run are made; what is folded from it follows it.
  */
-class LiveKey implements Key {
+class TracedKey implements Key {
   readonly #value: () => Key;
 
   constructor(value: () => Key) {
@@ -32,7 +32,7 @@ class LiveKey implements Key {
 }
 
 /** A key whose value is asked for whenever its words are; `value` may refuse. */
-export const liveKey = (value: () => Key): Key => new LiveKey(value);
+export const tracedKey = (value: () => Key): Key => new TracedKey(value);
 
 /** A user's seed. */
 export type Seed = number | string;
@@ -48,6 +48,9 @@ export function rootKey(seed: Seed): Key {
   const random = seedrandom(`tilted:${seed}`);
   return { hi: random.int32() >>> 0, lo: random.int32() >>> 0 };
 }
+
+/** The key itself, or the root key of a seed. */
+export const toKey = (seed: Seed | Key): Key => (typeof seed === "object" ? seed : rootKey(seed));
 
 /** Rotations of the even and odd groups of four rounds (Salmon et al. 2011, table 2, for 2 words of 32 bits). */
 export const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
@@ -105,7 +108,7 @@ export function fold(key: Key, data: string | number): Key {
     const [hi, lo] = threefry2x32(key, first, second);
     return { hi, lo };
   };
-  return key instanceof LiveKey ? liveKey(folded) : folded();
+  return key instanceof TracedKey ? tracedKey(folded) : folded();
 }
 
 /** `n` unrelated keys; the first m of them are `split(key, m)`. */

@@ -2,8 +2,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, fromTensor, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { holds } from "../core/live.ts";
 import { exponential as exponentialDraws, uniform as uniformDraws } from "../core/random/draws.ts";
+import { checkAll } from "../core/tracing.ts";
 import { finite, interval, nonNegative, positive } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
@@ -14,7 +14,7 @@ export function checkOrder(family: string, low: ArrayLike, high: ArrayLike): voi
   tf.tidy(() => {
     const [a, b] = [toTensor(low), toTensor(high)];
     const ordered = tf.less(a, b);
-    if (holds(ordered)) return;
+    if (checkAll(ordered)) return;
     const bad = ordered.dataSync().indexOf(0);
     const [x, y] = [a, b].map((bound) => tf.broadcastTo(bound, ordered.shape).dataSync()[bad]);
     const where = ordered.size === 1 ? "" : ` (entry ${bad})`;

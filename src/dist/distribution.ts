@@ -2,8 +2,8 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import type { Key } from "../core/key.ts";
-import type { Count } from "../core/live.ts";
 import type { Shape } from "../core/shape.ts";
+import type { MaybeTraced } from "../core/tracing.ts";
 import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "./constraint.ts";
 
@@ -33,7 +33,7 @@ export interface Distribution {
    * @param first - Index, along the leading axis of the result, of the first draw: draws `[first, first + n)` of one key
    * are the same numbers however they are cut into calls.
    */
-  sample(key: Key, shape?: Shape, first?: Count): tf.Tensor;
+  sample(key: Key, shape?: Shape, first?: MaybeTraced): tf.Tensor;
   /** @throws `unsupported` when the mean does not exist or has no closed form. */
   mean(): tf.Tensor;
   /** Elementwise variance. @throws `unsupported` when it does not exist or has no closed form. */

@@ -6,18 +6,18 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail, TiltedError } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
-import {
-  type Count,
-  countOf,
-  filledTensor,
-  type HostValues,
-  holds,
-  hostResult,
-  isKnown,
-  recorder,
-} from "../core/live.ts";
 import type { Bulk } from "../core/random/draws.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
+import {
+  checkAll,
+  currentTracer,
+  currentValue,
+  filledTensor,
+  type HostValues,
+  hostResult,
+  isKnown,
+  type MaybeTraced,
+} from "../core/tracing.ts";
 import { mapTree, type TensorTree, toArrays, toTensors } from "../core/tree.ts";
 import { stopGradient } from "../engine/ops.ts";
 import { sumLast } from "./bijections.ts";
@@ -90,7 +90,7 @@ function validate(family: string, name: string, param: tf.Tensor, constraint: Co
       `${family}: ${name} has shape ${showShape(param.shape)}, but needs ${constraint.eventRank} axes or more`,
     );
   }
-  if (tf.tidy(() => holds(constraint.check(param)))) return;
+  if (tf.tidy(() => checkAll(constraint.check(param)))) return;
   const inside = tf.tidy(() => tf.cast(constraint.check(param), "int32").dataSync());
   const bad = inside.indexOf(0);
   const event = param.shape.slice(param.rank - constraint.eventRank);
@@ -157,7 +157,7 @@ export function checkExpansion(family: string, from: Shape, to: Shape): Shape {
  * @throws `trace` when they are not known.
  */
 export function drawn<P extends string>(params: Params<P>, draw: (params: Params<P>) => tf.Tensor): tf.Tensor {
-  if (recorder() === undefined) return draw(params);
+  if (currentTracer() === undefined) return draw(params);
   try {
     return draw(params);
   } catch (error) {
@@ -169,8 +169,8 @@ export function drawn<P extends string>(params: Params<P>, draw: (params: Params
 }
 
 /** The sampler's view of one call. */
-function drawing(key: Key, shape: Shape, first: Count): Draw {
-  const offset = () => countOf(first) * sizeOf(shape.slice(1));
+function drawing(key: Key, shape: Shape, first: MaybeTraced): Draw {
+  const offset = () => currentValue(first) * sizeOf(shape.slice(1));
   return {
     key,
     shape,
@@ -181,7 +181,7 @@ function drawing(key: Key, shape: Shape, first: Count): Draw {
       const size = sizeOf(extra);
       const by = (made: Bulk | Bulk["lent"]) => () => made(own, sizeOf(shape) * size, offset() * size);
       const fill = (to: HostValues) => draw.into(own, to as Float32Array, offset() * size);
-      return filledTensor({ make: by(draw), lend: by(draw.lent), fill }, [...shape, ...extra]);
+      return filledTensor({ make: by(draw), scratch: by(draw.lent), fill }, [...shape, ...extra]);
     },
     values(param, extra = []) {
       const full = [...shape, ...extra];

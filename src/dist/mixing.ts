@@ -3,8 +3,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
-import { type Count, countOf } from "../core/live.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
+import { currentValue, type MaybeTraced } from "../core/tracing.ts";
 import { spread } from "../engine/smooth.ts";
 import { categorical, classProbs, drawIndices, logClassProbs } from "./categorical.ts";
 import type { Distribution } from "./distribution.ts";
@@ -38,10 +38,10 @@ export function choices(
   full: Shape,
   batch: Shape,
   k: number,
-  first: Count,
+  first: MaybeTraced,
 ): () => Int32Array {
   const rows = tf.tidy(() => tf.broadcastTo(classProbs(mixing.params), [...batch, k]).dataSync());
-  return () => drawIndices(fold(key, "component"), rows, k, sizeOf(full), countOf(first) * sizeOf(full.slice(1)));
+  return () => drawIndices(fold(key, "component"), rows, k, sizeOf(full), currentValue(first) * sizeOf(full.slice(1)));
 }
 
 /** Means and variances of the mixture from those of the components, which lie on `axis`. */

@@ -3,9 +3,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
-import { type Count, countOf, hostArray, hostTensor } from "../core/live.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../core/shape.ts";
+import { currentValue, hostArray, hostTensor, type MaybeTraced } from "../core/tracing.ts";
 import { logSumExp } from "../engine/ops.ts";
 import { spread } from "../engine/smooth.ts";
 import { classProbs, logClassProbs } from "./categorical.ts";
@@ -115,7 +115,11 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
         const [loc, scale] = [normals.loc.dataSync(), normals.scale.dataSync()];
         const draw = () => {
           const chosen = choose();
-          const noise = normalDraws(fold(key, "value"), chosen.length * d, countOf(first) * sizeOf(full.slice(1)) * d);
+          const noise = normalDraws(
+            fold(key, "value"),
+            chosen.length * d,
+            currentValue(first) * sizeOf(full.slice(1)) * d,
+          );
           return noise.map((z, i) => {
             const at = (chosen[Math.floor(i / d)] as number) * d + (i % d);
             return (loc[at] as number) + (scale[at] as number) * z;
@@ -159,7 +163,7 @@ function select(
   components: Distribution,
   key: Key,
   shape: Shape,
-  first: Count,
+  first: MaybeTraced,
   chosen: Int32Array,
   k: number,
   batch: Shape,
@@ -174,7 +178,7 @@ function select(
   for (let start = 0; start < draws; start += rows) {
     const size = Math.min(rows, draws - start);
     const cut = shape.length === 0 ? [] : [size, ...shape.slice(1)];
-    const sample = whole.sample(key, cut, countOf(first) + start);
+    const sample = whole.sample(key, cut, currentValue(first) + start);
     const values = sample.dataSync() as Float32Array | Int32Array;
     if (sample.dtype === "int32") dtype = "int32";
     sample.dispose();

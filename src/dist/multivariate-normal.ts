@@ -2,9 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { holds } from "../core/live.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, showShape } from "../core/shape.ts";
+import { checkAll } from "../core/tracing.ts";
 import { cholesky, diagonal, triangularInverse } from "../engine/linalg.ts";
 import { spread } from "../engine/smooth.ts";
 import { independent, lowerCholesky, positive, real } from "./constraints.ts";
@@ -77,7 +77,7 @@ function factor(given: ArrayLike): tf.Tensor {
     [axes[n - 2], axes[n - 1]] = [n - 1, n - 2];
     const difference = tf.max(tf.abs(tf.sub(covariance, tf.transpose(covariance, axes))));
     const size = tf.max(tf.abs(covariance));
-    if (holds(tf.logicalNot(tf.greater(difference, tf.mul(size, ASYMMETRY))))) return;
+    if (checkAll(tf.logicalNot(tf.greater(difference, tf.mul(size, ASYMMETRY))))) return;
     const skew = tf.div(difference, size).dataSync()[0] as number;
     fail(
       "parameter",

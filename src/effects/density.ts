@@ -1,7 +1,7 @@
 /** Sums of log-probabilities: big things are small compositions of `interpret`. */
 import * as tf from "@tensorflow/tfjs-core";
 import { sameShape } from "../core/shape.ts";
-import type { Frame } from "./effects.ts";
+import type { PlateFrame } from "./effects.ts";
 import type { Execution, SiteRecord } from "./interpret.ts";
 
 /** Records of a run that carry a log-probability and satisfy `which`. */
@@ -35,7 +35,7 @@ export function sumSites(run: Execution, sites: readonly SiteRecord[], keep = 0)
 }
 
 /** Plates that enclose every one of the sites, outermost first: the rows over which a log-weight can stay apart. */
-export function commonPlates(sites: readonly SiteRecord[]): readonly Frame[] {
+export function commonPlates(sites: readonly SiteRecord[]): readonly PlateFrame[] {
   const [first, ...rest] = sites;
   if (first === undefined) return [];
   let common = first.plates;

@@ -10,7 +10,7 @@ import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
 
 /** One plate around a site: `length` rows stand for `size` of them. */
-export interface Frame {
+export interface PlateFrame {
   readonly name: string;
   /** Rows of the whole population. */
   readonly size: number;
@@ -23,7 +23,7 @@ export interface Frame {
 /** What handlers have said about an effect on its way out. All of it is optional: a bare effect has none. */
 export interface Context {
   /** Enclosing plates, outermost first. */
-  readonly plates?: readonly Frame[];
+  readonly plates?: readonly PlateFrame[];
   /** Multiplies the log-probability. */
   readonly scale?: number | tf.Tensor;
   /** Counts only entries (of the plates) where it is 1. */
@@ -73,7 +73,7 @@ export interface ParamEffect<N extends string = string> extends Context {
 /** Where a parameter starts: a constrained value, or a function of a key that makes one. */
 export type ParamInit = ArrayLike | ((key: Key) => ArrayLike);
 
-/** Asks which rows of a plate are present. Its reply is a {@link Frame}. */
+/** Asks which rows of a plate are present. Its reply is a {@link PlateFrame}. */
 export interface PlateEffect<N extends string = string> extends Context {
   readonly kind: "plate";
   readonly name: N;

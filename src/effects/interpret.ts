@@ -6,10 +6,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
-import { type Count, holds, hostArray, hostTensor, isKnown, recorder } from "../core/live.ts";
 import { permutation } from "../core/random/discrete.ts";
 import { uniform } from "../core/random/draws.ts";
 import { type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
+import { checkAll, currentTracer, hostArray, hostTensor, isKnown, type MaybeTraced } from "../core/tracing.ts";
 import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
@@ -20,10 +20,10 @@ import type {
   DeterministicEffect,
   Effect,
   FactorEffect,
-  Frame,
   ObserveEffect,
   ParamEffect,
   PlateEffect,
+  PlateFrame,
   Program,
   SampleEffect,
 } from "./effects.ts";
@@ -35,13 +35,13 @@ export interface InterpretOptions {
   /** Runs so many copies at once, on an axis to the left of all plates. */
   readonly particles?: number;
   /** Index of the first particle: particles [first, first + n) are the same however they are cut into runs. */
-  readonly first?: Count;
+  readonly first?: MaybeTraced;
   /** Greatest nesting of plates in the model; needed with particles. */
   readonly depth?: number;
   /** Unconstrained values of parameters by name; absent ones take their initial value. */
   readonly params?: TensorTree;
   /** Plates whose rows are decided already, for instance by the guide. */
-  readonly plates?: ReadonlyMap<string, Frame>;
+  readonly plates?: ReadonlyMap<string, PlateFrame>;
   /** Rows of a subsampled plate; default: `rows` of a fresh permutation. */
   readonly subsample?: (name: string, size: number, rows: number) => Int32Array;
   /** Whether log-probabilities are wanted, of all sites or of some. Default true. */
@@ -62,7 +62,7 @@ const UNCHOSEN = /(^|\/)(factor$|tilt\()/;
 export interface SiteRecord {
   readonly kind: "sample" | "observe" | "factor" | "deterministic";
   readonly name: string;
-  readonly plates: readonly Frame[];
+  readonly plates: readonly PlateFrame[];
   /** Axes on the right of the value that are no plates. */
   readonly eventRank: number;
   readonly value: tf.Tensor | undefined;
@@ -85,7 +85,7 @@ export interface Execution<A = unknown> {
   readonly result: A;
   readonly sites: ReadonlyMap<string, SiteRecord>;
   readonly params: ReadonlyMap<string, ParamRecord>;
-  readonly plates: ReadonlyMap<string, Frame>;
+  readonly plates: ReadonlyMap<string, PlateFrame>;
   readonly particles: number | undefined;
   readonly depth: number;
 }
@@ -124,7 +124,7 @@ export function interpret<A>(program: Program<Effect, A>, options: InterpretOpti
 class Run {
   readonly sites = new Map<string, SiteRecord>();
   readonly params = new Map<string, ParamRecord>();
-  readonly plates = new Map<string, Frame>();
+  readonly plates = new Map<string, PlateFrame>();
   readonly particles: number | undefined;
   readonly depth: number;
   readonly #options: InterpretOptions;
@@ -136,7 +136,7 @@ class Run {
   }
 
   answer(effect: Effect): unknown {
-    const trace = recorder();
+    const trace = currentTracer();
     if (trace !== undefined) trace.site = effect.name;
     switch (effect.kind) {
       case "sample":
@@ -226,7 +226,7 @@ class Run {
     if (unconstrained === undefined) {
       const init = typeof effect.init === "function" ? effect.init(this.#key(name, effect)) : effect.init;
       const value = toTensor(init);
-      if (constraint !== undefined && !holds(constraint.check(value))) {
+      if (constraint !== undefined && !checkAll(constraint.check(value))) {
         fail("parameter", `param("${name}"): the initial value is not ${constraint.name}`, { site: name });
       }
       unconstrained = bijection === undefined ? value : bijection.inverse(value);
@@ -236,7 +236,7 @@ class Run {
     return value;
   }
 
-  #plate(effect: PlateEffect): Frame {
+  #plate(effect: PlateEffect): PlateFrame {
     const { name, size } = effect;
     const known = this.plates.get(name) ?? this.#options.plates?.get(name);
     if (known !== undefined) {
@@ -258,7 +258,7 @@ class Run {
         () => this.#options.subsample?.(name, size, rows) ?? permutation(key as Key, size).slice(0, rows),
       );
     }
-    const frame: Frame = { name, size, length: indices?.length ?? size, indices };
+    const frame: PlateFrame = { name, size, length: indices?.length ?? size, indices };
     this.plates.set(name, frame);
     return frame;
   }
@@ -299,7 +299,7 @@ class Run {
   }
 
   /** Batch shape of a site in this run: `[particles, ...1s, inner plate, ..., outer plate]`. */
-  #target(plates: readonly Frame[]): number[] {
+  #target(plates: readonly PlateFrame[]): number[] {
     const lengths = plates.map((frame) => frame.length).reverse();
     if (this.particles === undefined) return lengths;
     if (plates.length > this.depth)
@@ -317,7 +317,7 @@ class Run {
     return sameShape(dist.batchShape, target) ? dist : dist.expand(target);
   }
 
-  #checkBatch(name: string, batchShape: Shape, plates: readonly Frame[]): void {
+  #checkBatch(name: string, batchShape: Shape, plates: readonly PlateFrame[]): void {
     const target = this.#target(plates);
     const common = tryBroadcast(batchShape, target);
     if (common !== undefined && sameShape(common, target)) return;
@@ -377,7 +377,7 @@ class Run {
   }
 
   #checkSupport(name: string, dist: Distribution, value: tf.Tensor): void {
-    if (!tf.tidy(() => holds(dist.support.check(value)))) {
+    if (!tf.tidy(() => checkAll(dist.support.check(value)))) {
       fail("support", `observed value of "${name}" lies outside the support of ${dist.family}: ${dist.support.name}`, {
         site: name,
       });
@@ -429,7 +429,7 @@ class Run {
 
   #checkFinite(name: string, logProb: tf.Tensor): void {
     if (!isKnown(logProb)) {
-      holds(tf.less(logProb, Number.POSITIVE_INFINITY));
+      checkAll(tf.less(logProb, Number.POSITIVE_INFINITY));
       return;
     }
     // NaN and +∞ are faults; −∞ is a statement (probability zero).

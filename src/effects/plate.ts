@@ -2,14 +2,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { currentArray, hostTensor } from "../core/live.ts";
 import { sizeOf } from "../core/shape.ts";
+import { currentArray, hostTensor } from "../core/tracing.ts";
 import { gather } from "../engine/ops.ts";
-import type { Effect, Frame, PlateEffect, Program } from "./effects.ts";
+import type { Effect, PlateEffect, PlateFrame, Program } from "./effects.ts";
 import { handleEffects } from "./handle.ts";
 
 /** What the body of a plate sees. */
-export interface Plate extends Frame {
+export interface Plate extends PlateFrame {
   /** The rows of `data` that are present in this run, along `axis` (default 0). Gathers on the host when data is there. */
   gather(data: ArrayLike, axis?: number): tf.Tensor;
 }
@@ -52,7 +52,7 @@ export function* plate<N extends string, E extends Effect, A>(
   if (!Number.isInteger(size) || size < 1)
     fail("plate", `plate("${name}"): size must be a positive integer, got ${size}`);
   checkRows(name, size, options);
-  const frame = (yield { kind: "plate", name, size, ...options }) as Frame;
+  const frame = (yield { kind: "plate", name, size, ...options }) as PlateFrame;
   const inside: Plate = { ...frame, gather: (data, axis = 0) => gatherRows(frame, data, axis) };
   return yield* handleEffects(body(inside), function* (effect): Program<E, unknown> {
     if (effect.kind === "plate" && effect.name === name) fail("plate", `plate "${name}" encloses itself`);
@@ -69,7 +69,7 @@ function checkRows(name: string, size: number, { subsample, indices }: PlateOpti
   }
 }
 
-function gatherRows(frame: Frame, data: ArrayLike, axis: number): tf.Tensor {
+function gatherRows(frame: PlateFrame, data: ArrayLike, axis: number): tf.Tensor {
   if (typeof data === "number") fail("plate", `plate("${frame.name}"): gather needs an array, got a number`);
   const rows = data.shape[axis];
   if (rows !== frame.size) {

@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import { TiltedError } from "../core/errors.ts";
 import { ensureEngine, requireEngine, useEngine } from "./engine.ts";
 import { installRepairs } from "./install.ts";
-import { quietly, replaceGradient } from "./quiet.ts";
+import { quietly, replaceGradient } from "./suppress-logs.ts";
 
 const ENGINE = fileURLToPath(new URL("./engine.ts", import.meta.url));
 const TSX = import.meta.resolve("tsx");

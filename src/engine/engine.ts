@@ -6,8 +6,8 @@ import { fail } from "../core/errors.ts";
 import type { EngineChoice, EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
 import { type NodeGpuOptions, startNodeGpu } from "./node-gpu.ts";
-import { type OnnxRuntimeSource, provideRuntime } from "./provided.ts";
-import { quietly } from "./quiet.ts";
+import { type OnnxRuntimeSource, provideRuntime } from "./ort-module.ts";
+import { quietly } from "./suppress-logs.ts";
 import { inTime, withNodeThreads, withoutThreads } from "./threads.ts";
 
 export type { CompileInfo, EngineChoice, EngineInfo, EngineName } from "./info.ts";

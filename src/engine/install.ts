@@ -16,7 +16,7 @@ import { TAKE_KERNELS } from "./kernels/take.ts";
 import { TENSORFLOW_KERNELS, TENSORFLOW_WRAPPERS } from "./kernels/tensorflow.ts";
 import { TILE } from "./kernels/tile.ts";
 import { products } from "./matmul.ts";
-import { replaceGradient, replaceKernel } from "./quiet.ts";
+import { replaceGradient, replaceKernel } from "./suppress-logs.ts";
 import { repairTape } from "./tape.ts";
 
 const KERNELS: readonly tf.KernelConfig[] = [

@@ -3,7 +3,7 @@
  * values to work on yet. In single precision, and as many ops as the matrix has rows.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { recorder } from "../core/live.ts";
+import { currentTracer } from "../core/tracing.ts";
 
 /** Part of the last two axes: `rows` × `columns` from (i, j). */
 function block(a: tf.Tensor, i: number, j: number, rows: number, columns: number): tf.Tensor {
@@ -24,7 +24,7 @@ export function choleskyInOps(a: tf.Tensor): tf.Tensor {
     if (found !== undefined)
       column = tf.sub(column, product(block(found, j, 0, d - j, j), block(found, j, 0, 1, j), true));
     const pivot = block(column, 0, 0, 1, 1);
-    recorder()?.guard(tf.greater(pivot, 0));
+    currentTracer()?.guard(tf.greater(pivot, 0));
     const below = tf.div(column, tf.sqrt(pivot));
     const whole = j === 0 ? below : tf.concat([tf.zeros([...batch, j, 1]), below], batch.length);
     found = found === undefined ? whole : tf.concat([found, whole], batch.length + 1);

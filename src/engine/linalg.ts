@@ -6,8 +6,8 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
-import { isKnown } from "../core/live.ts";
 import { broadcastShapes, type Shape, showShape, sizeOf } from "../core/shape.ts";
+import { isKnown } from "../core/tracing.ts";
 import { choleskyInOps, triangularSolveInOps } from "./linalg-ops.ts";
 import { float } from "./smooth.ts";
 

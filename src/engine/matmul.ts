@@ -6,7 +6,7 @@
  */
 import { getThreadsCount } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
-import { hasFusedProducts } from "../core/wasm/assembler.ts";
+import { hasFusedProducts } from "../core/simd/assembler.ts";
 import { type WasmBackend, wrappedKernel } from "./kernels/heap.ts";
 import { gemmLoops, TILE_COLUMNS, TILE_ROWS } from "./wasm/gemm.ts";
 import { type Native, type NativeBackend, nativeLoops } from "./wasm/memory.ts";

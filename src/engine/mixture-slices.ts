@@ -3,7 +3,7 @@
  * components exists a slice at a time, in the value and in the gradient, which is written out instead of kept.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { isKnown } from "../core/live.ts";
+import { isKnown } from "../core/tracing.ts";
 import { logSumExp } from "./ops.ts";
 
 /** Entries of one slice of the table: 2 MiB in float32, of which a few exist at once and stay in the processor's cache. */

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TiltedError } from "../core/errors.ts";
 import { scope } from "../core/scope.ts";
 import { ensureEngine, useEngine } from "./engine.ts";
-import { quietly } from "./quiet.ts";
+import { quietly } from "./suppress-logs.ts";
 
 /** What tfjs-node's module does when imported: registers gradients, kernels and a backend, and makes the latter active. */
 function standIn({ gpu }: { readonly gpu: boolean }): () => Promise<unknown> {

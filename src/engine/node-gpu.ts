@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail, TiltedError } from "../core/errors.ts";
 import type { EngineInfo } from "./info.ts";
-import { quietly } from "./quiet.ts";
+import { quietly } from "./suppress-logs.ts";
 
 const PACKAGE = "@tensorflow/tfjs-node-gpu";
 const VERSION = "4.22.0";

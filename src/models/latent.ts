@@ -2,12 +2,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
-import { currentArray, hostTensor } from "../core/live.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { showShape } from "../core/shape.ts";
+import { currentArray, hostTensor } from "../core/tracing.ts";
 import { categorical, mixtureSameFamily, normal } from "../dist/index.ts";
 import { type Model, model, type SampleEffect, sample } from "../effects/effects.ts";
-import type { DrawableRows } from "../inference/fit-tilt-types.ts";
+import type { DrawableRows } from "../inference/tilt/fit-tilt-types.ts";
 import type { Posteriors } from "./vae.ts";
 
 /** A program that draws one latent. */

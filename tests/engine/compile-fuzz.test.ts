@@ -1,10 +1,10 @@
 /** Random programs on the evaluator in doubles and on ONNX Runtime in both precisions, simplified and not. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { Graph } from "../../src/engine/compile/node.ts";
-import { simplify } from "../../src/engine/compile/rules.ts";
-import { createProgram } from "../../src/engine/compile/session.ts";
-import { show } from "../../src/engine/compile/show.ts";
+import type { Graph } from "../../src/compiler/ir/node.ts";
+import { show } from "../../src/compiler/ir/show.ts";
+import { simplify } from "../../src/compiler/passes/rules.ts";
+import { createProgram } from "../../src/compiler/runtime/session.ts";
 import { evaluate } from "../support/graph-reference.ts";
 import { lcg } from "../support/lcg.ts";
 import { graphInputs, graphOf, instructionLists } from "../support/random-graph.ts";

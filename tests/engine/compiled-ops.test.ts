@@ -4,7 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { compileStep } from "../../src/engine/compile/step.ts";
+import { compileStep } from "../../src/compiler/step.ts";
 import { useEngine } from "../../src/engine/engine.ts";
 import { OP_TABLE } from "./op-table.ts";
 import type { OpCase } from "./table/case.ts";

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { compileStep } from "../../src/engine/compile/step.ts";
+import { compileStep } from "../../src/compiler/step.ts";
 import { useEngine } from "../../src/engine/engine.ts";
 import { logSumExp, softplus, stopGradient } from "../../src/engine/ops.ts";
 

@@ -1,8 +1,8 @@
 /** Conditions inside a compiled step: checked in every run, whatever their size. */
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { holds } from "../../src/core/live.ts";
-import { compileStep } from "../../src/engine/compile/step.ts";
+import { compileStep } from "../../src/compiler/step.ts";
+import { checkAll } from "../../src/core/tracing.ts";
 import { useEngine } from "../../src/index.ts";
 
 beforeAll(() => useEngine("wasm"));
@@ -16,7 +16,7 @@ describe("holds, in a compiled step", () => {
       what: "test",
       inputs: { x: input(n) },
       body: ({ x }) => {
-        holds(tf.greater(x as tf.Tensor, 0));
+        checkAll(tf.greater(x as tf.Tensor, 0));
         return { y: tf.sum(x as tf.Tensor) };
       },
     });
@@ -32,7 +32,7 @@ describe("holds, in a compiled step", () => {
       what: "test",
       inputs: { x: input(2), y: input(2), z: input(2, 2) },
       body: ({ x, y, z }) => {
-        for (const value of [x, y, z]) holds(tf.greater(value as tf.Tensor, 0));
+        for (const value of [x, y, z]) checkAll(tf.greater(value as tf.Tensor, 0));
         return { sum: tf.add(tf.sum(x as tf.Tensor), tf.sum(z as tf.Tensor)) };
       },
     });
@@ -48,7 +48,7 @@ describe("holds, in a compiled step", () => {
       what: "test",
       inputs: { z: input(2), by: input(2) },
       body: ({ z, by }) => {
-        holds(tf.less(z as tf.Tensor, 10));
+        checkAll(tf.less(z as tf.Tensor, 10));
         return { next: tf.add(z as tf.Tensor, by as tf.Tensor) };
       },
       scan: { length: 3, carry: { z: "next" }, slices: ["by"] },

@@ -10,7 +10,7 @@ import { TiltedError } from "../../src/core/errors.ts";
 import { scope } from "../../src/core/scope.ts";
 import { normal } from "../../src/dist/index.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { quietly } from "../../src/engine/quiet.ts";
+import { quietly } from "../../src/engine/suppress-logs.ts";
 import { infer, langevin, model, sample } from "../../src/index.ts";
 import { OP_TABLE } from "./op-table.ts";
 import type { OpCase } from "./table/case.ts";

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import { beforeAll, describe, expect, it } from "vitest";
-import { quietly } from "../../src/engine/quiet.ts";
+import { quietly } from "../../src/engine/suppress-logs.ts";
 import { startTestedEngine } from "../support/engine.ts";
 import { OP_TABLE } from "./op-table.ts";
 import type { OpCase } from "./table/case.ts";

@@ -10,11 +10,11 @@ import { factor, model, observe, param, sample } from "../../src/effects/effects
 import { tilt } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { showBound } from "../../src/inference/bound.ts";
-import { elbo } from "../../src/inference/elbo.ts";
-import { infer } from "../../src/inference/infer.ts";
-import { iwae } from "../../src/inference/iwae.ts";
-import { sgd } from "../../src/inference/optimizers.ts";
+import { infer } from "../../src/inference/method/infer.ts";
+import { sgd } from "../../src/inference/optim/optimizers.ts";
+import { elbo } from "../../src/inference/vi/elbo.ts";
+import { iwae } from "../../src/inference/vi/iwae.ts";
+import { showBound } from "../../src/inference/weights/bound.ts";
 import * as m from "../support/matrix.ts";
 import { expectDiffers, expectEstimate, expectMean } from "../support/statistics.ts";
 

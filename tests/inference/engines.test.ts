@@ -44,10 +44,10 @@ import {
   train,
   useEngine,
 } from "../../src/index.ts";
-import { compileBound } from "../../src/inference/compiled-bound.ts";
-import { boundParts, eagerPart } from "../../src/inference/estimate-bound.ts";
-import type { Problem } from "../../src/inference/infer.ts";
-import { pair } from "../../src/inference/pair.ts";
+import type { Problem } from "../../src/inference/method/infer.ts";
+import { matchGuide } from "../../src/inference/problem/match-guide.ts";
+import { compileBound } from "../../src/inference/vi/compiled-bound.ts";
+import { boundParts, eagerPart } from "../../src/inference/vi/estimate-bound.ts";
 import { aggregateBase, posteriorRows } from "../../src/models/index.ts";
 import type { AnyModel } from "./known.ts";
 import { conjugateModels } from "./known-conjugate.ts";
@@ -406,7 +406,7 @@ describe("the estimate of a bound", () => {
       });
     });
     const problem = { model: wide, args: [], key: rootKey(3), params: {} } as unknown as Problem;
-    const paired = pair(problem, narrow as unknown as Problem["model"]);
+    const paired = matchGuide(problem, narrow as unknown as Problem["model"]);
     const parts = boundParts(paired, { key: rootKey(4), k: 3, draws: 40, closed: false });
     // Enough repeats for the work to be worth it.
     const compiled = await compileBound(paired, { choice: "auto" }, parts, 1000);

@@ -8,19 +8,19 @@ import { multivariateNormal, normal, oneHotCategorical } from "../../src/dist/in
 import { model, param, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { fitTilt } from "../../src/inference/fit-tilt.ts";
-import type { DrawableRows } from "../../src/inference/fit-tilt-types.ts";
-import { infer } from "../../src/inference/infer.ts";
+import { snis } from "../../src/inference/importance/snis.ts";
+import { infer } from "../../src/inference/method/infer.ts";
+import { adam } from "../../src/inference/optim/optimizers.ts";
+import { cosineDecay } from "../../src/inference/optim/schedules.ts";
+import { fitTilt } from "../../src/inference/tilt/fit-tilt.ts";
+import type { DrawableRows } from "../../src/inference/tilt/fit-tilt-types.ts";
 import {
   contrastive,
   logistic,
   selfNormalized,
   snisLikelihood,
   type TiltObjective,
-} from "../../src/inference/objectives.ts";
-import { adam } from "../../src/inference/optimizers.ts";
-import { cosineDecay } from "../../src/inference/schedules.ts";
-import { snis } from "../../src/inference/snis.ts";
+} from "../../src/inference/tilt/objectives.ts";
 import * as m from "../support/matrix.ts";
 import { expectEstimate, expectMean } from "../support/statistics.ts";
 import { matrix, vector } from "./known.ts";

@@ -9,12 +9,12 @@ import { bernoulli, exponential, logNormal, normal } from "../../src/dist/index.
 import { factor, model, observe, param, sample } from "../../src/effects/effects.ts";
 import { plate } from "../../src/effects/plate.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { elbo } from "../../src/inference/elbo.ts";
-import { infer, type Progress } from "../../src/inference/infer.ts";
-import { iwae } from "../../src/inference/iwae.ts";
-import { adam, sgd } from "../../src/inference/optimizers.ts";
-import { cosineDecay } from "../../src/inference/schedules.ts";
-import type { TrainState } from "../../src/inference/train-types.ts";
+import { infer, type Progress } from "../../src/inference/method/infer.ts";
+import { adam, sgd } from "../../src/inference/optim/optimizers.ts";
+import { cosineDecay } from "../../src/inference/optim/schedules.ts";
+import type { TrainState } from "../../src/inference/train/train-types.ts";
+import { elbo } from "../../src/inference/vi/elbo.ts";
+import { iwae } from "../../src/inference/vi/iwae.ts";
 import { expectMean } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));

@@ -4,11 +4,11 @@ import { fold, rootKey } from "../../src/core/key.ts";
 import { scope } from "../../src/core/scope.ts";
 import type { ArrayTree } from "../../src/core/tree.ts";
 import { toTensors } from "../../src/core/tree.ts";
-import { valueAndGradient } from "../../src/inference/gradient.ts";
-import { type Baseline, type Estimator, surrogate } from "../../src/inference/importance-bound.ts";
-import type { Problem } from "../../src/inference/infer.ts";
-import { allRows } from "../../src/inference/minibatch.ts";
-import { pair } from "../../src/inference/pair.ts";
+import type { Problem } from "../../src/inference/method/infer.ts";
+import { matchGuide } from "../../src/inference/problem/match-guide.ts";
+import { allRows } from "../../src/inference/problem/minibatch.ts";
+import { valueAndGradient } from "../../src/inference/train/gradient.ts";
+import { type Baseline, type Estimator, surrogate } from "../../src/inference/vi/importance-bound.ts";
 
 export interface GradientOptions {
   readonly params: { readonly [name: string]: number };
@@ -35,7 +35,7 @@ export function gradientSamples(model: AnyProgram, guide: AnyProgram, options: G
   );
   const root = rootKey(options.seed ?? 1);
   const problem = { model, args: options.args ?? [], key: root, params } as unknown as Problem;
-  const paired = pair(problem, guide as unknown as Problem["model"]);
+  const paired = matchGuide(problem, guide as unknown as Problem["model"]);
   const bound: number[] = [];
   const grads = Object.fromEntries(Object.keys(params).map((name) => [name, [] as number[]]));
   for (let i = 0; i < options.repeats; i++) {

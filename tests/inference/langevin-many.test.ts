@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { ensureEngine, infer, type LangevinOptions, langevin, model, sample } from "tilted";
 import { normal } from "tilted/dist";
 import { beforeAll, describe, expect, it } from "vitest";
-import { blockLength, blockSize, partSize, startsOf } from "../../src/inference/langevin-sizes.ts";
+import { blockLength, blockSize, partSize, startsOf } from "../../src/inference/mcmc/block-size.ts";
 
 beforeAll(() => ensureEngine());
 

@@ -13,7 +13,7 @@ import {
 } from "tilted";
 import { normal } from "tilted/dist";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { heldByThreads } from "../../src/engine/compile/shard-thread.ts";
+import { heldByThreads } from "../../src/compiler/runtime/shard-thread.ts";
 import { banana, edge, scales } from "../support/langevin-models.ts";
 import { runTs } from "../support/run.ts";
 

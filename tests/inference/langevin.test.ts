@@ -10,9 +10,9 @@ import { model, observe, sample } from "../../src/effects/effects.ts";
 import { condition, tilt } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { infer } from "../../src/inference/infer.ts";
-import { type LangevinOptions, langevin } from "../../src/inference/langevin.ts";
-import type { LangevinCheckpoint } from "../../src/inference/langevin-result.ts";
+import { type LangevinOptions, langevin } from "../../src/inference/mcmc/langevin.ts";
+import type { LangevinCheckpoint } from "../../src/inference/mcmc/result.ts";
+import { infer } from "../../src/inference/method/infer.ts";
 import { expectDiffers, expectEstimate, expectMean, meanOf } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));

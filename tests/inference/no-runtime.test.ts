@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { normal } from "../../src/dist/index.ts";
 import { elbo, infer, langevin, model, param, sample, snis, tilt, useEngine } from "../../src/index.ts";
 
-vi.mock("../../src/engine/compile/session.ts", async () => {
+vi.mock("../../src/compiler/runtime/session.ts", async () => {
   const { fail } = await import("../../src/core/errors.ts");
   return {
     createProgram: async () => fail("engine", "The compiled engine needs ONNX Runtime: install onnxruntime-node"),

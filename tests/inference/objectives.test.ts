@@ -10,7 +10,7 @@ import {
   selfNormalized,
   snisLikelihood,
   type TiltObjective,
-} from "../../src/inference/objectives.ts";
+} from "../../src/inference/tilt/objectives.ts";
 
 beforeAll(async () => {
   await useEngine("wasm");

@@ -8,9 +8,9 @@ import { model, observe, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { infer } from "../../src/inference/infer.ts";
-import { langevin } from "../../src/inference/langevin.ts";
-import { snis } from "../../src/inference/snis.ts";
+import { snis } from "../../src/inference/importance/snis.ts";
+import { langevin } from "../../src/inference/mcmc/langevin.ts";
+import { infer } from "../../src/inference/method/infer.ts";
 import { expectEstimate, expectMean } from "../support/statistics.ts";
 
 beforeAll(async () => {

@@ -8,8 +8,8 @@ import { deterministic, factor, model, observe, param, sample } from "../../src/
 import { tilt } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { infer } from "../../src/inference/infer.ts";
-import { snis } from "../../src/inference/snis.ts";
+import { snis } from "../../src/inference/importance/snis.ts";
+import { infer } from "../../src/inference/method/infer.ts";
 import * as m from "../support/matrix.ts";
 import { expectEstimate } from "../support/statistics.ts";
 import { matrix, vector } from "./known.ts";

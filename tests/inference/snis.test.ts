@@ -9,8 +9,8 @@ import { deterministic, model, observe, sample } from "../../src/effects/effects
 import { scope, tilt } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { infer, type Progress } from "../../src/inference/infer.ts";
-import { snis } from "../../src/inference/snis.ts";
+import { snis } from "../../src/inference/importance/snis.ts";
+import { infer, type Progress } from "../../src/inference/method/infer.ts";
 import { expectDiffers, expectEstimate, expectMean, meanOf } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));

@@ -22,9 +22,9 @@ import {
   useEngine,
 } from "../../src/index.ts";
 
-vi.mock("../../src/engine/compile/session.ts", async (original) => {
+vi.mock("../../src/compiler/runtime/session.ts", async (original) => {
   const { fail } = await import("../../src/core/errors.ts");
-  const actual = await original<typeof import("../../src/engine/compile/session.ts")>();
+  const actual = await original<typeof import("../../src/compiler/runtime/session.ts")>();
   const createProgram: typeof actual.createProgram = async (graph, options) =>
     options?.runtime === "node"
       ? fail("engine", "onnxruntime-node is not installed")

@@ -24,7 +24,7 @@ import { normal as draws } from "../../src/core/random/draws.ts";
 import { scope } from "../../src/core/scope.ts";
 import { interpret } from "../../src/effects/interpret.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { divergence, type EnergyLook, ring } from "../../src/inference/stability.ts";
+import { divergence, type EnergyLook, ring } from "../../src/inference/tilt/stability.ts";
 import { expectEstimate, meanOf } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));

@@ -8,8 +8,8 @@ import {
   type Shape,
   sizeOf,
   stridesOf,
-} from "../../src/engine/compile/node.ts";
-import { binaryFunctions, castScalar, unaryFunctions } from "../../src/engine/compile/scalar.ts";
+} from "../../src/compiler/ir/node.ts";
+import { binaryFunctions, castScalar, unaryFunctions } from "../../src/compiler/ir/scalar.ts";
 
 type Values = Float64Array;
 type Index = readonly number[];

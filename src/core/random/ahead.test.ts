@@ -1,7 +1,7 @@
-/** Lists of stretches made by a crew: the bits of draws one stream after another, with helpers and without. */
+/** Lists of stretches made by a pool: the bits of draws one stream after another, with helpers and without. */
 import { describe, expect, it } from "vitest";
 import { fold, type Key, rootKey } from "../key.ts";
-import { createCrew } from "../wasm/crew.ts";
+import { createThreadPool } from "../simd/thread-pool.ts";
 import { type Ahead, type Begun, createAhead, type Stretch } from "./ahead.ts";
 import { normal, uniform } from "./draws.ts";
 
@@ -37,12 +37,12 @@ const LISTS: readonly (readonly [string, readonly Stretch[]])[] = [
 ];
 
 async function roomOf(helpers: number) {
-  const crew = createCrew(helpers, 0);
-  const room = createAhead(crew);
-  if (room === undefined) throw new Error("a new crew has room");
+  const pool = createThreadPool(helpers, 0);
+  const room = createAhead(pool);
+  if (room === undefined) throw new Error("a new pool has room");
   room.begin(LISTS[0]?.[1] as readonly Stretch[]);
-  while (helpers > 0 && !crew.helped()) await new Promise((resolve) => setTimeout(resolve, 1));
-  return { crew, room };
+  while (helpers > 0 && !pool.helped()) await new Promise((resolve) => setTimeout(resolve, 1));
+  return { pool, room };
 }
 
 const begin = (room: Ahead, list: readonly Stretch[]): Begun => {
@@ -51,9 +51,9 @@ const begin = (room: Ahead, list: readonly Stretch[]): Begun => {
   return begun;
 };
 
-describe.each([0, 1, 2])("stretches made by a crew with %i helpers", (helpers) => {
+describe.each([0, 1, 2])("stretches made by a pool with %i helpers", (helpers) => {
   it("are draws made one after another, bit for bit", async () => {
-    const { crew, room } = await roomOf(helpers);
+    const { pool, room } = await roomOf(helpers);
     for (const [, list] of [...LISTS, ...LISTS]) {
       const begun = begin(room, list);
       // In every other round a helper may be done before.
@@ -61,11 +61,11 @@ describe.each([0, 1, 2])("stretches made by a crew with %i helpers", (helpers) =
       expect(found(begun, list)).toEqual(list.map(plain));
     }
     expect(room.helped()).toBe(helpers > 0);
-    crew.dismiss();
+    pool.dismiss();
   });
 
   it("are not to be had when others were begun, or nobody wants them any more", async () => {
-    const { crew, room } = await roomOf(helpers);
+    const { pool, room } = await roomOf(helpers);
     const [first, second] = [LISTS[0]?.[1], LISTS[1]?.[1]] as [Stretch[], Stretch[]];
     const old = begin(room, first);
     const now = begin(room, second);
@@ -75,14 +75,14 @@ describe.each([0, 1, 2])("stretches made by a crew with %i helpers", (helpers) =
     expect(found(now, second)).toEqual(second.map(plain));
     now.drop();
     expect(found(now, second).every((x) => x === undefined)).toBe(true);
-    crew.dismiss();
+    pool.dismiss();
   });
 
-  it("are not to be had from a crew that was dismissed", async () => {
-    const { crew, room } = await roomOf(helpers);
+  it("are not to be had from a pool that was dismissed", async () => {
+    const { pool, room } = await roomOf(helpers);
     const list = LISTS[0]?.[1] as readonly Stretch[];
     const begun = begin(room, list);
-    crew.dismiss();
+    pool.dismiss();
     expect(found(begun, list).every((x) => x === undefined)).toBe(true);
   });
 });
@@ -99,8 +99,8 @@ describe("a list", () => {
   });
 
   it("needs a slot", () => {
-    const crew = createCrew(0);
-    while (crew.slot() !== undefined);
-    expect(createAhead(crew)).toBeUndefined();
+    const pool = createThreadPool(0);
+    while (pool.slot() !== undefined);
+    expect(createAhead(pool)).toBeUndefined();
   });
 });

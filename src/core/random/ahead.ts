@@ -1,10 +1,10 @@
 /**
- * Many short streams of draws made by a crew as one job, while this thread does other things: streams that are too short for windows,
+ * Many short streams of draws made by a pool as one job, while this thread does other things: streams that are too short for windows,
  * but together are worth a second thread. A draw is a function of key and place, so that it matters not who makes it.
  */
 import type { Key } from "../key.ts";
-import { isShared } from "../wasm/assembler.ts";
-import { type Crew, crew, type Slot } from "../wasm/crew.ts";
+import { isShared } from "../simd/assembler.ts";
+import { type Slot, type ThreadPool, threadPool } from "../simd/thread-pool.ts";
 import { ENTRY_WORDS, FIELDS, listedLoops } from "./listed-loops.ts";
 import { WORDS_PER_HIGH, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 
@@ -47,8 +47,8 @@ interface Place {
   readonly count: number;
 }
 
-/** Undefined when the crew has no slot left. */
-export function createAhead(of: Crew): Ahead | undefined {
+/** Undefined when the pool has no slot left. */
+export function createAhead(of: ThreadPool): Ahead | undefined {
   const slot: Slot | undefined = of.slot();
   if (slot === undefined) return undefined;
   const loops = of.link(listedLoops());
@@ -130,12 +130,12 @@ export function createAhead(of: Crew): Ahead | undefined {
 }
 
 let room: Ahead | undefined;
-/** The crew that has been asked for room. */
-let asked: Crew | undefined;
+/** The pool that has been asked for room. */
+let asked: ThreadPool | undefined;
 
-/** The room of this thread's crew; undefined where no other thread will ever help. */
+/** The room of this thread's pool; undefined where no other thread will ever help. */
 export function ahead(): Ahead | undefined {
-  const now = crew();
+  const now = threadPool();
   if (now === asked) return room;
   asked = now;
   room = undefined;

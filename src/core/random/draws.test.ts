@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { expectCounts, expectFollows } from "../../../tests/support/goodness.ts";
 import { expectMean } from "../../../tests/support/statistics.ts";
 import { fold, type Key, rootKey, split, threefry2x32 } from "../key.ts";
-import { instantiate } from "../wasm/assembler.ts";
+import { instantiate } from "../simd/assembler.ts";
 import { bits, exponential, gumbel, normal, uniform } from "./draws.ts";
 import { LOOPS, WORDS_TRANSFORMED } from "./loops.ts";
 

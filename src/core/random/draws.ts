@@ -4,8 +4,8 @@
  */
 import { fail } from "../errors.ts";
 import type { Key } from "../key.ts";
-import { instantiate, type WasmExports } from "../wasm/assembler.ts";
-import { type Crew, crew } from "../wasm/crew.ts";
+import { instantiate, type WasmExports } from "../simd/assembler.ts";
+import { type ThreadPool, threadPool } from "../simd/thread-pool.ts";
 import { LOOPS, WORDS_PER_HIGH, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 import { createWindows, type DrawKind, LONGEST, type Windows } from "./windows.ts";
 
@@ -59,13 +59,13 @@ function fillHere(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, off
 const [LARGE, WORTH_AHEAD] = [1 << 16, 1 << 13];
 
 let windows: Windows | undefined;
-/** The crew that has been asked for room. */
-let asked: Crew | undefined;
+/** The pool that has been asked for room. */
+let asked: ThreadPool | undefined;
 /** Samplers under way that will want the draws that follow. */
 let readers = 0;
 
 function windowsOf(): Windows | undefined {
-  const now = crew();
+  const now = threadPool();
   if (now === asked) return windows;
   asked = now;
   windows = undefined;

@@ -2,7 +2,7 @@
  * The loops of draws over a list: their arguments stand in a table in memory, an entry for each stretch of a stream. Keys of many short
  * streams follow no rule by which a thread could make them from the number of its part.
  */
-import { i32, type Local, repeat, type WasmFunction, wasmFunction, when } from "../wasm/assembler.ts";
+import { i32, type Local, repeat, type WasmFunction, wasmFunction, when } from "../simd/assembler.ts";
 import { bits, type Loop, normal, uniform } from "./loops.ts";
 
 /** Words of an entry: key, counter, address, and the turns of each loop, which may be none. */

@@ -16,8 +16,8 @@ import {
   type WasmFunction,
   wasmFunction,
   when,
-} from "../wasm/assembler.ts";
-import { type Constants, constants, logarithm, type NewLocal, polynomial, split } from "../wasm/vector-math.ts";
+} from "../simd/assembler.ts";
+import { type Constants, constants, logarithm, type NewLocal, polynomial, split } from "../simd/vector-math.ts";
 
 /** Bytes of a vector. */
 const VECTOR = 16;

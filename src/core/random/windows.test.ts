@@ -1,14 +1,14 @@
-/** Draws by a crew: the bits of the draws without one, however they are asked for. */
+/** Draws by a pool: the bits of the draws without one, however they are asked for. */
 import { describe, expect, it } from "vitest";
 import { type Key, rootKey } from "../key.ts";
-import { createCrew } from "../wasm/crew.ts";
+import { createThreadPool } from "../simd/thread-pool.ts";
 import { type Bulk, bits, exponential, gumbel, normal, readAhead, uniform } from "./draws.ts";
 import { createWindows, type DrawKind, LONGEST, type Place, type Windows } from "./windows.ts";
 
 const key = rootKey("windows");
 const KINDS: readonly DrawKind[] = ["bits", "uniform", "normal", "exponential", "gumbel"];
 const DRAWS = { bits, uniform, normal, exponential, gumbel };
-/** So few at a time are drawn without a crew. */
+/** So few at a time are drawn without a pool. */
 const FEW = 10_000;
 
 /** The words of draws made few at a time. */
@@ -27,15 +27,15 @@ const same = (a: Uint32Array, b: Uint32Array): boolean =>
   a.length === b.length && Buffer.compare(Buffer.from(a.slice().buffer), Buffer.from(b.slice().buffer)) === 0;
 
 async function windowsOf(helpers: number): Promise<Windows> {
-  const crew = createCrew(helpers, 0);
-  const windows = createWindows(crew);
-  if (windows === undefined) throw new Error("a new crew has room");
+  const pool = createThreadPool(helpers, 0);
+  const windows = createWindows(pool);
+  if (windows === undefined) throw new Error("a new pool has room");
   windows.read("normal", key, 0, LONGEST, 0);
-  while (helpers > 0 && !crew.helped()) await new Promise((resolve) => setTimeout(resolve, 1));
+  while (helpers > 0 && !pool.helped()) await new Promise((resolve) => setTimeout(resolve, 1));
   return windows;
 }
 
-describe.each([0, 1, 2])("windows of a crew with %i helpers", (helpers) => {
+describe.each([0, 1, 2])("windows of a pool with %i helpers", (helpers) => {
   it("hold the same draws, from any place", async () => {
     const windows = await windowsOf(helpers);
     for (const kind of KINDS) {
@@ -50,7 +50,7 @@ describe.each([0, 1, 2])("windows of a crew with %i helpers", (helpers) => {
         expect(same(wordsAt(found, count), plain(kind, key, at, count))).toBe(true);
       }
     }
-    windows.crew.dismiss();
+    windows.pool.dismiss();
   });
 
   it("hold the same draws when these are begun ahead, by several readers at once", async () => {
@@ -65,7 +65,7 @@ describe.each([0, 1, 2])("windows of a crew with %i helpers", (helpers) => {
     windows.forget();
     const found = windows.read("bits", key, 3, LONGEST, 0) as Place;
     expect(same(wordsAt(found, LONGEST), plain("bits", key, 3, LONGEST))).toBe(true);
-    windows.crew.dismiss();
+    windows.pool.dismiss();
   });
 
   it("begin nothing ahead without helpers, and what was begun is found again", async () => {
@@ -77,7 +77,7 @@ describe.each([0, 1, 2])("windows of a crew with %i helpers", (helpers) => {
     windows.forget();
     expect(windows.covers("normal", own, 1000, 1000)).toBe(false);
     expect(windows.covers("normal", own, 0, 1000)).toBe(true);
-    windows.crew.dismiss();
+    windows.pool.dismiss();
   });
 });
 

@@ -1,9 +1,9 @@
 /**
- * Large draws by a crew: windows on the streams of draws, in its memory. A draw is a function of key and place, so that its parts can be
+ * Large draws by a pool: windows on the streams of draws, in its memory. A draw is a function of key and place, so that its parts can be
  * made by any thread, and, where a sampler says that it will go on, ahead of the request.
  */
 import type { Key } from "../key.ts";
-import type { Crew, Linked, Slot } from "../wasm/crew.ts";
+import type { Linked, Slot, ThreadPool } from "../simd/thread-pool.ts";
 import { LOOPS, WORDS_PER_HIGH, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
 
 /** What words are put through; `bits` for nothing. */
@@ -36,9 +36,9 @@ export interface Place {
   readonly byteOffset: number;
 }
 
-/** Draws in the memory of a crew. */
+/** Draws in the memory of a pool. */
 export interface Windows {
-  readonly crew: Crew;
+  readonly pool: ThreadPool;
   /**
    * Draws `at`, …, `at + count − 1` of a stream, at most {@link LONGEST}; undefined where counters overflow.
    *
@@ -51,14 +51,14 @@ export interface Windows {
   forget(): void;
 }
 
-/** Undefined when the crew has no room for them. */
-export function createWindows(crew: Crew): Windows | undefined {
-  const loops: Linked = crew.link(LOOPS);
+/** Undefined when the pool has no room for them. */
+export function createWindows(pool: ThreadPool): Windows | undefined {
+  const loops: Linked = pool.link(LOOPS);
   const windows: Window[] = [];
   for (let i = 0; i < WINDOWS; i++) {
-    const slot = crew.slot();
+    const slot = pool.slot();
     if (slot === undefined) return undefined;
-    const address = crew.reserve(WINDOW * BYTES);
+    const address = pool.reserve(WINDOW * BYTES);
     const nothing = { kind: undefined, key: { hi: 0, lo: 0 }, start: 0, length: 0, used: 0, wanted: true };
     windows.push({ slot, address, ...nothing });
   }
@@ -97,7 +97,7 @@ export function createWindows(crew: Crew): Windows | undefined {
   };
 
   return {
-    crew,
+    pool,
     covers: (kind, key, at, count) => covering(kind, key, at, at + count) !== undefined,
     read(kind, key, at, count, ahead) {
       // Counters give words in pairs.
@@ -107,10 +107,10 @@ export function createWindows(crew: Crew): Windows | undefined {
       const { slot, address, start } = found;
       found.used = ++clock;
       found.wanted = true;
-      const place = { buffer: crew.memory.buffer as ArrayBuffer, byteOffset: address + (at - start) * BYTES };
+      const place = { buffer: pool.memory.buffer as ArrayBuffer, byteOffset: address + (at - start) * BYTES };
       slot.finish(Math.ceil((at + count - start) / PART));
       const next = at + count;
-      if (ahead > 0 && crew.helped() && covering(kind, key, next, next + 1) === undefined) {
+      if (ahead > 0 && pool.helped() && covering(kind, key, next, next + 1) === undefined) {
         const from = next - (next % 2);
         open(kind, key, from, Math.min(WINDOW, next + ahead - from), false);
       }

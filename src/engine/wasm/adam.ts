@@ -11,7 +11,7 @@ import {
   v128,
   type WasmExports,
   wasmFunction,
-} from "../../core/wasm/assembler.ts";
+} from "../../core/simd/assembler.ts";
 import { loopsIn } from "./arena.ts";
 
 /** Elements that are updated at a time: four buffers of them stay near the processor, and a call is worth its price. */

@@ -1,5 +1,5 @@
 /** Buffers that lie in one memory, where the loops of the optimisers run without copies. */
-import { instantiate, type WasmExports, type WasmFunction } from "../../core/wasm/assembler.ts";
+import { instantiate, type WasmExports, type WasmFunction } from "../../core/simd/assembler.ts";
 
 const PAGE = 65536;
 const FLOAT = 4;

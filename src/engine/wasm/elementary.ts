@@ -1,5 +1,5 @@
 /** Elementary functions of tensors, four elements at a time; tfjs calls the C library for each element. */
-import { type Code, f32x4, i32, i32x4, repeat, v128, wasmFunction, when } from "../../core/wasm/assembler.ts";
+import { type Code, f32x4, i32, i32x4, repeat, v128, wasmFunction, when } from "../../core/simd/assembler.ts";
 import {
   type Constants,
   constants,
@@ -8,7 +8,7 @@ import {
   type NewLocal,
   polynomial,
   split,
-} from "../../core/wasm/vector-math.ts";
+} from "../../core/simd/vector-math.ts";
 
 const VECTOR = 16;
 

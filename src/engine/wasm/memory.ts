@@ -1,5 +1,5 @@
 /** Loops of ours that run inside the memory of tfjs's wasm engine, on its tensors in place. */
-import { instantiate, type WasmExports, type WasmFunction } from "../../core/wasm/assembler.ts";
+import { instantiate, type WasmExports, type WasmFunction } from "../../core/simd/assembler.ts";
 
 /** What is used of tfjs's backend; `wasm` is the module that Emscripten made. */
 export interface NativeBackend {

@@ -13,7 +13,7 @@ import {
   type WasmFunction,
   wasmFunction,
   when,
-} from "../../core/wasm/assembler.ts";
+} from "../../core/simd/assembler.ts";
 import {
   type Constants,
   constants,
@@ -21,7 +21,7 @@ import {
   logarithm,
   type NewLocal,
   split,
-} from "../../core/wasm/vector-math.ts";
+} from "../../core/simd/vector-math.ts";
 
 const LANES = 4;
 const FLOAT = 4;

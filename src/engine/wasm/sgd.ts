@@ -1,5 +1,5 @@
 /** The update of gradient descent with its velocity, and the shortening of a gradient, over flat buffers, in double precision like the loops they stand for. */
-import { type Code, f32x4, f64x2, i32, repeat, v128, wasmFunction } from "../../core/wasm/assembler.ts";
+import { type Code, f32x4, f64x2, i32, repeat, v128, wasmFunction } from "../../core/simd/assembler.ts";
 import { loopsIn } from "./arena.ts";
 
 const FLOAT = 4;

@@ -1,5 +1,5 @@
 /** Whether any of some floats is NaN or +∞, four at a time. */
-import { f32x4, i32, i32x4, repeat, v128, wasmFunction } from "../../core/wasm/assembler.ts";
+import { f32x4, i32, i32x4, repeat, v128, wasmFunction } from "../../core/simd/assembler.ts";
 
 const VECTOR = 16;
 /** Floats of one turn. */

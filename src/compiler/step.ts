@@ -1,0 +1,173 @@
+/** A compiled step: the record of one evaluation, whose host inputs are made anew for every run. */
+
+import type * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../core/errors.ts";
+import type { HostValues } from "../core/tracing.ts";
+import { elements, multiplications, threadsFor } from "./ir/cost-model.ts";
+import type { Graph, NumericArray } from "./ir/node.ts";
+import { show } from "./ir/show.ts";
+import type { ScanOptions } from "./lower/lower.ts";
+import { simplify } from "./passes/rules.ts";
+import { createProgram, type PortableProgram, type Program } from "./runtime/session.ts";
+import { difference } from "./trace/compare.ts";
+import { type HostInput, type Traced, type TraceInput, trace } from "./trace/trace.ts";
+
+/** What to record. */
+export interface StepSpec {
+  /** For messages. */
+  readonly what: string;
+  readonly inputs: { readonly [name: string]: TraceInput };
+  /** The step in ops. What it makes on the host must go through hostTensor or a live key. */
+  readonly body: (inputs: { readonly [name: string]: tf.Tensor }) => { readonly [name: string]: tf.Tensor };
+  /** Brings what the host inputs depend on into one of two states that have nothing in common. */
+  readonly vary?: (state: 0 | 1) => void;
+  readonly dtype?: "float32" | "float64";
+  /** Threads inside one operation. Default: one, and more where the products of a run are large. */
+  readonly threads?: number;
+  /** Given the multiplications of one run, why it does not pay to go on; nothing when it does. */
+  readonly worth?: (multiplications: number) => string | undefined;
+  /** Only the native runtime will do. */
+  readonly native?: boolean;
+  /** In a thread of its own, so that the event loop stays free while it runs. */
+  readonly background?: boolean;
+  /** Repeats the step in one run. Inputs that change from step to step are slices: a step that makes values on the host cannot be repeated. */
+  readonly scan?: ScanOptions;
+}
+
+/** Values by name. */
+export type Values = { readonly [name: string]: NumericArray };
+
+/** A step for another thread: it makes nothing on the host. */
+export interface PortableStep extends PortableProgram {
+  /** Inputs that are the same in every run. */
+  readonly fixed: Values;
+  /** Whether every guard held in the run with these outputs. */
+  held(out: Values): boolean;
+}
+
+/** A step that runs without tfjs. */
+export interface CompiledStep {
+  /**
+   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must be done without the record. Outputs
+   * named in `into` are written there if the runtime can; whoever reads them must look at which buffer holds them.
+   */
+  run(inputs: Values, into?: Values): Values | undefined | Promise<Values | undefined>;
+  /** The graph as text. */
+  show(): string;
+  /** Nodes of the simplified graph. */
+  readonly size: number;
+  readonly runtime: string;
+  /** Whether `run` answers at once. */
+  readonly synchronous: boolean;
+  readonly threads: number;
+  /** Multiplications in products and convolutions of one step. */
+  readonly multiplications: number;
+  /** Elements of everything that one step makes. */
+  readonly elements: number;
+  /**
+   * The step for another thread.
+   *
+   * @throws `unsupported` for a step that makes or reads values on the host.
+   */
+  portable(): PortableStep;
+  dispose(): void;
+}
+
+/**
+ * Records and compiles a step.
+ *
+ * @throws `trace` when the step reads values, draws at random, or is another program at another step; `engine` when ONNX Runtime is
+ *   not installed.
+ */
+export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
+  const { dtype = "float32" } = spec;
+  const { traced, graph } = record(spec);
+  const threads = spec.threads ?? threadsFor(graph);
+  const scan = scanOf(spec, traced, graph);
+  const program = await createProgram(graph, { dtype, threads, ...(scan && { scan }), ...runtimeFor(spec) });
+  return stepOf(traced, graph, program, threads);
+}
+
+function scanOf({ what, scan }: StepSpec, { host, reports }: Traced, graph: Graph): ScanOptions | undefined {
+  if (scan === undefined) return undefined;
+  if (host.length > 0 || reports.length > 0)
+    fail("unsupported", `${what}: a step that makes or reads values on the host cannot be repeated in one run`);
+  const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
+  return { ...scan, slices: scan.slices?.filter((name) => used.has(name)) ?? [] };
+}
+
+const runtimeFor = ({ background, native }: StepSpec) =>
+  background ? { runtime: "worker" as const } : native ? { runtime: "node" as const } : {};
+
+/** The record, checked and simplified. */
+function record({ what, inputs, body, vary, dtype, worth }: StepSpec): {
+  readonly traced: Traced;
+  readonly graph: Graph;
+} {
+  const options = { what, exact: dtype === "float64", copies: new WeakMap<object, NumericArray>() };
+  vary?.(0);
+  const traced = trace(inputs, body, options);
+  const idle = worth?.(multiplications(traced.graph));
+  if (idle !== undefined) fail("unsupported", `${what}: ${idle}`);
+  if (vary !== undefined) {
+    vary(1);
+    const differs = difference(traced, trace(inputs, body, options));
+    if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
+  }
+  return { traced, graph: withoutIdle(simplify(traced.graph)) };
+}
+
+/** Inputs that nothing uses need not be given. */
+function withoutIdle(graph: Graph): Graph {
+  const used = new Set(graph.nodes);
+  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input)) };
+}
+
+function stepOf(
+  { host, fixed, reports, guards }: Traced,
+  graph: Graph,
+  program: Program,
+  threads: number,
+): CompiledStep {
+  const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
+  const live = host.filter(({ name }) => used.has(name));
+  const held = (out: Values) => guards.every((name) => out[name]?.includes(0) === false);
+  const take = (out: Values): Values | undefined => {
+    if (!held(out)) return undefined;
+    for (const { name, read } of reports) read(out[name] as HostValues);
+    return out;
+  };
+  // What the host makes lies where it lay in the last run: fresh memory for every step keeps the garbage collector busy, on a core that
+  // the next step wants. A runtime that answers later may still be reading it.
+  const places = new Map<string, HostValues>();
+  const madeNow = ({ name, make, fill }: HostInput): HostValues => {
+    const place = places.get(name);
+    if (place !== undefined && fill !== undefined) {
+      fill(place);
+      return place;
+    }
+    const values = make();
+    if (fill !== undefined && program.synchronous) places.set(name, values);
+    return values;
+  };
+  return {
+    run(inputs, into) {
+      const feeds: Record<string, NumericArray> = { ...inputs, ...fixed };
+      for (const host of live) feeds[host.name] = madeNow(host);
+      return program.synchronous ? take(program.run(feeds, into)) : program.runAsync(feeds).then(take);
+    },
+    show: () => show(graph),
+    size: graph.nodes.length,
+    runtime: program.runtime,
+    synchronous: program.synchronous,
+    threads,
+    multiplications: multiplications(graph),
+    elements: elements(graph),
+    portable() {
+      if (live.length > 0 || reports.length > 0)
+        fail("unsupported", "a step that makes or reads values on the host stays in its thread");
+      return { ...program.portable(), fixed, held };
+    },
+    dispose: () => program.dispose(),
+  };
+}

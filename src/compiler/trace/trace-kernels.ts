@@ -1,0 +1,48 @@
+/** The kernels of the tracing backend: each hands what it is asked to do to the record under way. */
+import * as tf from "@tensorflow/tfjs-core";
+import { FUSED_KERNELS } from "../../engine/kernels/fused.ts";
+import { MIXTURE, MIXTURE_SLOPE } from "../../engine/kernels/mixture.ts";
+import { mixtureSlope, mixtureValue } from "../../engine/mixture-slices.ts";
+import type { TraceKernel } from "./kernel.ts";
+import { KERNELS } from "./kernels.ts";
+import type { Refusals } from "./refusals.ts";
+
+/** What a record does with a kernel. */
+export interface Recording {
+  run(name: string, kernel: TraceKernel, inputs: tf.NamedTensorInfoMap, attrs: tf.NamedAttrMap): unknown;
+  readonly refusals: Pick<Refusals, "draw" | "kernel">;
+}
+
+/** Kernels that are compositions of ops, which record themselves. */
+const COMPOSED: readonly Pick<tf.KernelConfig, "kernelName" | "kernelFunc">[] = [
+  ...FUSED_KERNELS,
+  { kernelName: MIXTURE, kernelFunc: ({ inputs }) => mixtureValue(inputs.x as tf.Tensor, inputs.rows as tf.Tensor) },
+  {
+    kernelName: MIXTURE_SLOPE,
+    kernelFunc: ({ inputs }) => mixtureSlope(inputs.x as tf.Tensor, inputs.rows as tf.Tensor),
+  },
+];
+
+/** Kernels whose result is another at every call, whatever goes into them. */
+const RANDOM = new Set(["Multinomial"]);
+
+let installed = false;
+
+/** Registers the kernels of the tracing backend; what they record into is the trace under way. */
+export function installTraceKernels(backendName: string, current: () => Recording): void {
+  if (installed) return;
+  installed = true;
+  const register = (kernelName: string, kernelFunc: tf.KernelFunc) =>
+    tf.registerKernel({ kernelName, backendName, kernelFunc });
+  for (const [name, kernel] of Object.entries(KERNELS)) {
+    register(name, ({ inputs, attrs }) => current().run(name, kernel, inputs, attrs ?? {}) as tf.TensorInfo);
+  }
+  for (const { kernelName, kernelFunc } of COMPOSED) register(kernelName, kernelFunc);
+  const others = (tf.getKernelsForBackend("wasm") ?? []).map(({ kernelName }) => kernelName);
+  for (const name of others.filter((other) => tf.getKernel(other, backendName) === undefined)) {
+    register(name, ({ inputs, attrs }) => {
+      if (RANDOM.has(name)) return current().refusals.draw(name);
+      return current().run(name, () => current().refusals.kernel(name), inputs, attrs ?? {}) as tf.TensorInfo;
+    });
+  }
+}

@@ -1,0 +1,50 @@
+/** Another backend, and another source of chance, for as long as a function runs. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { HostValues } from "../../core/tracing.ts";
+
+/** What is used of a tfjs backend. */
+export interface Backend {
+  write(values: unknown, shape: number[], dtype: tf.DataType): object;
+  readSync(id: object): HostValues | Uint8Array;
+  disposeData(id: object): boolean;
+  incRef(id: object): void;
+  refCount(id: object): number;
+  memory(): object;
+  epsilon(): number;
+  floatPrecision(): number;
+}
+
+interface Engine {
+  backendName: string;
+  backendInstance: Backend;
+  readonly state: { readonly tensorInfo: { get(id: object): { readonly backend: Backend } | undefined } };
+}
+
+export const engine = (): Engine => tf.engine() as unknown as Engine;
+
+/** Runs `body` on another backend, without the set-up that tfjs does for a lasting change. */
+export function on<T>(name: string, backend: Backend, body: () => T): T {
+  const at = engine();
+  const before = [at.backendName, at.backendInstance] as const;
+  at.backendName = name;
+  at.backendInstance = backend;
+  try {
+    return body();
+  } finally {
+    [at.backendName, at.backendInstance] = before;
+  }
+}
+
+/**
+ * Runs `body` with another `Math.random`. Everything of tfjs that draws without a seed (tf.randomNormal, tf.dropout, …) takes its seed
+ * from there, and two records of a small draw may agree by chance: so asking for one is refused where it happens.
+ */
+export function randomBy<T>(random: () => number, body: () => T): T {
+  const before = Math.random;
+  Math.random = random;
+  try {
+    return body();
+  } finally {
+    Math.random = before;
+  }
+}

@@ -1,0 +1,218 @@
+/** Self-normalised importance sampling with weights for every row of a plate: a run in chunks of draws and blocks of rows. */
+import { type NdArray, ndarray } from "../../core/array.ts";
+import { fail } from "../../core/errors.ts";
+import { fold } from "../../core/key.ts";
+import { scope } from "../../core/scope.ts";
+import { sizeOf } from "../../core/shape.ts";
+import type { Problem } from "../method/infer.ts";
+import { momentStream, type PartWeights, weightStream } from "../numeric/weighted-moments.ts";
+import { type Proposal, plan, weighOnce } from "../problem/proposal.ts";
+import { copyRows, type RowBlock, type RowSite, rowBlocks, rowDraws, rowPlate, rowSite } from "../problem/row-plate.ts";
+import { zerosLike } from "../problem/site-draws.ts";
+import { evidenceLabel } from "../weights/bound.ts";
+import { replacements } from "../weights/reservoir.ts";
+import { compiledChunk, type Weigh, weighing } from "./compiled-weights.ts";
+import { type SnisRowsResult, snisRowsResult } from "./snis-rows-result.ts";
+
+/** Options of a run, checked. */
+export interface RowSettings {
+  readonly n: number;
+  readonly proposal: Proposal;
+  readonly chunk: number | undefined;
+  /** Sites whose draws are kept; `undefined` keeps all. */
+  readonly keep: readonly string[] | undefined;
+  readonly resamples: number;
+}
+
+/** Largest number of kept numbers: 2 GiB of them. */
+const KEPT_NUMBERS = 2 ** 29;
+
+/** Results of one site, which fill up while the run goes. */
+interface Filling {
+  readonly site: RowSite;
+  /** Whether draws are kept. */
+  readonly keeps: boolean;
+  /** `[n, ...inner, rows, ...event]`, made when the first draws show their type. */
+  kept?: NdArray;
+  /** `[resamples, ...inner, rows, ...event]`. */
+  even?: NdArray;
+  /** `[...inner, rows, ...event]`. */
+  readonly mean: NdArray;
+  readonly standardError: NdArray;
+  readonly variance: NdArray;
+}
+
+/** Shape of a result of this site over all rows. */
+const shapeOf = ({ inner, event }: RowSite, rows: number, ...lead: readonly number[]): number[] => [
+  ...lead,
+  ...inner,
+  rows,
+  ...event,
+];
+
+const empty = (shape: readonly number[], like: NdArray["data"] = new Float32Array()): NdArray =>
+  ndarray(zerosLike(like, sizeOf(shape)), shape);
+
+/** Runs `n` draws of every row of the plate around all sites. */
+export async function snisRows(problem: Problem, settings: RowSettings): Promise<SnisRowsResult> {
+  const { n, proposal, keep, chunk } = settings;
+  const planned = plan(problem, proposal);
+  const { structure } = planned;
+  const frame = rowPlate(planned);
+  const blocks = rowBlocks(frame, !structure.subsampled.has(frame.name), problem.key);
+  const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
+  const logWeights = new Float32Array(n * rows);
+  const drawn = structure.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
+  checkKeep(
+    keep,
+    drawn.map(({ name }) => name),
+  );
+  const fillings = drawn.map((info): Filling => {
+    const site = rowSite(info);
+    const make = () => empty(shapeOf(site, rows));
+    const keeps = keep === undefined || keep.includes(site.name);
+    return { site, keeps, mean: make(), standardError: make(), variance: make() };
+  });
+  checkSize(fillings, n, rows);
+
+  const part = Math.min(n, chunk ?? compiledChunk(planned));
+  const [one, two] = blocks as [RowBlock, RowBlock | undefined];
+  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: part, first: 0, apart: 1 });
+  const count = Math.floor(n / part) * blocks.length;
+  const way = await weighing(planned, problem.choice, {
+    particles: part,
+    count,
+    first: chunkOf(one),
+    ...(two?.rows === one.rows && { other: chunkOf(two) }),
+  });
+  const atOnce = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
+  const eagerly: Weigh = (at) => weighOnce(planned, at);
+  let done = 0;
+  try {
+    for (const block of blocks) {
+      // The last block may have fewer rows than the record.
+      const stream = blockStream(block.rows === one.rows ? way.weigh : eagerly, settings, {
+        block,
+        scale: frame.size / block.rows,
+        rows,
+        logWeights,
+        fillings,
+      });
+      for (let first = 0; first < n; first += atOnce) {
+        const particles = Math.min(atOnce, n - first);
+        if (block.rows === one.rows) await way.prepare({ ...chunkOf(block), particles, first });
+        stream.add(first, particles);
+        done += particles;
+        await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
+      }
+      stream.finish();
+    }
+  } finally {
+    way.dispose();
+  }
+  const pick = <T>(value: (filling: Filling) => T | undefined): { readonly [name: string]: T } =>
+    Object.fromEntries(
+      fillings.flatMap((filling) => {
+        const found = value(filling);
+        return found === undefined ? [] : [[filling.site.name, found]];
+      }),
+    );
+  return snisRowsResult({
+    n,
+    rows,
+    logWeights,
+    scale: frame.size / rows,
+    sites: pick(({ kept }) => kept),
+    resamples: pick(({ even }) => even),
+    means: pick(({ mean, standardError, variance }) => ({ value: mean, standardError, variance })),
+    layouts: new Map(fillings.map(({ site }) => [site.name, site])),
+    of: evidenceLabel(structure.normalized, structure.observed.length > 0),
+    key: problem.key,
+    params: planned.params,
+    engine: { ...problem.engine, compiled: way.info },
+  });
+}
+
+/** Where the draws of one block go. */
+interface BlockTarget {
+  readonly block: RowBlock;
+  /** Rows of the population that each row of the block stands for in its log-weights. */
+  readonly scale: number;
+  readonly rows: number;
+  readonly logWeights: Float32Array;
+  readonly fillings: readonly Filling[];
+}
+
+/** Takes the draws of one block of rows, chunk by chunk. */
+function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: BlockTarget) {
+  const { block, scale, rows, logWeights, fillings } = target;
+  const weigh = weightStream(block.rows);
+  const streams = fillings.map(({ site: { inner, event } }) =>
+    momentStream({ outer: sizeOf(inner), rows: block.rows, size: sizeOf(event) }),
+  );
+  let last: PartWeights | undefined;
+
+  return {
+    add(first: number, particles: number): void {
+      const { key, subsample } = block;
+      const { logW, draws } = scope(() => {
+        const { logWeight, model } = weighPart({ key, subsample, particles, first, apart: 1 });
+        return {
+          logW: (logWeight.dataSync() as Float32Array).map((l) => l / scale),
+          draws: fillings.map(({ site }) => rowDraws(model, site, particles, block.rows)),
+        };
+      });
+      for (let i = 0; i < particles; i++) {
+        logWeights.set(logW.subarray(i * block.rows, (i + 1) * block.rows), (first + i) * rows + block.from);
+      }
+      const part = weigh(logW);
+      last = part;
+      const changes =
+        resamples === 0 ? [] : replacements(resamples, part, fold(fold(fold(key, "resamples"), block.from), first));
+      fillings.forEach((filling, s) => {
+        const { site, keeps } = filling;
+        const { data } = draws[s] as NdArray;
+        streams[s]?.add(data, part);
+        const here = { data, rows: block.rows };
+        if (keeps) {
+          filling.kept ??= empty(shapeOf(site, rows, n), data);
+          const to = { data: filling.kept.data, rows, at: block.from };
+          for (let i = 0; i < particles; i++) {
+            copyRows(site, { ...here, draw: i, at: 0 }, { ...to, draw: first + i }, block.rows);
+          }
+        }
+        filling.even ??= empty(shapeOf(site, rows, resamples), data);
+        const to = { data: filling.even.data, rows };
+        for (const { slot, row, draw } of changes) {
+          copyRows(site, { ...here, draw, at: row }, { ...to, draw: slot, at: block.from + row }, 1);
+        }
+      });
+    },
+    finish(): void {
+      fillings.forEach(({ site, ...filling }, s) => {
+        const moments = streams[s]?.moments(last as PartWeights);
+        for (const name of ["mean", "variance", "standardError"] as const) {
+          const from = { data: moments?.[name] as Float64Array, rows: block.rows, draw: 0, at: 0 };
+          copyRows(site, from, { data: filling[name].data, rows, draw: 0, at: block.from }, block.rows);
+        }
+      });
+    },
+  };
+}
+
+function checkKeep(keep: readonly string[] | undefined, names: readonly string[]): void {
+  const unknown = keep?.find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  const has = names.map((name) => `"${name}"`).join(", ");
+  fail("missing-site", `snis: keep names "${unknown}", but the sites with draws are ${has}`, { site: unknown });
+}
+
+function checkSize(fillings: readonly Filling[], n: number, rows: number): void {
+  const numbers = fillings.reduce((sum, { site, keeps }) => (keeps ? sum + sizeOf(shapeOf(site, rows, n)) : sum), 0);
+  if (numbers <= KEPT_NUMBERS) return;
+  const size = ((4 * numbers) / 2 ** 30).toFixed(1);
+  fail(
+    "argument",
+    `snis: keeping all draws would take ${size} GiB; name the sites to keep, or take keep: false: means and resamples need no kept draws`,
+  );
+}

@@ -1,0 +1,132 @@
+/** Self-normalised importance sampling: draw from a proposal, weigh by the model. */
+import { fail } from "../../core/errors.ts";
+import type { Effect, Model } from "../../effects/effects.ts";
+import type { Method, Problem, ResultKind } from "../method/infer.ts";
+import { type Proposal, plan } from "../problem/proposal.ts";
+import { weightedDraws } from "../problem/weighted-draws.ts";
+import { compiledChunk, weighing } from "./compiled-weights.ts";
+import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
+import { snisRows } from "./snis-rows.ts";
+import type { SnisRowsResult } from "./snis-rows-result.ts";
+
+interface SnisKind extends ResultKind {
+  readonly result: SnisResult<this["effects"]>;
+}
+
+/** Which draws a result keeps: those of these sites, of none, or (`undefined`) of all. */
+export type Keep = readonly string[] | false | undefined;
+
+/** Names of the sites whose draws are kept. */
+export type KeptBy<E extends Effect, K extends Keep> = K extends false
+  ? never
+  : K extends readonly (infer N extends string)[]
+    ? string extends Kept<E>
+      ? N
+      : Extract<Kept<E>, N>
+    : Kept<E>;
+
+interface SnisRowsKind<K extends Keep> extends ResultKind {
+  readonly result: SnisRowsResult<this["effects"], KeptBy<this["effects"], K>>;
+}
+
+/** Options of {@link snis}. */
+export interface SnisOptions<Args extends readonly unknown[] = readonly unknown[], G extends Effect = Effect> {
+  /**
+   * Where latents are drawn from: a guide or any model with the same arguments; its parameters come through `infer`'s `params`.
+   * Latent sites it lacks are drawn from the prior. Default: the prior.
+   */
+  readonly proposal?: Model<Args, G, unknown>;
+  /** Particles per run of the model: bounds memory. Default 262,144 divided by the size of the largest site, at least 64. */
+  readonly chunk?: number;
+  /** `together` (default): one weight a draw, for all rows at once. See {@link SnisRowsOptions} for `each`. */
+  readonly rows?: "together";
+}
+
+/** Options of {@link snis} for models whose rows are independent. */
+export interface SnisRowsOptions<
+  Args extends readonly unknown[] = readonly unknown[],
+  G extends Effect = Effect,
+  K extends Keep = Keep,
+> extends Omit<SnisOptions<Args, G>, "rows"> {
+  /**
+   * `each`: every row of the outermost plate, which must enclose every site, has weights of its own. With one weight for all rows
+   * the effective sample size falls exponentially in their number; with one for each it does not fall at all.
+   *
+   * @remarks A plate that the model subsamples is gone through in blocks of that many rows.
+   */
+  readonly rows: "each";
+  /** Sites whose draws are kept in the result; `false` for none. Means, variances and `resamples` never need them. Default: all. */
+  readonly keep?: K;
+  /** Even draws of each row's posterior to be taken as the run goes, of all sites, independent given the draws. Default 0. */
+  readonly resamples?: number;
+}
+
+/**
+ * Self-normalised importance sampling with `n` draws.
+ *
+ * Weights are w = p(z, data)/q(z), so that Σ w h(z)/Σ w estimates E[h(z) | data] with bias −(1/n)E_q[w̄²(h − μ)] and variance
+ * (1/n)E_q[w̄²(h − μ)²], and log mean w estimates the log-evidence from below.
+ *
+ * @remarks Draws of the prior cancel in the weight and are not scored. The first n of 2n draws are the same.
+ * @example
+ * const posterior = await infer(coin, snis(1000), { args: [7], seed: 1 });
+ * @throws `argument` unless n is a positive integer; `extra-site` when the proposal has a latent site that the model lacks.
+ */
+export function snis<
+  Args extends readonly unknown[] = readonly never[],
+  G extends Effect = never,
+  const K extends Keep = undefined,
+>(n: number, options: SnisRowsOptions<Args, G, K>): Method<SnisRowsKind<K>, undefined>;
+export function snis<Args extends readonly unknown[] = readonly never[], G extends Effect = never>(
+  n: number,
+  options?: SnisOptions<Args, G>,
+): Method<SnisKind, undefined>;
+export function snis<Args extends readonly unknown[], G extends Effect>(
+  n: number,
+  options: SnisOptions<Args, G> | SnisRowsOptions<Args, G> = {},
+): Method<ResultKind, undefined> {
+  const { chunk, rows = "together" } = options;
+  const { keep, resamples = 0 } = options as Partial<SnisRowsOptions>;
+  const proposal = options.proposal as Proposal;
+  const positive = (what: string, value: number) => {
+    if (!Number.isInteger(value) || value < 1)
+      fail("argument", `snis: ${what} must be a positive integer, got ${value}`);
+  };
+  positive("n", n);
+  if (chunk !== undefined) positive("chunk", chunk);
+  if (rows === "together") {
+    if (keep !== undefined || resamples !== 0)
+      fail("argument", 'snis: keep and resamples are options of rows: "each"; without it all draws are kept');
+    return { name: "snis", run: (problem) => run(problem, n, { proposal, chunk }) };
+  }
+  if (rows !== "each") fail("argument", `snis: rows must be "each" or "together", got ${JSON.stringify(rows)}`);
+  if (!Number.isInteger(resamples) || resamples < 0)
+    fail("argument", `snis: resamples must be a whole number of at least 0, got ${resamples}`);
+  const names = keep === false ? [] : keep;
+  return {
+    name: "snis",
+    run: (problem) => snisRows(problem, { n, proposal, chunk, keep: names, resamples }),
+  };
+}
+
+interface Settings {
+  readonly proposal?: Proposal;
+  readonly chunk?: number | undefined;
+}
+
+async function run(problem: Problem, n: number, { proposal, chunk }: Settings): Promise<SnisResult> {
+  const planned = plan(problem, proposal);
+  const part = Math.min(n, chunk ?? compiledChunk(planned));
+  const start = { key: problem.key, particles: part, first: 0 };
+  const way = await weighing(planned, problem.choice, { particles: part, count: Math.floor(n / part), first: start });
+  const size = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
+  const { sites, logWeights } = await weightedDraws(problem, way, n, size, start).finally(() => way.dispose());
+  const { normalized, observed } = planned.structure;
+  return snisResult(
+    { ...problem, engine: { ...problem.engine, compiled: way.info } },
+    sites,
+    logWeights,
+    planned.params,
+    { normalized, hasData: observed.length > 0 },
+  );
+}

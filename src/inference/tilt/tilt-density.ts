@@ -1,0 +1,63 @@
+/** log p_E(x) = log p(x) − E(x) − log Z of rows, from both sides: each part is bounded on the side that keeps the sum on its own. */
+import type { NdArray } from "../../core/array.ts";
+import { fail } from "../../core/errors.ts";
+import { scope } from "../../core/scope.ts";
+import { showShape } from "../../core/shape.ts";
+import { type Tree, toTensors } from "../../core/tree.ts";
+import { logJoint } from "../../effects/density.ts";
+import { replay } from "../../effects/handlers.ts";
+import { interpret } from "../../effects/interpret.ts";
+import type { Problem } from "../method/infer.ts";
+import { inspectModel } from "../problem/inspect-model.ts";
+import { takeRows } from "../problem/site-draws.ts";
+import type { Bound, Sandwich } from "../weights/bound.ts";
+
+/** Mean of log p(x) over rows under the base, from both sides. */
+export type BaseLogDensity = (x: NdArray, params: Tree<NdArray>) => Sandwich;
+
+/** log p(x) − E(x) − log Z. The draws behind the two estimates are independent. */
+export function tiltedBounds(base: Sandwich, energy: number, z: Sandwich): Sandwich<"log p_E(x)"> {
+  const less = (of: Bound, part: Bound): Bound<"log p_E(x)"> => ({
+    value: of.value - energy - part.value,
+    standardError: Math.hypot(of.standardError, part.standardError),
+    side: of.side,
+    of: "log p_E(x)",
+  });
+  return { lower: less(base.lower, z.upper), upper: less(base.upper, z.lower) };
+}
+
+/** Rows of data that stand for all in a fit's likelihood. */
+const TESTED = 1024;
+
+/** The rows given, or the first of the data. @throws `shape` unless both have the same entries. */
+export function testRows(what: string, test: NdArray | undefined, data: NdArray): NdArray {
+  if (test === undefined)
+    return takeRows(
+      data,
+      Int32Array.from({ length: Math.min(TESTED, data.shape[0] as number) }, (_, i) => i),
+    );
+  if (`${test.shape.slice(1)}` !== `${data.shape.slice(1)}` || !((test.shape[0] ?? 0) > 0))
+    fail("shape", `${what}: test has shape ${showShape(test.shape)}, expected [n, ${data.shape.slice(1)}]`);
+  return test;
+}
+
+/**
+ * Mean of log p(x) over rows, exactly, under a base that draws the site and nothing else; `undefined` where it has other latents, data or a
+ * factor.
+ */
+export function exactLogDensity(problem: Problem, site: string, x: NdArray): Sandwich | undefined {
+  const { latents, observed, normalized, depth } = inspectModel(problem);
+  if (latents.length !== 1 || latents[0]?.name !== site || latents[0].plates.length > 0) return undefined;
+  if (observed.length > 0 || !normalized) return undefined;
+  const rows = x.shape[0] as number;
+  const value = scope(() => {
+    const run = interpret(replay({ latents: { [site]: x.tensor() } })(problem.model)(...problem.args), {
+      particles: rows,
+      depth,
+      params: toTensors(problem.params),
+    });
+    return Array.from(logJoint(run).dataSync()).reduce((sum, v) => sum + v / rows, 0);
+  });
+  const bound = (side: Bound["side"]): Bound => ({ value, standardError: 0, side, of: "log p(x)" });
+  return { lower: bound("lower"), upper: bound("upper") };
+}

@@ -1,0 +1,103 @@
+/** What a training run is told, what it keeps, and what it gives. */
+import type * as tf from "@tensorflow/tfjs-core";
+import type { Key } from "../../core/key.ts";
+import type { ArrayTree, TensorTree } from "../../core/tree.ts";
+import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
+import type { Problem } from "../method/infer.ts";
+import type { Clip } from "../optim/clip.ts";
+import type { Optimizer, OptimizerState } from "../optim/optimizers.ts";
+import type { LossWithCarry, StepContext } from "./loss.ts";
+
+/** Everything a run needs to go on: plain data. */
+export interface TrainState {
+  readonly step: number;
+  readonly params: ArrayTree;
+  readonly optimizer: OptimizerState;
+  readonly carry: ArrayTree;
+  readonly history: TrainingHistory;
+  /** Sum of the losses of the epoch under way. */
+  readonly epochLoss: number;
+  /** The best so far, when there is validation. */
+  readonly best: { readonly params: ArrayTree; readonly loss: number; readonly epoch: number } | undefined;
+}
+
+/** Losses by epoch. */
+export interface TrainingHistory {
+  /** Mean loss over the steps of each epoch. */
+  readonly train: readonly number[];
+  /** Validation loss after each epoch; empty without validation. */
+  readonly validation: readonly number[];
+}
+
+/** What happened in an epoch, for callbacks. */
+export interface EpochInfo {
+  /** The epoch just finished, counted from 0. */
+  readonly epoch: number;
+  /** Steps done so far. */
+  readonly step: number;
+  readonly train: number;
+  readonly validation: number | undefined;
+  /** A copy of everything, to be stored as a checkpoint. */
+  state(): TrainState;
+}
+
+/** Options of `train`. */
+export interface TrainOptions {
+  /** For messages. Default `train`. */
+  readonly name?: string;
+  /** The scalar to be minimised. It runs inside a scope and inside a gradient: synchronous, tensors in, a tensor out. */
+  readonly loss: (params: TensorTree, context: StepContext) => tf.Tensor | LossWithCarry;
+  /** Where the parameters start. They are copied. */
+  readonly params: ArrayTree;
+  readonly optimizer: Optimizer;
+  /** How long: give `steps` or `epochs`. */
+  readonly steps?: number;
+  readonly epochs?: number;
+  /** Steps between validations and entries of the history. Default 1. */
+  readonly stepsPerEpoch?: number;
+  /** The loss on held-out data, after every epoch, without gradients. The best parameters seen are the ones returned. */
+  readonly validate?: (params: TensorTree, context: StepContext) => number | tf.Tensor;
+  /** Stops after so many epochs in a row without a better validation loss. Default: never. */
+  readonly patience?: number;
+  readonly clip?: Clip;
+  /**
+   * A loss or gradient that is not finite ends the run with the last good parameters instead of an error, once an epoch is done: those
+   * with the least validation loss, or without validation those after the epoch with the least mean loss. Default false.
+   */
+  readonly recover?: boolean;
+  readonly key: Key;
+  /** Called after every step, outside every scope. Default: only lets the event loop live. Inside a method: `problem.tick`. */
+  readonly tick?: Problem["tick"];
+  readonly onEpoch?: (info: EpochInfo) => void | Promise<void>;
+  /** First value of the carried state. */
+  readonly carry?: ArrayTree;
+  /** Goes on from a stored state instead of from `params`: the result is that of a run never interrupted, bit for bit. */
+  readonly from?: TrainState;
+  /**
+   * `auto` (default): the step is compiled where that pays, which {@link Trained.compiled} tells. `compiled` insists, and throws where
+   * it cannot be. `wasm` runs every op by itself.
+   */
+  readonly engine?: EngineChoice;
+  /** Threads inside one operation of a compiled step. Default: one, and more where the products of a step are large. */
+  readonly threads?: number;
+  /** A compiled step runs in a thread of its own (Node), so that the event loop stays free meanwhile. Default false. */
+  readonly background?: boolean;
+}
+
+/** A finished run. */
+export interface Trained {
+  /** A copy: with validation those of the best epoch, otherwise the last; of a run that diverged, the last good ones. */
+  readonly params: { readonly [name: string]: ArrayTree[string] };
+  readonly history: TrainingHistory;
+  readonly steps: number;
+  readonly epochs: number;
+  /** `early`: patience ran out. `diverged`: see {@link TrainOptions.recover}; `message` says where. */
+  readonly stopped: "finished" | "early" | "diverged";
+  readonly message: string | undefined;
+  /** Epoch, counted from 0, that `params` come from; −1 when no step was made. */
+  readonly bestEpoch: number;
+  /** To go on from here. */
+  readonly state: TrainState;
+  /** Whether the step ran compiled, and if not, why. */
+  readonly compiled: CompileInfo;
+}
