@@ -1,6 +1,5 @@
-/** Crews: the same results with helpers and without, whatever becomes of them. */
+/** Thread pools: the same results with helpers and without, whatever becomes of them. */
 import { describe, expect, it } from "vitest";
-import { runNode } from "../../../tests/support/run.ts";
 import { i32, repeat, wasmFunction } from "./assembler.ts";
 import { MOST_PARTS, SLOTS } from "./job-queue.ts";
 import { createThreadPool, type Linked, type Slot, type ThreadPool } from "./thread-pool.ts";
@@ -158,37 +157,5 @@ describe("a pool", () => {
     const [a, b] = [pool.reserve(1 << 20), pool.reserve(1 << 20)];
     expect(b - a).toBeGreaterThanOrEqual(1 << 20);
     expect(pool.memory.buffer.byteLength).toBeGreaterThanOrEqual(b + (1 << 20));
-  });
-});
-
-describe("a process", () => {
-  const script = (before: string) => `
-    ${before}
-    const patience = Date.now() + 2000;
-    const { normal } = await import("./src/core/random/draws.ts");
-    const { pool } = await import("./src/core/wasm/pool.ts");
-    const { rootKey } = await import("./src/core/key.ts");
-    const draw = () => new Int32Array(normal(rootKey(1), 3_000_000).buffer).reduce((hash, x) => (hash * 31 + x) | 0, 7);
-    const hash = draw();
-    while (!pool().helped() && globalThis.SharedArrayBuffer && Date.now() < patience) await new Promise((r) => setTimeout(r, 5));
-    const again = draw();
-    console.log(JSON.stringify({ hash, again, helped: pool().helped() }));`;
-  const run = async (before = "") => {
-    const { code, stdout, stderr } = await runNode(["--import", "tsx", "--input-type=module", "-e", script(before)]);
-    expect(stderr).toBe("");
-    expect(code).toBe(0);
-    return JSON.parse(stdout) as { hash: number; again: number; helped: boolean };
-  };
-
-  it("ends by itself, with a pool at rest, and draws the same with and without", async () => {
-    const [plain, alone] = await Promise.all([run(), run("delete globalThis.SharedArrayBuffer;")]);
-    expect(plain.again).toBe(plain.hash);
-    expect(alone).toEqual({ hash: plain.hash, again: plain.hash, helped: false });
-  });
-
-  it("draws the same where no thread can be started", async () => {
-    const refuse = `process.getBuiltinModule("node:worker_threads").Worker = class { constructor() { throw new Error("no"); } };`;
-    const { hash, again, helped } = await run(refuse);
-    expect([again, helped]).toEqual([hash, false]);
   });
 });
