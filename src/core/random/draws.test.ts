@@ -8,7 +8,7 @@ import { expectMean } from "../../../tests/support/statistics.ts";
 import { fold, type Key, rootKey, split, threefry2x32 } from "../key.ts";
 import { instantiate } from "../simd/assembler.ts";
 import { bits, exponential, gumbel, normal, uniform } from "./draws.ts";
-import { LOOPS, WORDS_TRANSFORMED } from "./loops.ts";
+import { LOOPS, WORDS_PER_TRANSFORM } from "./loops.ts";
 
 const ALL = { bits, uniform, normal, exponential, gumbel };
 const key = rootKey("draws");
@@ -16,9 +16,9 @@ const N = 200_000;
 
 /** What a loop makes of given words. */
 function transformed(name: string, words: Uint32Array): Float32Array {
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(((words.length + WORDS_TRANSFORMED) * 4) / 65536) });
+  const memory = new WebAssembly.Memory({ initial: Math.ceil(((words.length + WORDS_PER_TRANSFORM) * 4) / 65536) });
   new Uint32Array(memory.buffer).set(words);
-  instantiate(LOOPS, memory)[name]?.(0, Math.ceil(words.length / WORDS_TRANSFORMED));
+  instantiate(LOOPS, memory)[name]?.(0, Math.ceil(words.length / WORDS_PER_TRANSFORM));
   return new Float32Array(memory.buffer).slice(0, words.length);
 }
 

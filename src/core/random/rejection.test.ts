@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { expectCounts, expectFollows, tally } from "../../../tests/support/goodness.ts";
 import { expectMean } from "../../../tests/support/statistics.ts";
 import { fold, rootKey } from "../key.ts";
-import { exp, log, logFactorial } from "./elementary.ts";
+import { exp, log, logFactorial } from "../numeric/elementary.ts";
 import { binomial, gamma, logGammaDraws, poisson } from "./rejection.ts";
 
 const key = rootKey("rejection");
