@@ -1,6 +1,5 @@
 /** The thread pool: the same results with workers and without, also when a worker dies or hangs. */
 import { describe, expect, it } from "vitest";
-import { runNode } from "../../../tests/support/run.ts";
 import { i32, repeat, wasmFunction } from "./assembler.ts";
 import { MAX_JOBS, MAX_PARTS } from "./job-queue.ts";
 import { createThreadPool, type JobSlot, type LinkedModule, type ThreadPool } from "./thread-pool.ts";
@@ -158,37 +157,5 @@ describe("a pool", () => {
     const [a, b] = [pool.allocate(1 << 20), pool.allocate(1 << 20)];
     expect(b - a).toBeGreaterThanOrEqual(1 << 20);
     expect(pool.memory.buffer.byteLength).toBeGreaterThanOrEqual(b + (1 << 20));
-  });
-});
-
-describe("a process", () => {
-  const script = (before: string) => `
-    ${before}
-    const patience = Date.now() + 2000;
-    const { normal } = await import("./src/core/random/draws.ts");
-    const { threadPool } = await import("./src/core/simd/thread-pool.ts");
-    const { rootKey } = await import("./src/core/key.ts");
-    const draw = () => new Int32Array(normal(rootKey(1), 3_000_000).buffer).reduce((hash, x) => (hash * 31 + x) | 0, 7);
-    const hash = draw();
-    while (!threadPool().hasWorkers() && globalThis.SharedArrayBuffer && Date.now() < patience) await new Promise((r) => setTimeout(r, 5));
-    const again = draw();
-    console.log(JSON.stringify({ hash, again, hasWorkers: threadPool().hasWorkers() }));`;
-  const run = async (before = "") => {
-    const { code, stdout, stderr } = await runNode(["--import", "tsx", "--input-type=module", "-e", script(before)]);
-    expect(stderr).toBe("");
-    expect(code).toBe(0);
-    return JSON.parse(stdout) as { hash: number; again: number; hasWorkers: boolean };
-  };
-
-  it("ends by itself, with a pool at rest, and draws the same with and without", async () => {
-    const [plain, alone] = await Promise.all([run(), run("delete globalThis.SharedArrayBuffer;")]);
-    expect(plain.again).toBe(plain.hash);
-    expect(alone).toEqual({ hash: plain.hash, again: plain.hash, hasWorkers: false });
-  });
-
-  it("draws the same where no thread can be started", async () => {
-    const refuse = `process.getBuiltinModule("node:worker_threads").Worker = class { constructor() { throw new Error("no"); } };`;
-    const { hash, again, hasWorkers } = await run(refuse);
-    expect([again, hasWorkers]).toEqual([hash, false]);
   });
 });
