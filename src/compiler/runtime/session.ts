@@ -85,10 +85,11 @@ function stepsOf(ports: readonly Port[], inputs: Arrays): number | undefined {
 
 function converted(port: Port, data: NumericArray | undefined, precision: Precision, steps: number): NumericArray {
   if (!data) return fail("argument", `Program input ${port.name} is missing; give ${port.dtype}${textOf(port.shape)}.`);
-  if (data.length !== sizeOf(shapeIn(port, steps)) || (port.perStep === true && steps > (port.shape[0] as number)))
+  const isRun = port.perStep !== true || (Number.isInteger(steps) && steps <= (port.shape[0] as number));
+  if (!isRun || data.length !== sizeOf(shapeIn(port, steps)))
     fail(
       "shape",
-      `Program input ${port.name}: found ${data.length} elements; expected ${sizeOf(port.shape)} for ${port.dtype}${textOf(port.shape)}.`,
+      `Program input ${port.name}: found ${data.length} elements; expected ${port.perStep === true ? `rows of ${rowSize(port)}, at most ` : ""}${sizeOf(port.shape)} for ${port.dtype}${textOf(port.shape)}.`,
     );
   const kind = ARRAYS[typeOf(port, precision)];
   return data instanceof kind ? data : new kind(data);
