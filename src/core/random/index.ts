@@ -3,5 +3,5 @@
  * one. Values are typed arrays.
  */
 export { permutation } from "./discrete.ts";
-export { type Bulk, bits, exponential, gumbel, normal, uniform } from "./draws.ts";
+export { type BulkDraw, bits, exponential, gumbel, normal, uniform } from "./draws.ts";
 export { binomial, gamma, logGammaDraws as logGamma, poisson } from "./rejection.ts";
