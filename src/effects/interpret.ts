@@ -9,7 +9,7 @@ import { fold, type Key } from "../core/key.ts";
 import { permutation } from "../core/random/discrete.ts";
 import { uniform } from "../core/random/draws.ts";
 import { type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
-import { checkAll, currentTracer, hostArray, hostTensor, isKnown, type MaybeTraced } from "../core/tracing.ts";
+import { checkAll, currentTracer, hostArray, hostTensor, isConcrete, type MaybeTraced } from "../core/tracing.ts";
 import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
@@ -428,7 +428,7 @@ class Run {
   }
 
   #checkFinite(name: string, logProb: tf.Tensor): void {
-    if (!isKnown(logProb)) {
+    if (!isConcrete(logProb)) {
       checkAll(tf.less(logProb, Number.POSITIVE_INFINITY));
       return;
     }

@@ -4,7 +4,7 @@ import gammaCdf from "@stdlib/stats-base-dists-gamma-cdf";
 import poissonPmf from "@stdlib/stats-base-dists-poisson-pmf";
 import { describe, expect, it } from "vitest";
 import { fold, rootKey } from "../../../src/core/key.ts";
-import { exp, log, logFactorial } from "../../../src/core/random/elementary.ts";
+import { exp, log, logFactorial } from "../../../src/core/numeric/elementary.ts";
 import { binomial, gamma, logGammaDraws, poisson } from "../../../src/core/random/rejection.ts";
 import { expectCounts, expectFollows, tally } from "../../support/goodness.ts";
 import { expectMean } from "../../support/statistics.ts";
