@@ -14,7 +14,7 @@ import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
 import { requireEngine } from "../engine/engine.ts";
-import { firstUnbounded } from "../engine/read.ts";
+import { firstNanOrInfinity } from "../engine/read.ts";
 import type {
   Context,
   DeterministicEffect,
@@ -433,7 +433,7 @@ class Run {
       return;
     }
     // NaN and +∞ are faults; −∞ is a statement (probability zero).
-    const found = firstUnbounded(logProb);
+    const found = firstNanOrInfinity(logProb);
     if (found !== undefined) {
       fail("non-finite", `the log-probability of "${name}" is ${found}`, { site: name });
     }
