@@ -2,7 +2,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
   deterministic,
   fitTilt,
   infer,
@@ -12,7 +11,6 @@ import {
   ndarray,
   plate,
   sample,
-  sgd,
   snis,
   tilt,
   trace,
@@ -20,6 +18,7 @@ import {
 import { aboveMean, hide } from "tilted/data";
 import { normal as normalDist } from "tilted/dist";
 import { energy, maskAccuracy, miwae, mixedTable, notMiwae, tableFeatures } from "tilted/models";
+import { adam, sgd } from "tilted/optim";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { normal, uniform } from "../../src/core/random/draws.ts";
