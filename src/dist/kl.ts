@@ -1,5 +1,6 @@
 /** Kullback–Leibler divergences: a table of closed forms by pairs of families, Monte Carlo for the rest and labelled so. */
 import * as tf from "@tensorflow/tfjs-core";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
 import { broadcastShapes, type Shape, sameShape, showShape } from "../core/shape.ts";
@@ -251,8 +252,7 @@ function closed(entry: KlEntry, p: Distribution, q: Distribution, batch: Shape):
 }
 
 function sampled(p: Distribution, q: Distribution, { key, draws }: KlOptions, batch: Shape): SampledKl {
-  if (!Number.isInteger(draws) || draws < 2)
-    fail("argument", `kl: draws must be an integer of at least 2, got ${draws}`);
+  checkWhole("kl", "draws", draws, 2);
   const [value, standardError] = tf.tidy(() => {
     const x = p.expand(batch).sample(key, [draws]);
     const difference = tf.sub(p.logProb(x), q.logProb(x));

@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { type Key, rootKey, type Seed } from "../core/key.ts";
+import { type Key, type Seed, toKey } from "../core/key.ts";
 import type { Tree } from "../core/tree.ts";
 import type {
   DeterministicEffect,
@@ -222,11 +222,9 @@ export function scale(by: number | tf.Tensor) {
   );
 }
 
-const isKey = (seed: Seed | Key): seed is Key => typeof seed === "object";
-
 /** *Randomness is an input*: sites draw from fold(key, name). The innermost seed wins. */
 export function seed(value: Seed | Key) {
-  const key = isKey(value) ? value : rootKey(value);
+  const key = toKey(value);
   return handler(
     () =>
       function* (effect) {

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, fromTensor, type NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../core/key.ts";
+import { fold, type Key, type Seed, toKey } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { Tree } from "../core/tree.ts";
 import { plateDepth } from "./density.ts";
@@ -59,7 +59,7 @@ export function predictive<Args extends readonly unknown[], E extends Effect, A>
     fail("argument", `predictive: ${particles} draws wanted, but the posterior has ${counts.join(", ")}`);
   }
   const args = (options.args ?? []) as unknown as Args;
-  const key = typeof options.seed === "object" ? options.seed : rootKey(options.seed);
+  const key = toKey(options.seed);
   return scope(() => {
     const params =
       options.params === undefined

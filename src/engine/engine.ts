@@ -2,6 +2,7 @@
 
 import * as wasm from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import type { EngineChoice, EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
@@ -91,9 +92,7 @@ async function startBackend(threads: number): Promise<{ started: boolean; messag
 
 async function startWasm({ wasmPaths, threads = running ?? 1, onnxruntime }: WasmOptions): Promise<EngineInfo> {
   if (onnxruntime !== undefined) setOnnxRuntime(onnxruntime);
-  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    fail("argument", `useEngine("wasm"): threads must be a whole number from 1 to ${MAX_THREADS}, got ${threads}`);
-  }
+  checkWhole('useEngine("wasm")', "threads", threads, 1, MAX_THREADS);
   if (wasmPaths !== undefined && running === undefined) wasm.setWasmPaths(wasmPaths as string);
   const { started, messages } = await startBackend(threads);
   if (!started) {

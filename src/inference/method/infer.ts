@@ -2,7 +2,7 @@
 import type { NdArray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { yieldToEventLoop } from "../../core/event-loop.ts";
-import { type Key, rootKey, type Seed } from "../../core/key.ts";
+import { type Key, type Seed, toKey } from "../../core/key.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { GuideFits } from "../../effects/sites.ts";
@@ -133,7 +133,7 @@ export async function infer<
   const result = await method.run({
     model: model as unknown as Problem["model"],
     args: (options.args ?? []) as readonly unknown[],
-    key: typeof options.seed === "object" ? options.seed : rootKey(options.seed),
+    key: toKey(options.seed),
     params: options.params ?? {},
     engine,
     choice,
