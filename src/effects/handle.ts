@@ -8,7 +8,7 @@ export type OnEffect<E2 extends Effect = Effect> = (effect: Effect) => Program<E
  * Runs `program`, replacing each effect it yields by the program `onEffect(effect)`.
  *
  * @remarks State of the handler lives in the closure of one run, so interleaved runs never see each other. A failure
- * further out is thrown into the program at the effect that caused it.
+ * further out is thrown into the program at the effect that caused it: `try` in a model works, and stacks show the line.
  */
 export function* handleEffects<E extends Effect, A, E2 extends Effect>(
   program: Program<E, A>,
@@ -33,6 +33,13 @@ export function* handleEffects<E extends Effect, A, E2 extends Effect>(
     // Abandoned from outside: let the program's own `finally` blocks run.
     if (!finished) program.return(undefined as A);
   }
+}
+
+/** Runs `program` to its end, answering each effect at once: nothing is left to yield, so its first step is its last. */
+export function answerEffects<E extends Effect, A>(program: Program<E, A>, answer: (effect: E) => unknown): A {
+  return handleEffects(program, function* (effect): Program<never, unknown> {
+    return answer(effect);
+  }).next().value;
 }
 
 /**
