@@ -74,6 +74,20 @@ module.exports = {
         pathNot: "node_modules/(@tensorflow/tfjs-core|fp-ts|seedrandom|@types/seedrandom)/",
       },
     },
+    {
+      name: "unit-tests-alone",
+      severity: "error",
+      comment: "What lies in src, unit tests too, needs nothing of tests/: a test that wants its support lies there.",
+      from: { path: "^src/" },
+      to: { path: "^tests/" },
+    },
+    {
+      name: "support-for-tests",
+      severity: "error",
+      comment: "Only tests/ imports tests/support.",
+      from: { pathNot: "^tests/" },
+      to: { path: "^tests/support/" },
+    },
     { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
     {
       name: "public-api-only",

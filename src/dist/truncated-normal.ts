@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
+import { gaussLegendre } from "../core/numeric/gauss-legendre.ts";
 import { uniform as uniformDraws } from "../core/random/draws.ts";
 import { stopGradient } from "../engine/ops.ts";
 import { inverseMills, log1p, ndtr, ndtri } from "../engine/special.ts";
@@ -12,7 +13,6 @@ import { interval, positive, real } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
 import { build, type Draw, type Family, type Params } from "./family.ts";
-import { gaussLegendre } from "./quadrature.ts";
 
 type Truncated = "loc" | "scale" | "low" | "high";
 

@@ -7,7 +7,7 @@ import { toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { permutation } from "../core/random/discrete.ts";
-import { checkAll, currentTracer, hostArray, isKnown, type MaybeTraced } from "../core/tracing.ts";
+import { checkAll, currentTracer, hostArray, isConcrete, type MaybeTraced } from "../core/tracing.ts";
 import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
@@ -284,7 +284,7 @@ function finishLogProb(run: Run, effect: Context & { readonly name: string }, lo
 
 /** @throws `non-finite` on NaN and +∞, which are faults; −∞ is a statement (probability zero). */
 function checkFinite(name: string, logProb: tf.Tensor): void {
-  if (!isKnown(logProb)) {
+  if (!isConcrete(logProb)) {
     checkAll(tf.less(logProb, Number.POSITIVE_INFINITY));
     return;
   }

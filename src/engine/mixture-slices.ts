@@ -3,7 +3,7 @@
  * components exists a slice at a time, in the value and in the gradient, which is written out instead of kept.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { isKnown } from "../core/tracing.ts";
+import { isConcrete } from "../core/tracing.ts";
 import { logSumExp } from "./ops.ts";
 
 /** Entries of one slice of the table: 2 MiB in float32, of which a few exist at once and stay in the processor's cache. */
@@ -46,7 +46,7 @@ function termsOf(rows: tf.Tensor): Terms {
   const close = tf.tidy(() => {
     const reach = tf.mul(tf.max(tf.sum(tf.square(loc), 1)), tf.max(precision));
     // A record cannot choose by the value: what is right everywhere is taken.
-    return isKnown(reach) && (reach.dataSync()[0] as number) < PRODUCT_LIMIT;
+    return isConcrete(reach) && (reach.dataSync()[0] as number) < PRODUCT_LIMIT;
   });
   const productOf = (): tf.Tensor => {
     const weighted = tf.mul(loc, precision);

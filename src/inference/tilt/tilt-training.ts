@@ -79,7 +79,7 @@ export function prepare(
 /** Reads a number off a loss, recorded or not. */
 export function reportScalar(x: tf.Tensor, read: (value: number) => void): void {
   const trace = currentTracer();
-  if (trace?.isSymbolic(x)) trace.report(stopped(x), (values) => read(values[0] as number));
+  if (trace?.isSymbolic(x)) trace.hostCallback(stopped(x), (values) => read(values[0] as number));
   else read(x.dataSync()[0] as number);
 }
 const stopped = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [1]);
