@@ -12,7 +12,7 @@ export type OnEffect<E2 extends Effect = Effect> = (effect: Effect) => Program<E
  */
 export function* handleEffects<E extends Effect, A, E2 extends Effect>(
   program: Program<E, A>,
-  onEffect: (effect: E) => Program<E2, unknown>,
+  onEffect: (effect: E) => Iterable<E2, unknown, unknown>,
 ): Program<E2, A> {
   let finished = false;
   try {
@@ -37,10 +37,22 @@ export function* handleEffects<E extends Effect, A, E2 extends Effect>(
 
 /** Runs `program` to its end, answering each effect at once: nothing is left to yield, so its first step is its last. */
 export function answerEffects<E extends Effect, A>(program: Program<E, A>, answer: (effect: E) => unknown): A {
-  return handleEffects(program, function* (effect): Program<never, unknown> {
-    return answer(effect);
+  let asked: E;
+  // What a generator that only returns does, without making one for each effect.
+  const answered: IterableIterator<never, unknown, unknown> = {
+    next: () => ({ done: true, value: answer(asked) }),
+    [Symbol.iterator]: () => answered,
+  };
+  return handleEffects(program, (effect) => {
+    asked = effect;
+    return answered;
   }).next().value;
 }
+
+/** A function from model to model that adds effects `E2`. */
+export type Handler<E2 extends Effect = never> = <Args extends readonly unknown[], E extends Effect, A>(
+  model: Model<Args, E, A>,
+) => Model<Args, E | E2, A>;
 
 /**
  * Makes a handler, model → model. `start` is called once for each run and returns what to do with an effect; effects that
@@ -53,9 +65,7 @@ export function answerEffects<E extends Effect, A>(program: Program<E, A>, answe
  *   return value;
  * });
  */
-export function handler<E2 extends Effect = never>(
-  start: () => OnEffect,
-): <Args extends readonly unknown[], E extends Effect, A>(model: Model<Args, E, A>) => Model<Args, E | E2, A> {
+export function handler<E2 extends Effect = never>(start: () => OnEffect): Handler<E2> {
   const handle = <Args extends readonly unknown[], A>(model: Model<Args, Effect, A>): Model<Args, Effect, A> =>
     function* (...args: Args): Program<Effect, A> {
       return yield* handleEffects(model(...args), start());

@@ -4,7 +4,7 @@ import { sizeOf } from "../core/shape.ts";
 import { hostArray, hostTensor } from "../core/tracing.ts";
 import type { Distribution } from "../dist/distribution.ts";
 import type { FactorEffect, ObserveEffect, PlateEffect, PlateFrame, SampleEffect } from "./effects.ts";
-import { handler } from "./handle.ts";
+import { type Handler, handler } from "./handle.ts";
 import { checkPlateSize } from "./plate.ts";
 
 /** An effect that has a log-probability. */
@@ -34,16 +34,18 @@ const withIndices = (
  *
  * @throws `plate` when a plate had another size there.
  */
-export const withPlates = (frames: ReadonlyMap<string, PlateFrame>) =>
-  handler(
-    () =>
-      function* (effect) {
-        const frame = effect.kind === "plate" ? frames.get(effect.name) : undefined;
-        if (effect.kind !== "plate" || frame === undefined) return yield effect;
-        checkPlateSize(effect, frame);
-        return yield withIndices(effect, frame.indices);
-      },
-  );
+export const withPlates = (frames: ReadonlyMap<string, PlateFrame>): Handler =>
+  frames.size === 0
+    ? (model) => model
+    : handler(
+        () =>
+          function* (effect) {
+            const frame = effect.kind === "plate" ? frames.get(effect.name) : undefined;
+            if (effect.kind !== "plate" || frame === undefined) return yield effect;
+            checkPlateSize(effect, frame);
+            return yield withIndices(effect, frame.indices);
+          },
+      );
 
 /** Chooses `rows` of the `size` rows of a plate. */
 export type ChooseRows = (name: string, size: number, rows: number) => Int32Array;
