@@ -10,7 +10,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
   type EngineInfo,
   elbo,
   infer,
@@ -26,6 +25,7 @@ import {
 } from "tilted";
 import { normal } from "tilted/dist";
 import { vae } from "tilted/models";
+import { adam } from "tilted/optim";
 
 const rounds = Number(process.argv[2] ?? 3);
 type Engine = "wasm" | "compiled";

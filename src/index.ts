@@ -1,21 +1,11 @@
-/** `tilted`: models as generator functions, inference as handlers, tilts. */
+/** `tilted`: the effects, their handlers, `infer` and its methods, and what the author of a model needs. */
 // By itself, so that a bundler keeps it: package.json lists this file and that one as the only ones that do something on import.
 import "./engine/install.ts";
 
-export {
-  type Compiled,
-  type CompiledInput,
-  type CompiledOutput,
-  type CompileOptions,
-  compile,
-  type Float64NdArray,
-  type Step,
-} from "./compiler/compile.ts";
 export { type ArrayLike, type NdArray, ndarray } from "./core/array.ts";
 export { type ErrorCode, TiltedError } from "./core/errors.ts";
 export { fold, type Key, rootKey, type Seed, split } from "./core/key.ts";
 export { scope as tensorScope } from "./core/scope.ts";
-export { currentArray, hostTensor } from "./core/tracing.ts";
 export type { ArrayTree, TensorTree, Tree } from "./core/tree.ts";
 export {
   type DeterministicEffect,
@@ -75,36 +65,8 @@ export type { Drift, DriftEstimate, DriftReport } from "./inference/mcmc/langevi
 export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/mcmc/result.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/method/infer.ts";
 export { type ProgressBarOptions, progressBar } from "./inference/method/progress.ts";
-export type { Clip } from "./inference/optim/clip.ts";
-export {
-  type AdamOptions,
-  type AdamWOptions,
-  adam,
-  adamw,
-  type Optimizer,
-  type SgdOptions,
-  sgd,
-} from "./inference/optim/optimizers.ts";
-export {
-  constant,
-  cosineDecay,
-  exponentialDecay,
-  linearWarmup,
-  piecewise,
-  type Rate,
-  type Schedule,
-} from "./inference/optim/schedules.ts";
-export { type ChainDrawsOptions, chainDraws } from "./inference/tilt/chain-negatives.ts";
 export { fitTilt } from "./inference/tilt/fit-tilt.ts";
 export type { DrawableRows, FitTiltOptions, TiltFit } from "./inference/tilt/fit-tilt-types.ts";
-export { type Coordinates, classEntropy, freshDraws, type Negatives } from "./inference/tilt/negatives.ts";
-export {
-  contrastive,
-  logistic,
-  selfNormalized,
-  snisLikelihood,
-  type TiltObjective,
-} from "./inference/tilt/objectives.ts";
 export type { EnergyLook, StopRule } from "./inference/tilt/stability.ts";
 export type { BaseLogDensity } from "./inference/tilt/tilt-density.ts";
 export { tiltLikelihood } from "./inference/tilt/tilt-likelihood.ts";
@@ -120,5 +82,4 @@ export { type ElboOptions, elbo } from "./inference/vi/elbo.ts";
 export { type IwaeOptions, iwae } from "./inference/vi/iwae.ts";
 export type { VariationalFit, VariationalOptions } from "./inference/vi/variational.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/weights/bound.ts";
-export { logZ, logZWithDraws } from "./inference/weights/log-z.ts";
 export type { ResamplingScheme } from "./inference/weights/resample.ts";

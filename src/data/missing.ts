@@ -3,6 +3,7 @@
  * entry names the way: nothing (MCAR), other entries that are always seen (MAR), or the entry itself (MNAR).
  */
 import { type NdArray, ndarray } from "../core/array.ts";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
 import { uniform } from "../core/random/draws.ts";
@@ -150,8 +151,7 @@ function checkImage(name: string, x: NdArray, { height, width }: ImageSize): voi
 export function box(x: NdArray, image: ImageSize, side: number, key: Key): NdArray {
   checkImage("box", x, image);
   const { height, width } = image;
-  if (!(Number.isInteger(side) && side >= 1 && side <= Math.min(height, width)))
-    fail("argument", `box: a side of ${side} does not fit into ${height} × ${width}`);
+  checkWhole("box", "side", side, 1, Math.min(height, width));
   const n = x.shape[0] as number;
   const u = uniform(key, 2 * n);
   return maskOf(x, (_, i, j) => {

@@ -1,6 +1,7 @@
 /** Densities of the plane with known formulas: samples by a key, exact log densities, for teaching and as ceilings. */
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
+import { logSumExp } from "../core/numeric/log-sum-exp.ts";
 import { normal, uniform } from "../core/random/draws.ts";
 
 /** Points of the plane with the component each came from. */
@@ -23,11 +24,6 @@ export interface PlaneDensity {
 }
 
 const LOG_2PI = Math.log(2 * Math.PI);
-
-const logSumExp = (values: readonly number[]): number => {
-  const top = Math.max(...values);
-  return top === Number.NEGATIVE_INFINITY ? top : top + Math.log(values.reduce((s, v) => s + Math.exp(v - top), 0));
-};
 
 /** Draws the components, then places each point by its own uniforms and normals. */
 function sampler(

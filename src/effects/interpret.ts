@@ -12,7 +12,7 @@ import type { TensorTree } from "../core/tree.ts";
 import type { Constraint } from "../dist/constraint.ts";
 import type { Distribution } from "../dist/distribution.ts";
 import { requireEngine } from "../engine/engine.ts";
-import { firstUnbounded } from "../engine/read.ts";
+import { firstNanOrInfinity } from "../engine/read.ts";
 import {
   alignLogProb,
   alignValue,
@@ -288,7 +288,7 @@ function checkFinite(name: string, logProb: tf.Tensor): void {
     checkAll(tf.less(logProb, Number.POSITIVE_INFINITY));
     return;
   }
-  const found = firstUnbounded(logProb);
+  const found = firstNanOrInfinity(logProb);
   if (found !== undefined) {
     fail("non-finite", `the log-probability of "${name}" is ${found}`, { site: name });
   }

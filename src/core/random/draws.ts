@@ -2,7 +2,7 @@
  * Bulk draws. Element i is a function of (key, offset + i) only, so a longer draw begins with the shorter one, and parts can be
  * drawn separately. The same bits on every machine.
  */
-import { fail } from "../errors.ts";
+import { checkWhole } from "../check.ts";
 import type { Key } from "../key.ts";
 import { instantiate, type WasmExports } from "../simd/assembler.ts";
 import { type ThreadPool, threadPool } from "../simd/thread-pool.ts";
@@ -33,9 +33,8 @@ function createLocalLoops(): LocalLoops {
 }
 
 function checkCount(what: string, n: number, offset: number): void {
-  if (!Number.isSafeInteger(n) || n < 0) fail("argument", `${what}: n must be a non-negative integer, got ${n}`);
-  if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(offset + n))
-    fail("argument", `${what}: offset must be a non-negative integer, got ${offset}`);
+  checkWhole(what, "n", n, 0);
+  checkWhole(what, "offset", offset, 0, Number.MAX_SAFE_INTEGER - n);
 }
 
 /** Fills `out` chunk by chunk with words `offset`, `offset + 1`, … put through the loop of that name. */

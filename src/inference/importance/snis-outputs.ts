@@ -3,7 +3,7 @@
  * from one pool.
  */
 import type { NdArray } from "../../core/array.ts";
-import { fail } from "../../core/errors.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fold } from "../../core/key.ts";
 import { gumbel } from "../../core/random/draws.ts";
 import type { Tree } from "../../core/tree.ts";
@@ -66,9 +66,7 @@ const FEWEST_EFFECTIVE = 5;
 export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method<OutputsKind, undefined> {
   const { from = "fresh" } = options;
   const proposals = options.proposals ?? (from === "fresh" ? PROPOSALS : PROPOSALS * m);
-  for (const [name, value] of Object.entries({ m, proposals }))
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `snisOutputs: ${name} must be a positive integer, got ${value}`);
+  for (const [name, value] of Object.entries({ m, proposals })) checkWhole("snisOutputs", name, value);
   const method = snis(from === "fresh" ? m * proposals : proposals);
   return {
     name: "snisOutputs",

@@ -1,7 +1,7 @@
 /** log Z of a model that chains have sampled: chains give draws and no evidence, fresh draws of the base beside them bound it. */
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../../core/key.ts";
+import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
@@ -49,7 +49,7 @@ export function chainEvidence<E extends Effect>(
   const { draws = 8192, params = {} } = options;
   if (!Number.isInteger(draws) || draws < 1)
     fail("argument", `chainEvidence: draws must be a positive integer, got ${draws}`);
-  const key = typeof options.seed === "object" ? options.seed : rootKey(options.seed);
+  const key = toKey(options.seed);
   const where = { model: model as unknown as Problem["model"], params, key };
   const structure = inspectModel({ ...where, args: [] } as unknown as Problem);
   const known = taken(structure, chains.sites as Tree<NdArray>, draws);

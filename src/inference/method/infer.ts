@@ -2,11 +2,11 @@
 import type { NdArray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { yieldToEventLoop } from "../../core/event-loop.ts";
-import { type Key, rootKey, type Seed } from "../../core/key.ts";
+import { type Key, type Seed, toKey } from "../../core/key.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { GuideFits } from "../../effects/sites.ts";
-import { choiceHere, type EngineChoice, type EngineInfo, engineFor } from "../../engine/engine.ts";
+import { type EngineChoice, type EngineInfo, engineFor, resolveChoice } from "../../engine/engine.ts";
 
 /** A function on types: from a model's effects (and arguments) to the type of a method's result. */
 export interface ResultKind {
@@ -127,13 +127,13 @@ export async function infer<
     if (signal?.aborted) fail("aborted", `${method.name}: aborted`, { cause: signal.reason });
   };
   const engine = await engineFor(options.engine ?? "auto");
-  const choice = choiceHere(options.engine);
+  const choice = resolveChoice(options.engine);
   abort();
   const politely = yieldToEventLoop();
   const result = await method.run({
     model: model as unknown as Problem["model"],
     args: (options.args ?? []) as readonly unknown[],
-    key: typeof options.seed === "object" ? options.seed : rootKey(options.seed),
+    key: toKey(options.seed),
     params: options.params ?? {},
     engine,
     choice,

@@ -3,6 +3,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { permutation } from "../../core/random/discrete.ts";
@@ -65,9 +66,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
     fail("argument", `fitTilt: minEssRatio must be in (0, 1), got ${minEssRatio}`);
   }
   if (!(holdout >= 0 && holdout < 1)) fail("argument", `fitTilt: holdout must be in [0, 1), got ${holdout}`);
-  if (!Number.isInteger(folds) || folds < 1 || folds > rows.count) {
-    fail("argument", `fitTilt: folds must be an integer between 1 and the ${rows.count} target rows, got ${folds}`);
-  }
+  checkWhole("fitTilt", "folds", folds, 1, rows.count);
   if (rows.count - heldOut(rows.count, folds, holdout, 0).length < 1) {
     fail("argument", `fitTilt: ${rows.count} target rows leave none to train on`);
   }

@@ -1,6 +1,6 @@
 /** Where the negatives of a tilt's gradient come from: what a source of draws of p_E is, and the simplest, weights over fresh base draws. */
 import type { NdArray } from "../../core/array.ts";
-import { fail } from "../../core/errors.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
@@ -69,7 +69,7 @@ export type Coordinates = (model: Model<[], Effect, unknown>) => Model<[], Effec
  * variance of the weights: for images the weights collapse.
  */
 export function freshDraws(n = 1024): Negatives {
-  if (!Number.isInteger(n) || n < 2) fail("argument", `freshDraws: n must be an integer of at least 2, got ${n}`);
+  checkWhole("freshDraws", "n", n, 2);
   return {
     name: `snis(${n})`,
     kind: "weighted",
