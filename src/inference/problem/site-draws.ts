@@ -6,7 +6,7 @@ import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Execution, SiteRecord } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
+import { exportSite } from "../../effects/site-value.ts";
 import { readInto, readView } from "../../engine/read.ts";
 
 /** Sites of a run whose draws are of use: latent and deterministic ones. */
