@@ -12,6 +12,16 @@ export {
   type SiteRecord,
 } from "../effects/interpret.ts";
 export {
+  type ChooseRows,
+  type ScoredEffect,
+  scoreOnly,
+  startImproper,
+  unscored,
+  withPlates,
+  withRows,
+} from "../effects/run-handlers.ts";
+export { exportSite } from "../effects/site-value.ts";
+export {
   bulkEss,
   type Chains,
   diagnoseChains,

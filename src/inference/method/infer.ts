@@ -6,7 +6,7 @@ import { type Key, type Seed, toKey } from "../../core/key.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { GuideFits } from "../../effects/sites.ts";
-import { choiceHere, type EngineChoice, type EngineInfo, engineFor } from "../../engine/engine.ts";
+import { type EngineChoice, type EngineInfo, engineFor, resolveChoice } from "../../engine/engine.ts";
 
 /** A function on types: from a model's effects (and arguments) to the type of a method's result. */
 export interface ResultKind {
@@ -130,7 +130,7 @@ export async function infer<
     if (signal?.aborted) fail("aborted", `${method.name}: aborted`, { cause: signal.reason });
   };
   const engine = await engineFor(options.engine ?? "auto");
-  const choice = choiceHere(options.engine);
+  const choice = resolveChoice(options.engine);
   abort();
   const politely = yieldToEventLoop();
   const result = await method.run({

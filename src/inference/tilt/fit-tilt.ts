@@ -13,6 +13,7 @@ import { type TensorTree, type Tree, toArrays, toTensors } from "../../core/tree
 import type { ParamEffect } from "../../effects/effects.ts";
 import type { Energy } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { unscored } from "../../effects/run-handlers.ts";
 import { FEWEST_EFFECTIVE, LARGEST_SHARE } from "../importance/snis-result.ts";
 import type { Method, Problem, ResultKind } from "../method/infer.ts";
 import { adam } from "../optim/optimizers.ts";
@@ -220,12 +221,12 @@ function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Te
     return fail("missing-site", `fitTilt: the base model has no site "${site}"; it has ${names}`, { site });
   }
   const eventShape = info.shape.slice(info.shape.length - info.eventRank);
+  const base = unscored(problem.model);
   return (key, n) => {
-    const run = interpret(problem.model(...problem.args), {
+    const run = interpret(base(...problem.args), {
       key,
       particles: n,
       depth: structure.depth,
-      density: false,
       params: toTensors(problem.params),
     });
     return tf.reshape(run.sites.get(site)?.value as tf.Tensor, [-1, ...eventShape]);
