@@ -53,6 +53,11 @@ const roomRules = Object.keys(rooms).map((room) => {
   };
 });
 
+/** Modules that package.json names as entry points. */
+const entryPoints = Object.values(require("./package.json").exports).map((entry) =>
+  entry.default.replace(/^\.\/lib\/(.*)\.js$/, "$1"),
+);
+
 module.exports = {
   forbidden: [
     ...floorRules,
@@ -94,7 +99,7 @@ module.exports = {
       severity: "error",
       comment: "Examples and benchmarks import the package by its name: only public entry points.",
       from: { path: "^(examples|bench)/" },
-      to: { path: "^src/", pathNot: "^src/(index|(dist|nn|models|plot|data)/index)\\.ts$" },
+      to: { path: "^src/", pathNot: `^src/(${entryPoints.join("|")})\\.ts$` },
     },
     { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true, pathNot: "tfjs-node-gpu" } },
   ],

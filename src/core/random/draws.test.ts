@@ -57,7 +57,7 @@ describe("places", () => {
       [1, 2 ** 53],
       [Number.NaN, 0],
     ] as const) {
-      expect(() => uniform(key, n, offset)).toThrow(/non-negative integer/);
+      expect(() => uniform(key, n, offset)).toThrow(/must be a whole number/);
     }
   });
 });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { fold, type Key, rootKey, split } from "../../../src/core/key.ts";
 import { bits, exponential, gumbel, normal, uniform } from "../../../src/core/random/draws.ts";
-import { LOOPS, WORDS_TRANSFORMED } from "../../../src/core/random/loops.ts";
+import { LOOPS, WORDS_PER_TRANSFORM } from "../../../src/core/random/loops.ts";
 import { instantiate } from "../../../src/core/simd/assembler.ts";
 import { expectCounts, expectFollows } from "../../support/goodness.ts";
 import { normalCdf, normalQuantile } from "../../support/special.ts";
@@ -13,9 +13,9 @@ const N = 200_000;
 
 /** What a loop makes of given words. */
 function transformed(name: string, words: Uint32Array): Float32Array {
-  const memory = new WebAssembly.Memory({ initial: Math.ceil(((words.length + WORDS_TRANSFORMED) * 4) / 65536) });
+  const memory = new WebAssembly.Memory({ initial: Math.ceil(((words.length + WORDS_PER_TRANSFORM) * 4) / 65536) });
   new Uint32Array(memory.buffer).set(words);
-  instantiate(LOOPS, memory)[name]?.(0, Math.ceil(words.length / WORDS_TRANSFORMED));
+  instantiate(LOOPS, memory)[name]?.(0, Math.ceil(words.length / WORDS_PER_TRANSFORM));
   return new Float32Array(memory.buffer).slice(0, words.length);
 }
 
