@@ -30,7 +30,7 @@ export {
   type SampleEffect,
   sample,
 } from "./effects/effects.ts";
-export { handleEffects, handler, type OnEffect } from "./effects/handle.ts";
+export { type Handler, handleEffects, handler, type OnEffect } from "./effects/handle.ts";
 export {
   type Blocked,
   block,
