@@ -132,7 +132,7 @@ function substitute(l: tf.Tensor, b: tf.Tensor, lower: boolean, transpose: boole
 }
 
 /** Adds zeros so that the gradient sums over the broadcast axes. */
-const spread = (x: tf.Tensor, batch: Shape): tf.Tensor => {
+const broadcastBatch = (x: tf.Tensor, batch: Shape): tf.Tensor => {
   const shape = [...batch, ...x.shape.slice(-2)];
   return sizeOf(shape) === x.size && shape.length === x.rank ? x : tf.add(x, tf.zeros(shape));
 };
@@ -165,7 +165,7 @@ export function triangularSolve(l: tf.Tensor, b: tf.Tensor, options: TriangularO
         return [tf.neg(tf.mul(dl, lower ? mask : tf.transpose(mask))), db];
       },
     };
-  })(spread(float(l), batch), spread(float(b), batch));
+  })(broadcastBatch(float(l), batch), broadcastBatch(float(b), batch));
 }
 
 /** The inverses of lower triangular matrices, shape `[..., d, d]`. */

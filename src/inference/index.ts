@@ -12,6 +12,16 @@ export {
   type SiteRecord,
 } from "../effects/interpret.ts";
 export {
+  type ChooseRows,
+  type ScoredEffect,
+  scoreOnly,
+  startImproper,
+  unscored,
+  withPlates,
+  withRows,
+} from "../effects/run-handlers.ts";
+export { exportSite } from "../effects/site-value.ts";
+export {
   bulkEss,
   type Chains,
   diagnoseChains,
@@ -23,6 +33,22 @@ export {
   splitChains,
   tailEss,
 } from "./diagnostics/chains.ts";
+export { independence } from "./mcmc/independence.ts";
+export {
+  type Evaluation,
+  evaluated,
+  type GradientState,
+  type Kernel,
+  type KernelState,
+  metropolis,
+  moveTo,
+  type NoiseKind,
+  type NoiseKinds,
+  type StepInfo,
+  type Target,
+} from "./mcmc/kernel.ts";
+export { mala } from "./mcmc/mala.ts";
+export { ula } from "./mcmc/ula.ts";
 export type {
   GuideType,
   Method,

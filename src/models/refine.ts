@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../core/array.ts";
 import { checkWhole } from "../core/check.ts";
 import { fold, type Key, type Seed, toKey } from "../core/key.ts";
+import { logAddExp } from "../core/numeric/log-sum-exp.ts";
 import { bits, normal } from "../core/random/draws.ts";
 import { scope } from "../core/scope.ts";
 import { currentArray, hostTensor } from "../core/tracing.ts";
@@ -97,8 +98,6 @@ export function refinedRows(
 }
 
 const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
-
-const logAddExp = (a: number, b: number): number => Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
 
 /** `own` draws of q(z|x_i) for every i, `[m·own, d]`. */
 function ownCandidates({ loc, scale }: Posteriors, own: number, key: Key): NdArray {

@@ -5,7 +5,7 @@ import { fold, rootKey } from "../core/key.ts";
 import { normal } from "../dist/index.ts";
 import { interpret } from "../effects/interpret.ts";
 import { logSumExp, stopGradient } from "../engine/ops.ts";
-import type { Drift, DriftEstimate } from "../inference/mcmc/langevin-marginal.ts";
+import type { Drift, DriftEstimate } from "../inference/mcmc/pseudo-marginal.ts";
 import { checkSmooth, elboTerm, likelihoodTerm, type Term } from "./fisher.ts";
 import type { Generative } from "./generative.ts";
 import { weighedDraws } from "./posterior-weights.ts";

@@ -46,7 +46,15 @@ export function checkpointOf(
  */
 export function restore(
   { kernel, sites, state, step, stepSize }: Checkpoint,
-  { what, kernel: wanted, density }: { readonly what: string; readonly kernel: { readonly name: string }; readonly density: { readonly sites: readonly SampledSite[] } },
+  {
+    what,
+    kernel: wanted,
+    density,
+  }: {
+    readonly what: string;
+    readonly kernel: { readonly name: string };
+    readonly density: { readonly sites: readonly SampledSite[] };
+  },
   chains: number,
 ): Stored {
   const show = (places: Checkpoint["sites"]) =>
@@ -61,16 +69,14 @@ export function restore(
       `${what}: the checkpoint is of another model: it holds ${sites ? show(sites) : "no sites"}, here move ${show(here)} (chains first, unconstrained)`,
     );
   }
-  if (kernel !== wanted.name) fail("argument", `${what}: the checkpoint is of the kernel ${kernel}, this run of ${wanted.name}`);
+  if (kernel !== wanted.name)
+    fail("argument", `${what}: the checkpoint is of the kernel ${kernel}, this run of ${wanted.name}`);
   const entries = Object.entries(state ?? {});
   const whole =
     state?.x?.data?.length === here.reduce((n, { shape }) => n + sizeOf(shape), 0) &&
     entries.every(([, { data, shape }]) => data?.length === sizeOf(shape ?? [Number.NaN]));
   if (!whole || !Number.isInteger(step) || step < 0 || !(stepSize > 0))
-    fail(
-      "argument",
-      `${what}: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length`,
-    );
+    fail("argument", `${what}: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length`);
   return {
     state: { ...Object.fromEntries(entries.map(([name, { data }]) => [name, data])), eta: Float32Array.of(stepSize) },
     shapes: { ...Object.fromEntries(entries.map(([name, { shape }]) => [name, shape])), eta: [] },

@@ -68,6 +68,16 @@ export interface GradientState extends KernelState {
 /** The state of a kernel that carries density and gradient. */
 export const evaluated = (x: tf.Tensor, target: Target): Omit<GradientState, "eta"> => ({ x, ...target(x) });
 
+/** Evaluates the target where the chains are, after it has changed. */
+export const reevaluation: Steps<GradientState, {}> = {
+  name: "reevaluate",
+  noise: {},
+  step(state, _, target) {
+    const at = target(state.x);
+    return [{ ...state, ...at }, { nonFinite: tf.logicalNot(eachFinite(at.logp)) }];
+  },
+};
+
 /** For each chain the row of `to` where it was taken, `[chains]`, else that of `from`. */
 const choose = (taken: tf.Tensor, to: tf.Tensor, from: tf.Tensor): tf.Tensor =>
   tf.where(tf.reshape(taken, [taken.size, ...to.shape.slice(1).map(() => 1)]), to, from);

@@ -1,7 +1,7 @@
 /** Langevin dynamics over chosen sites of a model, latent or data: which kernels run, and what their chains settle in. */
 import { checkPositive, checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
-import type { Method, Problem, ResultKind } from "../method/infer.ts";
+import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { independence } from "./independence.ts";
 import type { Kernel } from "./kernel.ts";
 import { mala } from "./mala.ts";
@@ -55,7 +55,7 @@ export interface LangevinResult<S extends string = string> extends ChainResult<S
 
 /** Result type of {@link langevin}. */
 export interface LangevinKind<S extends string> extends ResultKind {
-  readonly result: LangevinResult<SitesOf<this["effects"], S>>;
+  readonly result: LangevinResult<SitesOf<EffectsIn<this>, S>>;
 }
 
 /**

@@ -6,8 +6,9 @@ import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import type { Tree } from "../../core/tree.ts";
+import type { Effect } from "../../effects/effects.ts";
 import type { LatentsOf, ObservedOf } from "../../effects/sites.ts";
-import type { Method, Problem, ResultKind } from "../method/infer.ts";
+import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { type Checkpoint, checkpointOf, restore } from "./checkpoint.ts";
 import { type ChainRun, runChains } from "./driver.ts";
 import { startPositions } from "./initialize.ts";
@@ -49,11 +50,11 @@ export interface McmcOptions<S extends string = string> extends ChainOptions<S> 
 
 /** Result type of a method that runs chains over sites `S`. */
 export interface ChainKind<S extends string> extends ResultKind {
-  readonly result: ChainResult<SitesOf<this["effects"], S>>;
+  readonly result: ChainResult<SitesOf<EffectsIn<this>, S>>;
 }
 
 /** Names of the sites that move. */
-export type SitesOf<E extends ResultKind["effects"], S extends string> = string extends S
+export type SitesOf<E extends Effect, S extends string> = string extends S
   ? LatentsOf<E>
   : Extract<LatentsOf<E> | ObservedOf<E>, S>;
 

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { type Shape, sizeOf } from "../../core/shape.ts";
-import { handler } from "../../effects/handle.ts";
+import { uncondition } from "../../effects/handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type SiteInfo, type Structure } from "../problem/inspect-model.ts";
 
@@ -19,17 +19,6 @@ export interface SampledSite {
   /** Bijections may hold tensors of the run that made them, so they are taken afresh in every run. */
   readonly info: SiteInfo;
 }
-
-/** The model with chosen observed sites latent again. */
-const freeing = (sites: ReadonlySet<string>) =>
-  handler(
-    () =>
-      function* (effect) {
-        if (effect.kind !== "observe" || !sites.has(effect.name)) return yield effect;
-        const { kind: _, value: __, observed: ___, ...site } = effect;
-        return yield { ...site, kind: "sample" };
-      },
-  );
 
 /** A model to be sampled. */
 export interface SampledModel {
@@ -64,7 +53,8 @@ export function chooseSites(problem: Problem, chosen: readonly string[] | undefi
       );
     }
   }
-  const model = freeing(wanted)(problem.model);
+  const observed = [...wanted].filter((name) => known.get(name)?.kind === "observe");
+  const model = observed.length === 0 ? problem.model : uncondition(...observed)(problem.model);
   return { structure: inspectModel(problem, model), model };
 }
 

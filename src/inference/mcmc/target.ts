@@ -9,7 +9,8 @@ import type { Bijection } from "../../dist/constraint.ts";
 import { logJoint } from "../../effects/density.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
+import { scoreOnly, startImproper, unscored, withPlates } from "../../effects/run-handlers.ts";
+import { exportSite } from "../../effects/site-value.ts";
 import type { Problem } from "../method/infer.ts";
 import type { Target } from "./kernel.ts";
 import {
@@ -67,27 +68,29 @@ function addLogDets(total: tf.Tensor, sites: readonly SampledSite[], free: reado
 /** The density of a model that is to be sampled. @throws As {@link sampledSites}. */
 export function densityOf(problem: Problem, { model, structure }: SampledModel): Density {
   const sites = sampledSites(structure);
-  const { depth, plates } = structure;
-  const run = (latents: TensorTree, particles: number, more: object) =>
-    interpret(replay({ latents })(model)(...problem.args), {
+  const placed = withPlates(structure.plates)(model);
+  const prior = scoreOnly(({ kind }) => kind === "sample")(placed);
+  const initial = startImproper(unscored(placed));
+  const run = (program: Problem["model"], latents: TensorTree, particles: number, key?: Key) =>
+    interpret(replay({ latents })(program)(...problem.args), {
       particles,
-      depth,
+      depth: structure.depth,
       params: toTensors(problem.params),
-      plates,
-      ...more,
+      ...(key && { key }),
     });
   const constrained = (free: readonly tf.Tensor[]): TensorTree =>
     Object.fromEntries(sites.map((site, s) => [site.name, bijectionOf(site).forward(free[s] as tf.Tensor)]));
-  const logDensity = (free: readonly tf.Tensor[], chains: number, more: object = {}): tf.Tensor => {
+  const logDensity = (program: Problem["model"], free: readonly tf.Tensor[], chains: number): tf.Tensor => {
     const latents = constrained(free);
-    return addLogDets(logJoint(run(latents, chains, more)), sites, free, latents);
+    return addLogDets(logJoint(run(program, latents, chains)), sites, free, latents);
   };
   const direct = sites.length === 1 && bijectionOf(sites[0] as SampledSite).forward === identity.forward;
   return {
     sites,
     target(x) {
       const chains = x.shape[0] as number;
-      const { value, grads } = perChainGradient((free) => logDensity(free, chains), splitPositions(x, sites), chains);
+      const parts = splitPositions(x, sites);
+      const { value, grads } = perChainGradient((free) => logDensity(placed, free, chains), parts, chains);
       return { logp: value, grad: joinPositions(grads, sites) };
     },
     direct,
@@ -99,13 +102,10 @@ export function densityOf(problem: Problem, { model, structure }: SampledModel):
         return sites.map(({ name }) => (values[name] as tf.Tensor).dataSync().slice() as Float32Array);
       });
     },
-    logPrior: (x) =>
-      logDensity(splitPositions(x, sites), x.shape[0] as number, {
-        density: ({ kind }: { readonly kind: string }) => kind === "sample",
-      }),
+    logPrior: (x) => logDensity(prior, splitPositions(x, sites), x.shape[0] as number),
     draw: (key, chains, given = {}) =>
       scope(() => {
-        const drawn = run(given, chains, { key, density: false, startImproper: true });
+        const drawn = run(initial, given, chains, key);
         const free = sites.map((site) => {
           const record = drawn.sites.get(site.name);
           if (record === undefined)

@@ -13,6 +13,7 @@ import { type TensorTree, type Tree, toArrays, toTensors } from "../../core/tree
 import type { ParamEffect } from "../../effects/effects.ts";
 import type { Energy } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { unscored } from "../../effects/run-handlers.ts";
 import { FEWEST_EFFECTIVE, LARGEST_SHARE } from "../importance/snis-result.ts";
 import type { Method, Problem, ResultKind } from "../method/infer.ts";
 import { adam } from "../optim/optimizers.ts";
@@ -30,7 +31,7 @@ import { logistic } from "./objectives.ts";
 import { gatherRows, heldOut, type Part, partOf, repeat } from "./target-rows.ts";
 import { exactLogDensity, testRows, tiltedBounds } from "./tilt-density.ts";
 
-interface TiltKind extends ResultKind {
+export interface FitTiltKind extends ResultKind {
   readonly result: TiltFit;
 }
 
@@ -57,7 +58,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   target: NdArray | DrawableRows,
   options: FitTiltOptions = {},
-): Method<TiltKind, undefined> {
+): Method<FitTiltKind, undefined> {
   const { objective = logistic(), optimizer = adam(1e-3), steps = 2000, every = 25, patience, folds = 1 } = options;
   const rows = "draw" in target ? target : gatherRows(target);
   const { holdout = 0.2, negatives = 512, minEssRatio } = options;
@@ -220,12 +221,12 @@ function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Te
     return fail("missing-site", `fitTilt: the base model has no site "${site}"; it has ${names}`, { site });
   }
   const eventShape = info.shape.slice(info.shape.length - info.eventRank);
+  const base = unscored(problem.model);
   return (key, n) => {
-    const run = interpret(problem.model(...problem.args), {
+    const run = interpret(base(...problem.args), {
       key,
       particles: n,
       depth: structure.depth,
-      density: false,
       params: toTensors(problem.params),
     });
     return tf.reshape(run.sites.get(site)?.value as tf.Tensor, [-1, ...eventShape]);
