@@ -63,7 +63,7 @@ export const burnIn = (T = 1): Steps<BurnInState, { readonly xi: "normal" }> => 
     const factor = tf.where(steep, tf.where(keeps, full(GROWTH), full(CUT)), full(SLOW_GROWTH));
     const each = tf.broadcastTo(tf.reshape(taken, [taken.size, 1]), scale.shape);
     const next = { ...moveTo(taken, y, to, state), scale: tf.mul(scale, tf.where(each, factor, full(CUT))) };
-    return [next as BurnInState, { nonFinite: tf.logicalNot(taken) }];
+    return [next as BurnInState, { finite: taken }];
   },
 });
 

@@ -13,7 +13,7 @@ import { type ChainProgram, chainProgram, type ScanUse } from "./shards.ts";
 import {
   type ArrayState,
   type Block,
-  countOf,
+  countNonFinite,
   meanOf,
   type Stepper,
   type StepSpec,
@@ -131,8 +131,8 @@ function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainPro
         ]),
       ),
       x: (i) => gathered(DRAW, each.x as number, i) as Float32Array,
-      acceptance: (i) => (takesAll ? 1 : meanOf(gathered("acceptance", 1, i))),
-      nonFinite: (i) => countOf(gathered("nonFinite", 1, i)),
+      acceptance: (i) => (takesAll ? 1 : meanOf(gathered("acceptance", 1, i), gathered("finite", 1, i))),
+      nonFinite: (i) => countNonFinite(gathered("finite", 1, i)),
     };
   };
 

@@ -35,10 +35,13 @@ export type NoiseKinds = { readonly [name: string]: NoiseKind };
 
 /** What one step was like, `[chains]` each. */
 export interface StepInfo {
-  /** Acceptance probability of each chain's proposal; absent where a kernel takes all. */
+  /**
+   * Acceptance probability of each chain's proposal; it counts as 0 where the proposal was not finite, whatever stands here. Absent where a
+   * kernel takes all.
+   */
   readonly acceptance?: tf.Tensor;
-  /** Whether the proposal's density or gradient was not finite, so that it was not taken. */
-  readonly nonFinite: tf.Tensor;
+  /** Whether the proposal's density and gradient were finite; where they were not, it was not taken. */
+  readonly finite: tf.Tensor;
 }
 
 /**
@@ -74,7 +77,7 @@ export const reevaluation: Steps<GradientState, {}> = {
   noise: {},
   step(state, _, target) {
     const at = target(state.x);
-    return [{ ...state, ...at }, { nonFinite: tf.logicalNot(eachFinite(at.logp)) }];
+    return [{ ...state, ...at }, { finite: eachFinite(at.logp) }];
   },
 };
 
@@ -93,6 +96,10 @@ export const moveTo = (taken: tf.Tensor, y: tf.Tensor, to: Evaluation, from: Gra
 /** Whether each entry is finite. */
 export const eachFinite = (x: tf.Tensor): tf.Tensor => tf.less(tf.abs(x), Number.POSITIVE_INFINITY);
 
+/** The mean acceptance probability over chains, a scalar; 1 for a kernel that takes all. */
+export const meanAcceptance = ({ acceptance, finite }: StepInfo): tf.Tensor =>
+  acceptance === undefined ? tf.scalar(1) : tf.mean(tf.where(finite, acceptance, tf.zerosLike(acceptance)));
+
 /**
  * The rule of Metropolis and Hastings: a proposal is taken with probability min(1, r). Where log r is not finite it never is.
  *
@@ -102,11 +109,6 @@ export const eachFinite = (x: tf.Tensor): tf.Tensor => tf.less(tf.abs(x), Number
 export function metropolis(logRatio: tf.Tensor, u: tf.Tensor): { readonly taken: tf.Tensor; readonly info: StepInfo } {
   const finite = eachFinite(logRatio);
   const ratio = tf.exp(logRatio);
-  return {
-    taken: tf.logicalAnd(finite, tf.less(u, ratio)),
-    info: {
-      acceptance: tf.where(finite, tf.minimum(ratio, 1), tf.zerosLike(ratio)),
-      nonFinite: tf.logicalNot(finite),
-    },
-  };
+  const taken = tf.logicalAnd(finite, tf.less(u, ratio));
+  return { taken, info: { acceptance: tf.minimum(ratio, 1), finite } };
 }

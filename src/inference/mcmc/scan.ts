@@ -43,7 +43,7 @@ export function scanSpec(spec: StepSpec, chains: number, fixed: ReadonlySet<stri
         ...Object.fromEntries(changing.map((name) => [entry(name), next[name] as tf.Tensor])),
         ...(collect && { [DRAW]: next.x }),
         ...(info.acceptance !== undefined && { acceptance: info.acceptance }),
-        nonFinite: info.nonFinite,
+        finite: info.finite,
       };
     },
     carry: Object.fromEntries(changing.map((name) => [entry(name), entry(name)])),

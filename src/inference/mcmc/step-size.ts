@@ -3,7 +3,7 @@
  * part of a warm-up step wherever that runs.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { KernelState, NoiseKinds, Steps } from "./kernel.ts";
+import { type KernelState, meanAcceptance, type NoiseKinds, type Steps } from "./kernel.ts";
 
 /** State of the adaptation, scalars. */
 export interface StepSizeState {
@@ -69,8 +69,7 @@ export const adapting = <N extends NoiseKinds>(
   noise,
   step(state, given, at) {
     const [next, info] = step(state, given, at);
-    if (info.acceptance === undefined) return [{ ...state, ...next }, info];
-    const adaptation = adaptStepSize(adaptationIn(state), tf.mean(info.acceptance), target);
+    const adaptation = adaptStepSize(adaptationIn(state), meanAcceptance(info), target);
     // What the kernel does not know of goes on beside its state.
     return [{ ...state, ...next, ...beside(adaptation), eta: tf.exp(adaptation.logStep) }, info];
   },

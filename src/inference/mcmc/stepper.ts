@@ -82,17 +82,20 @@ export function store(tensors: TensorTree): Stored {
 export const mapStored = ({ state, shapes }: Stored, f: (state: KernelState) => TensorTree): Stored =>
   scope(() => store(f(stateTensors(state, shapes))));
 
-/** The mean of a step's acceptance probabilities, and how many of its proposals were not finite. */
-export const meanOf = (values: ArrayLike<number>): number => {
+/** The mean of a step's acceptance probabilities, as `meanAcceptance` has it; 1 without them. */
+export function meanOf(acceptance: ArrayLike<number> | undefined, finite: ArrayLike<number>): number {
+  if (acceptance === undefined) return 1;
   let sum = 0;
-  for (let c = 0; c < values.length; c++) sum += values[c] as number;
-  return sum / values.length;
-};
-export const countOf = (flags: ArrayLike<number>): number => {
+  for (let c = 0; c < acceptance.length; c++) if (finite[c] !== 0) sum += acceptance[c] as number;
+  return sum / acceptance.length;
+}
+
+/** How many of a step's proposals were not finite. */
+export function countNonFinite(finite: ArrayLike<number>): number {
   let count = 0;
-  for (let c = 0; c < flags.length; c++) if (flags[c] !== 0) count++;
+  for (let c = 0; c < finite.length; c++) if (finite[c] === 0) count++;
   return count;
-};
+}
 
 /** One step as tensors. Call it inside `scope`. */
 export function stepTensors(
@@ -115,8 +118,8 @@ export function stepperOpByOp(spec: StepSpec): Stepper {
         const noise = noiseTensors(inputs, spec, key as Key);
         const [next, info] = stepTensors(spec, stateTensors(before, spec.shapes), noise, key);
         const { state } = store(next);
-        const acceptance = info.acceptance === undefined ? 1 : meanOf(info.acceptance.dataSync());
-        const nonFinite = countOf(info.nonFinite.dataSync());
+        const finite = info.finite.dataSync();
+        const [acceptance, nonFinite] = [meanOf(info.acceptance?.dataSync(), finite), countNonFinite(finite)];
         return {
           count: 1,
           state,

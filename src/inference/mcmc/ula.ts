@@ -1,5 +1,5 @@
 /** The unadjusted Langevin algorithm: every proposal is taken, and what is stationary differs from p^{1/T} by a bias of the order of η. */
-import { add, logicalNot, mul, sqrt, sum } from "@tensorflow/tfjs-core";
+import { add, mul, sqrt, sum } from "@tensorflow/tfjs-core";
 import { eachFinite, evaluated, type GradientState, type Kernel, moveTo } from "./kernel.ts";
 
 /**
@@ -17,6 +17,6 @@ export const ula = (T = 1): Kernel<GradientState, { readonly xi: "normal" }> => 
     const to = target(y);
     // A sum is finite where all of it is.
     const taken = eachFinite(add(to.logp, sum(to.grad, 1)));
-    return [moveTo(taken, y, to, state), { nonFinite: logicalNot(taken) }];
+    return [moveTo(taken, y, to, state), { finite: taken }];
   },
 });
