@@ -2,8 +2,8 @@
 import erf from "@stdlib/math-base-special-erf";
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { infer, langevin, ndarray, snis, tilt } from "tilted";
-import { binary, generative, inNoise, student } from "tilted/models";
+import { infer, inNoise, langevin, ndarray, snis, tilt } from "tilted";
+import { binary, generative, student } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import {
   covarianceOf,
