@@ -110,7 +110,7 @@ describe("static types", () => {
     });
     type G = EffectsOf<typeof guide>;
     expectTypeOf<GuideFits<G, E>>().toEqualTypeOf<
-      SiteError<"the guide misses the latent site 'z'"> & SiteError<"the model has no latent site 'w'">
+      SiteError<"the guide misses the latent site 'z'" | "the model has no latent site 'w'">
     >();
     expectTypeOf<GuideFits<E, E>>().toBeUnknown();
   });

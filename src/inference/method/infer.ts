@@ -10,10 +10,13 @@ import { type EngineChoice, type EngineInfo, engineFor, resolveChoice } from "..
 
 /** A function on types: from a model's effects (and arguments) to the type of a method's result. */
 export interface ResultKind {
-  readonly effects: Effect;
-  readonly args: readonly unknown[];
+  readonly effects: unknown;
+  readonly args: unknown;
   readonly result: unknown;
 }
+
+/** The model's effects, as a {@link ResultKind} sees them: `EffectsIn<this>`. */
+export type EffectsIn<K extends ResultKind> = Extract<K["effects"], Effect>;
 
 /** Applies a {@link ResultKind}. */
 export type ResultFor<K extends ResultKind, E extends Effect, Args extends readonly unknown[]> = (K & {
@@ -65,7 +68,7 @@ export interface Method<K extends ResultKind = ResultKind, G extends GuideType |
   readonly name: string;
   run(problem: Problem): Promise<unknown>;
   /** Types only; absent at run time. */
-  readonly types?: { readonly kind: K; readonly guide: G };
+  readonly types?: { readonly kind: K; readonly guide: G } | undefined;
 }
 
 /** `unknown` when the method's guide fits the model, else an error that names the site. */

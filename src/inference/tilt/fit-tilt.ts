@@ -31,7 +31,7 @@ import { logistic } from "./objectives.ts";
 import { gatherRows, heldOut, type Part, partOf, repeat } from "./target-rows.ts";
 import { exactLogDensity, testRows, tiltedBounds } from "./tilt-density.ts";
 
-interface TiltKind extends ResultKind {
+export interface FitTiltKind extends ResultKind {
   readonly result: TiltFit;
 }
 
@@ -58,7 +58,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   target: NdArray | DrawableRows,
   options: FitTiltOptions = {},
-): Method<TiltKind, undefined> {
+): Method<FitTiltKind, undefined> {
   const { objective = logistic(), optimizer = adam(1e-3), steps = 2000, every = 25, patience, folds = 1 } = options;
   const rows = "draw" in target ? target : gatherRows(target);
   const { holdout = 0.2, negatives = 512, minEssRatio } = options;

@@ -41,7 +41,7 @@ import {
   type Sums,
 } from "./tilt-training.ts";
 
-interface LikelihoodKind extends ResultKind {
+export interface TiltLikelihoodKind extends ResultKind {
   readonly result: TiltLikelihoodFit;
 }
 
@@ -75,7 +75,7 @@ export function tiltLikelihood<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   data: NdArray,
   options: TiltLikelihoodOptions = {},
-): Method<LikelihoodKind, undefined> {
+): Method<TiltLikelihoodKind, undefined> {
   const what = "tiltLikelihood";
   const { steps = 2000, every = 25, penalty = 0, stop = {} } = options;
   const whole = { steps, every, batch: options.batch ?? 128, ring: options.ring ?? RING };
