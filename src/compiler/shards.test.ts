@@ -1,11 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { hostTensor } from "../../core/tracing.ts";
-import { normal } from "../../dist/index.ts";
-import { ensureEngine } from "../../engine/engine.ts";
-import { compileStep, type StepSpec, type Values } from "../step.ts";
-import { endThreads, heldByThreads } from "./shard-thread.ts";
+import { hostTensor } from "../core/tracing.ts";
+import { normal } from "../dist/index.ts";
+import { ensureEngine } from "../engine/engine.ts";
+import { endThreads, heldByThreads } from "./runtime/shard-thread.ts";
 import { compileShards, type ShardOptions } from "./shards.ts";
+import { compileStep, type StepSpec, type Values } from "./step.ts";
 
 beforeAll(() => ensureEngine());
 

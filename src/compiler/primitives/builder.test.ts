@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { TiltedError } from "../../core/errors.ts";
-import { createBuilder } from "./graph.ts";
-import { show } from "./show.ts";
+import { show } from "../ir/show.ts";
+import { createBuilder } from "./builder.ts";
 
 describe("the builder", () => {
   it("makes equal expressions one node", () => {

@@ -1,18 +1,27 @@
-/** Primitives that ONNX Runtime lacks, has for single width only or does slowly, written with the ones it has. */
+/** Real functions that ONNX Runtime lacks, has for single width only or does slowly, written with others. */
+import type { Core } from "../ir/builder.ts";
+import { type Node, sizeOf } from "../ir/node.ts";
+import type { Decomposition } from "./primitive.ts";
+import { SELU_ALPHA, SELU_SCALE } from "./scalar.ts";
 
-import type { Builder, Rewrite } from "../ir/graph.ts";
-import type { Attrs, Node, Op } from "../ir/node.ts";
-import { sizeOf } from "../ir/node.ts";
-import { avgPool, conv2d, conv2dFilterGrad, conv2dInputGrad } from "../ir/windows.ts";
-import type { Precision } from "./emit.ts";
+/** The elementwise primitives that the others are written with. */
+export interface Algebra extends Core {
+  unary(op: UsedUnary, x: Node): Node;
+  binary(op: UsedBinary, a: Node, b: Node): Node;
+  where(condition: Node, a: Node, b: Node): Node;
+}
+type UsedUnary =
+  | ("abs" | "neg" | "sign" | "sqrt" | "square" | "relu")
+  | ("exp" | "expm1" | "log" | "log1p" | "sin" | "cos" | "asin" | "atan");
+type UsedBinary = "add" | "sub" | "mul" | "div" | "maximum" | "minimum" | "less" | "greater" | "equal";
 
-type Composition = (b: Builder, inputs: readonly Node[], attrs: Attrs) => Node | undefined;
+/** A function of one number, or of two. */
+type Formula = Decomposition<Algebra>;
 
-/** Arithmetic in readable order. */
-export const algebra = (b: Builder) => {
+/** Arithmetic of nodes and numbers, in readable order. */
+const arithmetic = (b: Algebra) => {
   const node = (x: Node | number) => (typeof x === "number" ? b.constant(x) : x);
-  const two = (op: Parameters<Builder["binary"]>[0]) => (x: Node | number, y: Node | number) =>
-    b.binary(op, node(x), node(y));
+  const two = (op: UsedBinary) => (x: Node | number, y: Node | number) => b.binary(op, node(x), node(y));
   return {
     add: two("add"),
     sub: two("sub"),
@@ -27,8 +36,8 @@ export const algebra = (b: Builder) => {
 };
 
 /** log u + (x − (u − 1))/u with u = 1 + x rounded: the second term is what the rounding lost. */
-const log1p: Composition = (b, [x]) => {
-  const { add, sub, div, less, where } = algebra(b);
+export const log1p: Formula = (b, [x]) => {
+  const { add, sub, div, less, where } = arithmetic(b);
   const u = add(x!, 1);
   const log = b.unary("log", u);
   const lost = div(sub(x!, sub(u, 1)), u);
@@ -36,8 +45,8 @@ const log1p: Composition = (b, [x]) => {
 };
 
 /** (u − 1)·x/log u with u = exp x rounded (Kahan): near zero the errors of u − 1 and log u cancel. */
-const expm1: Composition = (b, [x]) => {
-  const { sub, mul, div, less, equal, where } = algebra(b);
+export const expm1: Formula = (b, [x]) => {
+  const { sub, mul, div, less, equal, where } = arithmetic(b);
   const u = b.unary("exp", x!);
   const gap = sub(u, 1);
   const near = where(equal(gap, 0), x!, div(mul(gap, x!), b.unary("log", u)));
@@ -45,10 +54,10 @@ const expm1: Composition = (b, [x]) => {
 };
 
 /** Finite numbers alone are below infinity in size. */
-const finite: Composition = (b, [x]) => algebra(b).less(b.unary("abs", x!), Infinity);
+export const isFiniteNumber: Formula = (b, [x]) => arithmetic(b).less(b.unary("abs", x!), Infinity);
 
-const atan2: Composition = (b, [y, x]) => {
-  const { add, div, less, greater, where } = algebra(b);
+export const atan2: Formula = (b, [y, x]) => {
+  const { add, div, less, greater, where } = arithmetic(b);
   const angle = b.unary("atan", div(y!, x!));
   const below = less(y!, 0);
   const left = add(angle, where(below, -Math.PI, Math.PI));
@@ -56,27 +65,8 @@ const atan2: Composition = (b, [y, x]) => {
   return where(greater(x!, 0), angle, where(less(x!, 0), left, upright));
 };
 
-/** Rows are added at their ids; ids outside go to one more row, which is cut off. */
-const segmentSum: Composition = (b, [x, ids], attrs) => {
-  const n = attrs.k!;
-  const count = sizeOf(ids!.shape);
-  const rest = x!.shape.slice(ids!.shape.length);
-  const at = (value: number) => b.constant(value, [], "int32");
-  const inside = b.binary("and", b.binary("greaterEqual", ids!, at(0)), b.binary("less", ids!, at(n)));
-  const target = b.reshape(b.where(inside, ids!, at(n)), [count, 1]);
-  const rows = b.scatterND(target, b.reshape(x!, [count, ...rest]), [n + 1, ...rest]);
-  return b.slice(
-    rows,
-    [n, ...rest].map(() => 0),
-    [n, ...rest],
-  );
-};
-
-/** What every precision needs. */
-const always: Partial<Record<Op, Composition>> = { log1p, expm1, isFinite: finite, atan2, segmentSum };
-
-const softplus: Composition = (b, [x]) => {
-  const { add, max } = algebra(b);
+export const softplus: Formula = (b, [x]) => {
+  const { add, max } = arithmetic(b);
   const tail = b.unary("log1p", b.unary("exp", b.unary("neg", b.unary("abs", x!))));
   return add(max(x!, 0), tail);
 };
@@ -89,11 +79,11 @@ const artanhTerms = [2 / 11, 2 / 9, 2 / 7, 2 / 5, 2 / 3, 2] as const;
 
 /**
  * max(x, 0) + log(1 + u) with u = e^−|x| ≤ 1 and log(1 + u) = 2 artanh(u/(2 + u)), which keeps all digits of a small u. ONNX Runtime's
- * own kernel takes 20 nanoseconds an element; this is three to five times as fast.
+ * own kernel takes several times as long.
  */
-const fastSoftplus: Composition = (b, [x]) => {
+export const fastSoftplus: Formula = (b, [x]) => {
   if (sizeOf(x!.shape) < manyElements) return undefined;
-  const { add, mul, div } = algebra(b);
+  const { add, mul, div } = arithmetic(b);
   const u = b.unary("exp", b.unary("neg", b.unary("abs", x!)));
   const s = div(u, add(u, 2));
   const square = mul(s, s);
@@ -102,63 +92,60 @@ const fastSoftplus: Composition = (b, [x]) => {
   return add(b.unary("relu", x!), mul(s, series));
 };
 
-const silu: Composition = (b, [x]) => {
-  const { add, div } = algebra(b);
+export const silu: Formula = (b, [x]) => {
+  const { add, div } = arithmetic(b);
   return div(x!, add(b.unary("exp", b.unary("neg", x!)), 1));
 };
 
-const elu: Composition = (b, [x]) => {
-  const { less, where } = algebra(b);
+export const elu: Formula = (b, [x]) => {
+  const { less, where } = arithmetic(b);
   return where(less(x!, 0), b.unary("expm1", x!), x!);
 };
 
-const seluAlpha = 1.6732632423543772;
-const seluScale = 1.0507009873554805;
-
-const selu: Composition = (b, [x]) => {
-  const { mul, less, where } = algebra(b);
-  return mul(where(less(x!, 0), mul(b.unary("expm1", x!), seluAlpha), x!), seluScale);
+export const selu: Formula = (b, [x]) => {
+  const { mul, less, where } = arithmetic(b);
+  return mul(where(less(x!, 0), mul(b.unary("expm1", x!), SELU_ALPHA), x!), SELU_SCALE);
 };
 
-const tan: Composition = (b, [x]) => algebra(b).div(b.unary("sin", x!), b.unary("cos", x!));
+export const tan: Formula = (b, [x]) => arithmetic(b).div(b.unary("sin", x!), b.unary("cos", x!));
 
 /** A guess in single width, off by ~1e-7 = δ, and the first-order term of δ: what is left is of order δ³. */
-const guess = (b: Builder, op: Op, x: Node) => {
+const guess = (b: Algebra, op: "asin" | "atan", x: Node) => {
   const y = b.emit(op, [x], { single: true });
   return { y, sin: b.unary("sin", y), cos: b.unary("cos", y) };
 };
 
-const atan: Composition = (b, [x]) => {
-  const { add, sub, mul, div, less, where } = algebra(b);
+export const atan: Formula = (b, [x]) => {
+  const { add, sub, mul, div, less, where } = arithmetic(b);
   const { y, sin, cos } = guess(b, "atan", x!);
   const better = add(y, div(sub(mul(x!, cos), sin), add(cos, mul(x!, sin))));
   return where(less(b.unary("abs", x!), Infinity), better, mul(b.unary("sign", x!), Math.PI / 2));
 };
 
-const asin: Composition = (b, [x]) => {
-  const { add, sub, mul } = algebra(b);
+export const asin: Formula = (b, [x]) => {
+  const { add, sub, mul } = arithmetic(b);
   const { y, sin, cos } = guess(b, "asin", x!);
   const root = b.unary("sqrt", mul(sub(1, x!), add(x!, 1)));
   return add(y, sub(mul(x!, cos), mul(root, sin)));
 };
 
-const acos: Composition = (b, [x]) => algebra(b).sub(Math.PI / 2, b.unary("asin", x!));
+export const acos: Formula = (b, [x]) => arithmetic(b).sub(Math.PI / 2, b.unary("asin", x!));
 
-const sinh: Composition = (b, [x]) => {
-  const { add, sub, mul, div, less, where } = algebra(b);
+export const sinh: Formula = (b, [x]) => {
+  const { add, sub, mul, div, less, where } = arithmetic(b);
   const small = b.unary("expm1", x!);
   const near = mul(add(small, div(small, add(small, 1))), 0.5);
   const far = mul(sub(b.unary("exp", x!), b.unary("exp", b.unary("neg", x!))), 0.5);
   return where(less(b.unary("abs", x!), 1), near, far);
 };
 
-const cosh: Composition = (b, [x]) => {
-  const { add, mul } = algebra(b);
+export const cosh: Formula = (b, [x]) => {
+  const { add, mul } = arithmetic(b);
   return mul(add(b.unary("exp", x!), b.unary("exp", b.unary("neg", x!))), 0.5);
 };
 
-const asinh: Composition = (b, [x]) => {
-  const { add, mul, div, greater, where } = algebra(b);
+export const asinh: Formula = (b, [x]) => {
+  const { add, mul, div, greater, where } = arithmetic(b);
   // From here on asinh |x| = log 2|x| to the last digit, and the square would soon overflow.
   const far = 1e9;
   const size = b.unary("abs", x!);
@@ -168,14 +155,14 @@ const asinh: Composition = (b, [x]) => {
   return mul(b.unary("sign", x!), where(greater(size, far), add(b.unary("log", size), Math.LN2), near));
 };
 
-const acosh: Composition = (b, [x]) => {
-  const { add, sub, mul } = algebra(b);
+export const acosh: Formula = (b, [x]) => {
+  const { add, sub, mul } = arithmetic(b);
   const root = (y: Node) => b.unary("sqrt", y);
   return b.unary("log", add(x!, mul(root(sub(x!, 1)), root(add(x!, 1)))));
 };
 
-const atanh: Composition = (b, [x]) => {
-  const { sub, mul, div } = algebra(b);
+export const atanh: Formula = (b, [x]) => {
+  const { sub, mul, div } = arithmetic(b);
   return mul(b.unary("log1p", div(mul(x!, 2), sub(1, x!))), 0.5);
 };
 
@@ -188,8 +175,8 @@ const [erfStep, erfNodes] = [0.5, 13];
  * erf in doubles: its power series below 1; beyond, 1 − erfc by the trapezium rule with step h,
  * erfc(x) = (2xh/π)·exp(−x²)·(1/(2x²) + Σ exp(−n²h²)/(n²h² + x²)) − 2/(exp(2πx/h) − 1)  (Chiarella and Reichel 1968).
  */
-const erf: Composition = (b, [x]) => {
-  const { add, sub, mul, div, less, where } = algebra(b);
+export const erf: Formula = (b, [x]) => {
+  const { add, sub, mul, div, less, where } = arithmetic(b);
   // erf(6) = 1 to the last digit, and beyond the two parts of the rule no longer cancel.
   const bounded = b.binary("minimum", b.unary("abs", x!), b.constant(6));
   const square = b.unary("square", bounded);
@@ -210,24 +197,3 @@ const erf: Composition = (b, [x]) => {
 
 /** n! */
 const factorialOf = (n: number): number => (n < 2 ? 1 : n * factorialOf(n - 1));
-
-/** What ONNX Runtime has for single width only. */
-const forDoubles: Partial<Record<Op, Composition>> = {
-  conv2d: (b, [x, w], attrs) => conv2d(b, x!, w!, attrs),
-  conv2dInputGrad: (b, [dy, w], attrs) => conv2dInputGrad(b, dy!, w!, attrs),
-  conv2dFilterGrad: (b, [x, dy], attrs) => conv2dFilterGrad(b, x!, dy!, attrs),
-  avgPool: (b, [x], attrs) => avgPool(b, x!, attrs),
-  ...{ erf, softplus, silu, elu, selu, tan, atan, asin, acos, sinh, cosh, asinh, acosh, atanh },
-};
-
-/** What ONNX Runtime has in single width, but slower than it need be. */
-const forSpeed: Partial<Record<Op, Composition>> = { softplus: fastSoftplus };
-
-/** The rule that leaves only primitives with a lowering in `precision`. */
-export const composer =
-  (precision: Precision): Rewrite =>
-  (b, op, inputs, attrs) => {
-    if (attrs.single) return undefined;
-    const composition = always[op] ?? (precision === "float64" ? forDoubles : forSpeed)[op];
-    return composition?.(b, inputs, attrs);
-  };

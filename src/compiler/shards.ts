@@ -5,12 +5,12 @@
  * Threads within an operation meet after every operation; shards meet once a call, and each has its own processor's cache. A shard whose
  * thread was lost runs in the calling thread, with the same bits.
  */
-import { fail } from "../../core/errors.ts";
-import { type NumericArray, sizeOf } from "../ir/node.ts";
-import { compileStep, type StepSpec, type Values } from "../step.ts";
-import { answersNatively } from "./runtime.ts";
-import { ARRAYS } from "./session.ts";
-import { shardThreads, type ThreadProgram } from "./shard-thread.ts";
+import { fail } from "../core/errors.ts";
+import { type NumericArray, sizeOf } from "./ir/node.ts";
+import { answersNatively } from "./runtime/runtime.ts";
+import { ARRAYS } from "./runtime/session.ts";
+import { shardThreads, type ThreadProgram } from "./runtime/shard-thread.ts";
+import { compileStep, type StepSpec, type Values } from "./step.ts";
 
 /** A step in shards. */
 export interface Shards {

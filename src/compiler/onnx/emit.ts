@@ -1,6 +1,6 @@
 /** What a lowering writes into: ONNX nodes in the scope at hand, and constants shared by all scopes. */
 import type { DType, Node } from "../ir/node.ts";
-import { type OnnxAttribute, type OnnxNode, type OnnxTensor, type OnnxType, onnxType, tensorOf } from "./onnx.ts";
+import { type OnnxAttribute, type OnnxNode, type OnnxTensor, type OnnxType, onnxType, tensorOf } from "./model.ts";
 
 /** The element type that stands for real numbers in a compiled program. */
 export type Precision = "float32" | "float64";
