@@ -1,5 +1,7 @@
 /** How much a graph computes, and how many threads that is worth. */
-import { type Graph, sizeOf } from "./ir/node.ts";
+
+import { sizeOf } from "../core/shape.ts";
+import type { Graph } from "./ir/node.ts";
 import { primitive } from "./primitives/families.ts";
 
 /** Multiplications in all products and convolutions of a graph; other primitives cost by the element and are not counted. */

@@ -1,12 +1,13 @@
 /** compile(): what a record takes along, what it refuses, and what it leaves behind. */
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { compile, hostTensor } from "../../src/compiler/index.ts";
 import { scope } from "../../src/core/scope.ts";
 import { normal, poisson } from "../../src/dist/index.ts";
 import { model, sample } from "../../src/effects/effects.ts";
 import { interpret } from "../../src/effects/interpret.ts";
 import { cholesky, choleskySolve, logDetFromCholesky, triangularSolve } from "../../src/engine/linalg.ts";
-import { compile, fold, hostTensor, ndarray, rootKey, TiltedError, useEngine } from "../../src/index.ts";
+import { fold, ndarray, rootKey, TiltedError, useEngine } from "../../src/index.ts";
 
 const vector = (...values: number[]) => ndarray(Float32Array.from(values));
 const [x2, x3] = [vector(1, 2), vector(1, 2, 3)];

@@ -68,6 +68,22 @@ describe("a step repeated inside the runtime", () => {
     }
   });
 
+  it("runs as often as its slices have rows: two calls of some are one call of all", async () => {
+    const graph = simplify(step());
+    const program = await programFor(graph, { scan: { length, carry, slices: ["noise"] } });
+    const whole = program.run(inputs);
+    const first = program.run({ ...inputs, noise: inputs.noise!.subarray(0, 30) });
+    const second = program.run({ ...inputs, z: first.z!, count: first.count!, noise: inputs.noise!.subarray(30) });
+    expect(second.z).toEqual(whole.z);
+    expect(second.count![0]).toBe(length);
+    expect([...first.path!, ...second.path!]).toEqual([...whole.path!]);
+    const path = new Float32Array(30);
+    expect(program.run({ ...inputs, noise: inputs.noise!.subarray(0, 30) }, { path }).path).toBe(path);
+    expect(path).toEqual(first.path);
+    expect(() => program.run({ ...inputs, noise: new Float32Array(10 * (length + 1)) })).toThrow(/noise/);
+    expect(() => program.run({ ...inputs, noise: new Float32Array(15) })).toThrow(/noise/);
+  });
+
   it("computes once what no iteration changes", async () => {
     const g = createBuilder();
     const [z, a] = [g.input("z", [3]), g.input("a", [3])];

@@ -1,8 +1,9 @@
 /** A slow evaluator of compiler graphs in doubles, element by element: the oracle for rules and lowering. */
-import { type Graph, type Node, type Shape, sizeOf, stridesOf } from "../../src/compiler/ir/node.ts";
+import { type Graph, type Node, stridesOf } from "../../src/compiler/ir/node.ts";
 import { primitive } from "../../src/compiler/primitives/families.ts";
 import { isReduction } from "../../src/compiler/primitives/reductions.ts";
 import { castScalar } from "../../src/compiler/primitives/scalar.ts";
+import { type Shape, sizeOf } from "../../src/core/shape.ts";
 
 type Values = Float64Array;
 type Index = readonly number[];

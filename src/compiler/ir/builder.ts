@@ -1,5 +1,6 @@
 /** Hash-consed graphs: equal expressions are one node, and every node has a type that was inferred, and so checked. */
 import { fail } from "../../core/errors.ts";
+import { type Shape, sizeOf } from "../../core/shape.ts";
 import {
   type Attrs,
   type DType,
@@ -7,8 +8,6 @@ import {
   type Node,
   type NumericArray,
   type Output,
-  type Shape,
-  sizeOf,
   type TensorType,
   textOf,
 } from "./node.ts";

@@ -1,7 +1,7 @@
 /** What a graph is made of: nodes with a static shape and a dtype. What each op means is told by `primitives/`. */
+import type { Shape } from "../../core/shape.ts";
 
 export type DType = "float32" | "int32" | "bool";
-export type Shape = readonly number[];
 /** Element storage of constants, inputs and outputs. Doubles stay doubles until lowering. */
 export type NumericArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 
@@ -60,8 +60,6 @@ export interface Graph {
   readonly outputs: readonly Output[];
 }
 
-export const sizeOf = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((n, i) => n === b[i]);
 export const textOf = (shape: Shape): string => `[${shape.join(",")}]`;
 
 /** Row-major strides. */

@@ -14,7 +14,7 @@ function lowerOnce(e: Emitter, graph: Graph): Lowered {
   const names = inputNames(graph);
   lowerNodes(e, graph.nodes, names);
   const results = graph.outputs.map((o) => ({ from: names.get(o.node)!, to: outputKey(o.name) }));
-  return modelOf(e, graph, nameOutputs(e.scope, results), { inputs: () => [], outputs: () => [] });
+  return modelOf(e, graph, nameOutputs(e.scope, results));
 }
 
 /** The ONNX model of `graph` in the given precision, as one run or as `scan.length` steps. */

@@ -9,6 +9,8 @@ import { primitive } from "../primitives/families.ts";
 export interface Port extends TensorType {
   readonly name: string;
   readonly key: string;
+  /** One row an iteration: the first axis is at most as long as `shape` says. */
+  readonly perStep?: boolean;
 }
 
 /** A graph as a model, and what goes in and out. */
@@ -62,23 +64,29 @@ const namesIn = (nodes: readonly OnnxNode[]): readonly string[] =>
     return [...n.inputs, ...(typeof body === "object" && "nodes" in body ? namesIn(body.nodes) : [])];
   });
 
-/** Axes that come before those of each input and output. */
-export interface LeadingAxes {
-  readonly inputs: (x: Node) => readonly number[];
-  readonly outputs: (output: Output) => readonly number[];
+/** Changes to the ports of a graph. */
+export interface PortChanges {
+  input(x: Node, port: Port): Port;
+  output(output: Output, port: Port): Port;
 }
 
 /** The model of nodes that are lowered already, with the inputs and outputs of their graph. */
-export function modelOf(e: Emitter, graph: Graph, nodes: readonly OnnxNode[], lead: LeadingAxes): Lowered {
-  const port = (node: Node, name: string, key: string, axes: readonly number[]): Port => ({
-    name,
-    key,
-    shape: [...axes, ...node.shape],
-    dtype: node.dtype,
+export function modelOf(e: Emitter, graph: Graph, nodes: readonly OnnxNode[], changes?: PortChanges): Lowered {
+  const portOf = ({ shape, dtype }: Node, name: string, key: string): Port => ({ name, key, shape, dtype });
+  const inputs = graph.inputs.map((x) => {
+    const port = portOf(x, x.attrs.name!, inputKey(x.attrs.name!));
+    return changes?.input(x, port) ?? port;
   });
-  const inputs = graph.inputs.map((x) => port(x, x.attrs.name!, inputKey(x.attrs.name!), lead.inputs(x)));
-  const outputs = graph.outputs.map((o) => port(o.node, o.name, outputKey(o.name), lead.outputs(o)));
-  const value = ({ key, dtype, shape }: Port): OnnxValue => ({ name: key, type: e.typeOf(dtype), shape });
+  const outputs = graph.outputs.map((o) => {
+    const port = portOf(o.node, o.name, outputKey(o.name));
+    return changes?.output(o, port) ?? port;
+  });
+  const value = ({ key, dtype, shape, perStep = false }: Port): OnnxValue => ({
+    name: key,
+    type: e.typeOf(dtype),
+    shape,
+    perStep,
+  });
   const used = new Set(namesIn(nodes));
   const model = {
     nodes,

@@ -1,6 +1,7 @@
 /** A step repeated inside the runtime, as one Scan node. */
 import { fail } from "../../core/errors.ts";
-import { type Graph, type Node, type Output, sameShape, textOf } from "../ir/node.ts";
+import { sameShape } from "../../core/shape.ts";
+import { type Graph, type Node, type Output, textOf } from "../ir/node.ts";
 import { type Emitter, emptyScope } from "../onnx/emit.ts";
 import type { OnnxGraph, OnnxNode, OnnxValue } from "../onnx/model.ts";
 import {
@@ -12,16 +13,18 @@ import {
   type Names,
   nameOutputs,
   outputKey,
+  type Port,
 } from "./nodes.ts";
 
 /**
- * A step run `length` times in one call.
+ * A step run many times in one call.
  *
  * @remarks State: input `name` of iteration i + 1 is output `carry[name]` of iteration i; the result holds the last one.
- * Slices: the named inputs get a leading axis of size `length`, one row an iteration. All other inputs are the same in every
+ * Slices: the named inputs get a leading axis, one row an iteration: as many as are given. All other inputs are the same in every
  * iteration, and what depends on them alone is computed once. Outputs that are not carried are stacked on a leading axis.
  */
 export interface ScanOptions {
+  /** Most iterations of a run; without slices every run has as many. */
   readonly length: number;
   readonly carry: Readonly<Record<string, string>>;
   readonly slices?: readonly string[];
@@ -107,8 +110,11 @@ export function lowerScan(e: Emitter, graph: Graph, options: ScanOptions): Lower
     outputs: resultsOf(plan).map((o) => outputKey(o.name)),
     attributes: { body, num_scan_inputs: slicesIn.length },
   };
+  // Without slices a run is as long as the numbers that it counts by.
+  const perStep = sliced.length > 0;
+  const withRows = (port: Port): Port => ({ ...port, shape: [length, ...port.shape], perStep });
   return modelOf(e, graph, [...e.scope.nodes, scan], {
-    inputs: (x) => (sliced.includes(x) ? [length] : []),
-    outputs: (o) => (stacked.includes(o) ? [length] : []),
+    input: (x, port) => (sliced.includes(x) ? withRows(port) : port),
+    output: (o, port) => (stacked.includes(o) ? withRows(port) : port),
   });
 }

@@ -1,5 +1,7 @@
 /** The activation x·sigmoid(x), whose gradient is half of what many networks compute. */
-import { type Graph, type Node, sameShape } from "../ir/node.ts";
+
+import { sameShape } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
 import { type Uses, usesIn } from "../ir/uses.ts";
 import { is } from "../primitives/families.ts";
 import { type Pass, rebuild } from "./rebuild.ts";

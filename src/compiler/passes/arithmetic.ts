@@ -1,6 +1,7 @@
 /** Rules of elementwise arithmetic. None of them may lose a NaN: x·0 and x − x stay as they are. */
 
-import { type Node, type NumericArray, type Shape, sameShape, sizeOf } from "../ir/node.ts";
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import type { Node, NumericArray } from "../ir/node.ts";
 import { isBinary } from "../primitives/binary.ts";
 import type { Builder, Rewrite } from "../primitives/builder.ts";
 import { is, type Op } from "../primitives/families.ts";

@@ -5,7 +5,8 @@
  * the same linear steps. Joined at the first factor, they make one pass.
  */
 
-import { type Graph, type Node, sameShape, sizeOf } from "../ir/node.ts";
+import { sameShape, sizeOf } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
 import { usesIn } from "../ir/uses.ts";
 import type { Builder } from "../primitives/builder.ts";
 import { is } from "../primitives/families.ts";

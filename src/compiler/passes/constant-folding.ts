@@ -1,6 +1,7 @@
 /** Folding: what depends on constants alone is computed once, in doubles, while the graph is made. */
 
-import { type DType, type Node, type NumericArray, type Shape, sameShape, sizeOf, stridesOf } from "../ir/node.ts";
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import { type DType, type Node, type NumericArray, stridesOf } from "../ir/node.ts";
 import type { Rewrite } from "../primitives/builder.ts";
 import { is, primitive } from "../primitives/families.ts";
 import { castScalar } from "../primitives/scalar.ts";

@@ -1,6 +1,7 @@
 /** Rules of products: transposes become flags, batches that are not there go, batch sums join the inner product. */
 
-import { type Node, sizeOf } from "../ir/node.ts";
+import { sizeOf } from "../../core/shape.ts";
+import type { Node } from "../ir/node.ts";
 import type { Builder, Rewrite } from "../primitives/builder.ts";
 import { is } from "../primitives/families.ts";
 

@@ -1,6 +1,7 @@
 /** Simplification: rules applied to every node as it is made, until none applies, and two that look at uses at the end. */
 
-import { type Graph, type Node, sameShape } from "../ir/node.ts";
+import { sameShape } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
 import { usesIn } from "../ir/uses.ts";
 import type { Rewrite } from "../primitives/builder.ts";
 import { is } from "../primitives/families.ts";

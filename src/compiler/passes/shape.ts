@@ -1,6 +1,7 @@
 /** Rules of what only moves elements: steps that do nothing go, chains become one step. */
 
-import { type Node, type Shape, sameShape, sizeOf } from "../ir/node.ts";
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import type { Node } from "../ir/node.ts";
 import { isBinary } from "../primitives/binary.ts";
 import type { Rewrite } from "../primitives/builder.ts";
 import { is, type Op } from "../primitives/families.ts";

@@ -1,6 +1,7 @@
 /** What is known of the sign of a value, and the rule that needs it. */
 
-import { type Node, sizeOf } from "../ir/node.ts";
+import { sizeOf } from "../../core/shape.ts";
+import type { Node } from "../ir/node.ts";
 import type { Rewrite } from "../primitives/builder.ts";
 import { is, type Op } from "../primitives/families.ts";
 import { splatOf } from "./constant-folding.ts";

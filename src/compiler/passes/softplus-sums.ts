@@ -7,7 +7,8 @@
  * in front may be anything, and is left as it is.
  */
 
-import { type Graph, type Node, sameShape, sizeOf } from "../ir/node.ts";
+import { sameShape, sizeOf } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
 import { type Uses, usesIn } from "../ir/uses.ts";
 import type { Builder } from "../primitives/builder.ts";
 import { is } from "../primitives/families.ts";

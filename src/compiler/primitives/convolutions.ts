@@ -1,7 +1,8 @@
 /** Convolutions and their gradients: [n,h,w,c] with filters [kh,kw,c/groups,out]. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
-import { type Node, type Shape, sameShape, sizeOf, textOf } from "../ir/node.ts";
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import { type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import type { Decomposition, Family, TraceKernels, TypeRule } from "./primitive.ts";
 import type { Products } from "./products.ts";

@@ -1,6 +1,8 @@
 /** Elementwise primitives: functions of one and two elements, choice and casts. */
+
+import { sizeOf } from "../../core/shape.ts";
 import type { Core } from "../ir/builder.ts";
-import { type DType, type Node, sizeOf } from "../ir/node.ts";
+import type { DType, Node } from "../ir/node.ts";
 import type { Emitter } from "../onnx/emit.ts";
 import { BINARY, type BinaryOp } from "./binary.ts";
 import type { ElementwisePrimitive } from "./elementwise-row.ts";

@@ -1,5 +1,7 @@
 /** Primitives that read and add at indices. */
-import { type DType, type Node, type Shape, sameShape, sizeOf, textOf } from "../ir/node.ts";
+
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import { type DType, type Node, textOf } from "../ir/node.ts";
 import type { Emitter } from "../onnx/emit.ts";
 import type { Decomposition, Family, TraceKernels } from "./primitive.ts";
 import type { Reductions } from "./reductions.ts";

@@ -1,6 +1,7 @@
 /** Pools: means and maxima over windows of images [n,h,w,c]. */
 import * as tf from "@tensorflow/tfjs-core";
-import { type Node, type Shape, textOf } from "../ir/node.ts";
+import type { Shape } from "../../core/shape.ts";
+import { type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import type { Convolutions } from "./convolutions.ts";
 import type { Decomposition, Family, TraceKernel, TraceKernels, TypeRule } from "./primitive.ts";

@@ -1,5 +1,7 @@
 /** Products of matrices. */
-import { type Node, type Shape, sameShape, sizeOf, textOf } from "../ir/node.ts";
+
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import { type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import { contribDomain } from "../onnx/model.ts";
 import { alike } from "./elementwise.ts";

@@ -1,6 +1,8 @@
 /** Primitives along axes: reductions, places of extremes, running sums. */
+
+import { sizeOf } from "../../core/shape.ts";
 import type { Node } from "../ir/node.ts";
-import { sizeOf, textOf } from "../ir/node.ts";
+import { textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import { type Operand, scalarLike } from "./elementwise-row.ts";
 import type { Family, Primitive, TraceKernel, TraceKernels, TypeRule } from "./primitive.ts";

@@ -1,7 +1,8 @@
 /** Primitives that move elements by shape. */
 import * as tf from "@tensorflow/tfjs-core";
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
 import { stridedRegion } from "../../engine/kernels/take.ts";
-import { type Attrs, type Node, type Shape, sameShape, sizeOf, textOf } from "../ir/node.ts";
+import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import { alike, type Elementwise } from "./elementwise.ts";
 import type { Family, TraceKernels, TypeRule } from "./primitive.ts";

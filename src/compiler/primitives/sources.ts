@@ -1,6 +1,7 @@
 /** Nodes without operands: inputs and constants. */
+
+import { sizeOf } from "../../core/shape.ts";
 import type { Core } from "../ir/builder.ts";
-import { sizeOf } from "../ir/node.ts";
 import type { Family, TypeRule } from "./primitive.ts";
 
 const given: TypeRule = (_, attrs) => ({ shape: attrs.shape!, dtype: attrs.dtype! });

@@ -1,6 +1,8 @@
 /** Real functions that ONNX Runtime lacks, has for single width only or does slowly, written with others. */
+
+import { sizeOf } from "../../core/shape.ts";
 import type { Core } from "../ir/builder.ts";
-import { type Node, sizeOf } from "../ir/node.ts";
+import type { Node } from "../ir/node.ts";
 import type { Decomposition } from "./primitive.ts";
 import { SELU_ALPHA, SELU_SCALE } from "./scalar.ts";
 

@@ -1,26 +1,21 @@
 /** What the type rules of primitives share. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
-import { type DType, type Shape, sizeOf, textOf } from "../ir/node.ts";
+import { type Shape, sizeOf, tryBroadcast } from "../../core/shape.ts";
+import { type DType, textOf } from "../ir/node.ts";
 import type { TypeRule } from "./primitive.ts";
 
 export const mismatch = (op: string, found: string, expected: string): never =>
   fail("shape", `${op}: found ${found}; expected ${expected}.`);
 
 /** The common shape under NumPy broadcasting. */
-export function broadcastShapes(op: string, ...shapes: readonly Shape[]): number[] {
-  const rank = Math.max(0, ...shapes.map((s) => s.length));
-  return Array.from({ length: rank }, (_, axis) => {
-    let size = 1;
-    for (const s of shapes) {
-      const n = s[axis - rank + s.length] ?? 1;
-      if (n !== 1 && size !== 1 && n !== size)
-        mismatch(op, shapes.map(textOf).join(" and "), "shapes that broadcast: equal sizes or 1, from the right");
-      if (n !== 1) size = n;
-    }
-    return size;
-  });
-}
+export const broadcastShapes = (op: string, ...shapes: readonly Shape[]): Shape =>
+  shapes.reduce<Shape>(
+    (common, shape) =>
+      tryBroadcast(common, shape) ??
+      mismatch(op, shapes.map(textOf).join(" and "), "shapes that broadcast: equal sizes or 1, from the right"),
+    [],
+  );
 
 /** `shape` without `axes`, which with `keepDims` stay as axes of one element. */
 export const withoutAxes = (shape: Shape, axes: readonly number[], keepDims = false): number[] =>

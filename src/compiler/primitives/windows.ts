@@ -1,6 +1,7 @@
 /** What primitives of windows share: their sweep over an image [n,h,w,c], their attributes, and the image seen place by place. */
 import type * as tf from "@tensorflow/tfjs-core";
-import type { Attrs, Node, Shape } from "../ir/node.ts";
+import type { Shape } from "../../core/shape.ts";
+import type { Attrs, Node } from "../ir/node.ts";
 import type { Products } from "./products.ts";
 
 export type Pair = readonly [number, number];

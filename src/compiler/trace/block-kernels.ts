@@ -1,6 +1,7 @@
 /** Kernels of tfjs that move blocks of an image between space, depth and batch: each is several primitives. */
 import * as tf from "@tensorflow/tfjs-core";
-import { type Node, sizeOf } from "../ir/node.ts";
+import { sizeOf } from "../../core/shape.ts";
+import type { Node } from "../ir/node.ts";
 import type { Builder } from "../primitives/builder.ts";
 import type { TraceKernels } from "../primitives/primitive.ts";
 

@@ -3,8 +3,9 @@
  * the engine underneath and becomes a constant where the record uses it, or an input when it is large.
  */
 import type * as tf from "@tensorflow/tfjs-core";
+import type { Shape } from "../../core/shape.ts";
 import type { HostValues } from "../../core/tracing.ts";
-import type { DType, Node, NumericArray, Shape } from "../ir/node.ts";
+import type { DType, Node, NumericArray } from "../ir/node.ts";
 import type { Builder } from "../primitives/builder.ts";
 import { type Place, type Refusals, textOfPlace } from "./refusals.ts";
 import { engine } from "./with-backend.ts";

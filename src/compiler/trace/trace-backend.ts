@@ -1,6 +1,8 @@
 /** The backend that tfjs sees while a trace is under way: symbolic data has no values, known data lies with the engine underneath. */
+
+import type { Shape } from "../../core/shape.ts";
 import type { HostValues } from "../../core/tracing.ts";
-import type { DType, Shape } from "../ir/node.ts";
+import type { DType } from "../ir/node.ts";
 import type { Refusals } from "./refusals.ts";
 import { type Backend, engine } from "./with-backend.ts";
 

@@ -8,8 +8,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { scope } from "../../core/scope.ts";
+import { type Shape, sizeOf } from "../../core/shape.ts";
 import { currentTracer, type HostValues, type Tracer, tracedArrays, withTracer } from "../../core/tracing.ts";
-import { type DType, type Node, type Shape, sizeOf } from "../ir/node.ts";
+import type { DType, Node } from "../ir/node.ts";
 import { type Builder, createBuilder } from "../primitives/builder.ts";
 import type { TraceKernel } from "../primitives/primitive.ts";
 import { createRefusals, type Refusals } from "./refusals.ts";
@@ -139,19 +140,20 @@ function createTrace({ exact = false, what = "this step", copies = new WeakMap()
     run,
     tensor: (node) => engine().makeTensorFromTensorInfo(info(node), backend),
     isSymbolic: ({ dataId }) => nodes.isSymbolic(dataId),
-    outside: (body) => withRandom(random, () => withTracer(undefined, () => onEngine(body))),
-    host: (make, shape, fill) => tracer.tensor(hosts.add(tracer.outside(make), shape, make, fill)),
-    array<A extends HostValues>(make: () => A): A {
-      const values = tracer.outside(make).slice() as A;
+    untraced: (body) => withRandom(random, () => withTracer(undefined, () => onEngine(body))),
+    hostInput: (make, shape, fill) => tracer.tensor(hosts.add(tracer.untraced(make), shape, make, fill)),
+    hostArray<A extends HostValues>(make: () => A): A {
+      const values = tracer.untraced(make).slice() as A;
       tracedArrays.set(values, make);
       return values;
     },
     guard: (ok) => void guards.push(builder.cast(nodes.of(ok), "bool")),
-    again(tensor) {
+    alias(tensor) {
       const node = nodes.of(tensor);
       return () => tracer.tensor(node);
     },
-    report: (tensor, read) => void reports.push({ name: `report${reports.length}`, node: nodes.of(tensor), read }),
+    hostCallback: (tensor, read) =>
+      void reports.push({ name: `report${reports.length}`, node: nodes.of(tensor), read }),
     finish(outputs) {
       const named = Object.entries(outputs).map(([name, node]) => ({ name, node }));
       const joined = joinGuards(builder, guards).map((node, i) => ({ name: `guard${i}`, node }));

@@ -3,12 +3,12 @@
  * from one pool.
  */
 import type { NdArray } from "../../core/array.ts";
-import { fail } from "../../core/errors.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fold } from "../../core/key.ts";
 import { gumbel } from "../../core/random/draws.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
-import type { Method, ResultKind } from "../method/infer.ts";
+import type { EffectsIn, Method, ResultKind } from "../method/infer.ts";
 import { takeRows } from "../problem/site-draws.ts";
 import type { EvidenceOf, Sandwich } from "../weights/bound.ts";
 import { diagnose, sumWeights } from "../weights/weights.ts";
@@ -50,8 +50,8 @@ export interface SnisOutputs<E extends Effect = Effect> {
   readonly warnings: readonly string[];
 }
 
-interface OutputsKind extends ResultKind {
-  readonly result: SnisOutputs<this["effects"]>;
+export interface SnisOutputsKind extends ResultKind {
+  readonly result: SnisOutputs<EffectsIn<this>>;
 }
 
 const PROPOSALS = 256;
@@ -63,12 +63,10 @@ const FEWEST_EFFECTIVE = 5;
  *
  * @throws `argument` unless m and the proposals are positive integers.
  */
-export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method<OutputsKind, undefined> {
+export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method<SnisOutputsKind, undefined> {
   const { from = "fresh" } = options;
   const proposals = options.proposals ?? (from === "fresh" ? PROPOSALS : PROPOSALS * m);
-  for (const [name, value] of Object.entries({ m, proposals }))
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `snisOutputs: ${name} must be a positive integer, got ${value}`);
+  for (const [name, value] of Object.entries({ m, proposals })) checkWhole("snisOutputs", name, value);
   const method = snis(from === "fresh" ? m * proposals : proposals);
   return {
     name: "snisOutputs",

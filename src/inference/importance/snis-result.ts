@@ -2,7 +2,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../../core/key.ts";
+import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
@@ -173,7 +173,7 @@ export function snisResult(
     },
     resample(m, options = {}) {
       const { scheme = "systematic", seed } = options;
-      const key = seed === undefined ? fold(problem.key, "resample") : typeof seed === "object" ? seed : rootKey(seed);
+      const key = seed === undefined ? fold(problem.key, "resample") : toKey(seed);
       const rows = resampleRows(weights(), m, scheme, key);
       return Object.fromEntries(Object.entries(sites).map(([name, array]) => [name, takeRows(array, rows)]));
     },

@@ -1,8 +1,9 @@
 /** What importance sampling gives when every row has weights of its own: each row is a posterior apart, with its own diagnostics. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
-import { fold, type Key, rootKey } from "../../core/key.ts";
+import { fold, type Key, toKey } from "../../core/key.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
@@ -120,8 +121,7 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
     return { value, standardError };
   };
   const rowWeights = (row: number): Float64Array => {
-    if (!Number.isInteger(row) || row < 0 || row >= rows)
-      fail("argument", `weights: rows are 0 to ${rows - 1}, got ${row}`);
+    checkWhole("weights", "row", row, 0, rows - 1);
     return normalizeWeights(column(row));
   };
 
@@ -185,7 +185,7 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
         );
       }
       const { scheme = "systematic", seed } = options;
-      const key = seed === undefined ? fold(drawing.key, "resample") : typeof seed === "object" ? seed : rootKey(seed);
+      const key = seed === undefined ? fold(drawing.key, "resample") : toKey(seed);
       const targets = Object.entries(sites).map(([name, source]) => {
         const { shape, data } = source;
         return { name, source, shape, data: zerosLike(data, m * sizeOf(shape.slice(1))) };

@@ -3,6 +3,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { permutation } from "../../core/random/discrete.ts";
@@ -12,6 +13,7 @@ import { type TensorTree, type Tree, toArrays, toTensors } from "../../core/tree
 import type { ParamEffect } from "../../effects/effects.ts";
 import type { Energy } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { unscored } from "../../effects/run-handlers.ts";
 import { FEWEST_EFFECTIVE, LARGEST_SHARE } from "../importance/snis-result.ts";
 import type { Method, Problem, ResultKind } from "../method/infer.ts";
 import { adam } from "../optim/optimizers.ts";
@@ -29,7 +31,7 @@ import { logistic } from "./objectives.ts";
 import { gatherRows, heldOut, type Part, partOf, repeat } from "./target-rows.ts";
 import { exactLogDensity, testRows, tiltedBounds } from "./tilt-density.ts";
 
-interface TiltKind extends ResultKind {
+export interface FitTiltKind extends ResultKind {
   readonly result: TiltFit;
 }
 
@@ -56,7 +58,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   target: NdArray | DrawableRows,
   options: FitTiltOptions = {},
-): Method<TiltKind, undefined> {
+): Method<FitTiltKind, undefined> {
   const { objective = logistic(), optimizer = adam(1e-3), steps = 2000, every = 25, patience, folds = 1 } = options;
   const rows = "draw" in target ? target : gatherRows(target);
   const { holdout = 0.2, negatives = 512, minEssRatio } = options;
@@ -64,9 +66,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
     fail("argument", `fitTilt: minEssRatio must be in (0, 1), got ${minEssRatio}`);
   }
   if (!(holdout >= 0 && holdout < 1)) fail("argument", `fitTilt: holdout must be in [0, 1), got ${holdout}`);
-  if (!Number.isInteger(folds) || folds < 1 || folds > rows.count) {
-    fail("argument", `fitTilt: folds must be an integer between 1 and the ${rows.count} target rows, got ${folds}`);
-  }
+  checkWhole("fitTilt", "folds", folds, 1, rows.count);
   if (rows.count - heldOut(rows.count, folds, holdout, 0).length < 1) {
     fail("argument", `fitTilt: ${rows.count} target rows leave none to train on`);
   }
@@ -221,12 +221,12 @@ function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Te
     return fail("missing-site", `fitTilt: the base model has no site "${site}"; it has ${names}`, { site });
   }
   const eventShape = info.shape.slice(info.shape.length - info.eventRank);
+  const base = unscored(problem.model);
   return (key, n) => {
-    const run = interpret(problem.model(...problem.args), {
+    const run = interpret(base(...problem.args), {
       key,
       particles: n,
       depth: structure.depth,
-      density: false,
       params: toTensors(problem.params),
     });
     return tf.reshape(run.sites.get(site)?.value as tf.Tensor, [-1, ...eventShape]);

@@ -1,4 +1,5 @@
 /** Training of an energy can run away: this watches the gap between energies of data and of negatives, and keeps the last good states. */
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 
 /** When to stop an energy that runs away. */
@@ -36,8 +37,7 @@ export function divergence(looks: readonly EnergyLook[], rule: StopRule = {}): s
 /** @throws `argument` on a rule out of range. */
 export function checkStopRule(what: string, rule: StopRule): StopRule {
   const { looks = 1, growth = 1, floor = 0 } = rule;
-  if (!Number.isInteger(looks) || looks < 1)
-    fail("argument", `${what}: stop.looks must be a positive integer, got ${looks}`);
+  checkWhole(what, "stop.looks", looks);
   if (!(growth >= 1)) fail("argument", `${what}: stop.growth must be at least 1, got ${growth}`);
   if (!(floor >= 0)) fail("argument", `${what}: stop.floor must not be negative, got ${floor}`);
   return rule;

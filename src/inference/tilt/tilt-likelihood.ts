@@ -4,6 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fail, TiltedError } from "../../core/errors.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { permutation } from "../../core/random/discrete.ts";
@@ -40,7 +41,7 @@ import {
   type Sums,
 } from "./tilt-training.ts";
 
-interface LikelihoodKind extends ResultKind {
+export interface TiltLikelihoodKind extends ResultKind {
   readonly result: TiltLikelihoodFit;
 }
 
@@ -74,13 +75,11 @@ export function tiltLikelihood<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   data: NdArray,
   options: TiltLikelihoodOptions = {},
-): Method<LikelihoodKind, undefined> {
+): Method<TiltLikelihoodKind, undefined> {
   const what = "tiltLikelihood";
   const { steps = 2000, every = 25, penalty = 0, stop = {} } = options;
   const whole = { steps, every, batch: options.batch ?? 128, ring: options.ring ?? RING };
-  for (const [name, value] of Object.entries(whole))
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `${what}: ${name} must be a positive integer, got ${value}`);
+  for (const [name, value] of Object.entries(whole)) checkWhole(what, name, value);
   if (!(penalty >= 0)) fail("argument", `${what}: penalty must not be negative, got ${penalty}`);
   checkClip(options.clip ?? CLIP);
   if (stop !== false) checkStopRule(what, stop);

@@ -11,6 +11,7 @@ import { logJoint } from "../../effects/density.ts";
 import type { Effect, Model, ParamEffect } from "../../effects/effects.ts";
 import { type Energy, replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { unscored, withPlates } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
 import { logZ, logZWithDraws } from "../weights/log-z.ts";
@@ -65,7 +66,7 @@ export function prepare(
     joint === undefined || joint === true
       ? {}
       : {
-          ...own(() => interpret(joint.guide(one), { ...given(), density: false })),
+          ...own(() => interpret(unscored(joint.guide)(one), given())),
         };
   const baseParams = { ...structure.params, ...pair };
   const trained = joint === undefined ? learned : { ...baseParams, ...learned };
@@ -78,7 +79,7 @@ export function prepare(
 /** Reads a number off a loss, recorded or not. */
 export function reportScalar(x: tf.Tensor, read: (value: number) => void): void {
   const trace = currentTracer();
-  if (trace?.isSymbolic(x)) trace.report(stopped(x), (values) => read(values[0] as number));
+  if (trace?.isSymbolic(x)) trace.hostCallback(stopped(x), (values) => read(values[0] as number));
   else read(x.dataSync()[0] as number);
 }
 const stopped = (x: tf.Tensor): tf.Tensor => tf.reshape(x, [1]);
@@ -110,11 +111,8 @@ export function elboOf(
   const latents = Object.fromEntries(
     [...q.sites.values()].flatMap((s) => (s.kind === "sample" ? [[s.name, s.value as tf.Tensor]] : [])),
   );
-  const p = interpret(replay({ latents })(model as Model<[NdArray], Effect, unknown>)(data), {
-    key: fold(key, "model"),
-    params,
-    plates: q.plates,
-  });
+  const placed = withPlates(q.plates)(model as Model<[NdArray], Effect, unknown>);
+  const p = interpret(replay({ latents })(placed)(data), { key: fold(key, "model"), params });
   return tf.div(tf.sub(logJoint(p), logJoint(q)), rows);
 }
 
@@ -166,6 +164,7 @@ const AT_ONCE = 1 << 19;
 /** Energies of fresh base draws. */
 export function baseEnergies(problem: Problem, site: string, network: EnergyProgram, count: number): Float32Array {
   const { depth, latents } = inspectModel(problem);
+  const base = unscored(problem.model);
   const largest = Math.max(1, ...latents.map(({ shape }) => shape.reduce((a, b) => a * b, 1)));
   const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
   const out = new Float32Array(count);
@@ -173,12 +172,11 @@ export function baseEnergies(problem: Problem, site: string, network: EnergyProg
     const particles = Math.min(part, count - first);
     scope(() => {
       const params = toTensors(problem.params);
-      const run = interpret(problem.model(...problem.args), {
+      const run = interpret(base(...problem.args), {
         key: fold(problem.key, "evaluate"),
         particles,
         first,
         depth,
-        density: false,
         params,
       });
       out.set(evaluate(network, run.sites.get(site)?.value as tf.Tensor, params).dataSync() as Float32Array, first);

@@ -8,7 +8,7 @@ import { yieldToEventLoop } from "../../core/event-loop.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import type { TensorTree } from "../../core/tree.ts";
-import { choiceHere } from "../../engine/engine.ts";
+import { resolveChoice } from "../../engine/engine.ts";
 import { readInto } from "../../engine/read.ts";
 import { arena } from "../../engine/wasm/arena.ts";
 import { checkClip, clipGradients } from "../optim/clip.ts";
@@ -112,7 +112,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
       return { loss: read, carry: typeof next.carry === "function" ? next.carry() : next.carry };
     });
   const keyOf = (at: number): Key => fold(fold(key, "step"), at);
-  const { compiled, info } = await compileFor(choiceHere(options.engine), total, step, {
+  const { compiled, info } = await compileFor(resolveChoice(options.engine), total, step, {
     spec: { name, loss, layout, params, grads, key, carry, threads: options.threads, background: options.background },
     check: () => eagerly(context(keyOf(step))),
     context: () => context(keyOf(step)),

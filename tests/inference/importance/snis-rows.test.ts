@@ -379,7 +379,7 @@ describe("faults and warnings", () => {
     await expect(run(snis(1e8, { rows: "each" }))).rejects.toThrow(/would take 9\.3 GiB.*keep: false/);
     const none = await infer(ppca(), snis(10, { rows: "each", keep: false }), { seed: 1 });
     expect(() => none.resample(3)).toThrow(/no draws were kept/);
-    expect(() => none.weights(5)).toThrow(/rows are 0 to 4, got 5/);
+    expect(() => none.weights(5)).toThrow(/row must be a whole number from 0 to 4, got 5/);
     expect(() => none.mean("y" as never)).toThrow(/there is no site "y"; there are "z", "xm"/);
   });
 

@@ -1,7 +1,9 @@
 /** The gradient of a tilt's likelihood, E_q[t] − E_{p_E}[t] for E = θ·t(x), against conjugate tilts, which say E_{p_E}[t] exactly. */
 import * as tf from "@tensorflow/tfjs-core";
-import { freshDraws, infer, model, ndarray, param, sample, sgd, tiltLikelihood } from "tilted";
+import { infer, model, ndarray, param, sample, tiltLikelihood } from "tilted";
 import { beta, categorical, gamma, mixtureSameFamily, normal, poisson } from "tilted/dist";
+import { sgd } from "tilted/optim";
+import { freshDraws } from "tilted/tilt";
 import { describe, it } from "vitest";
 import { scope } from "../../../src/core/scope.ts";
 import { expectMean } from "../../support/statistics.ts";

@@ -1,20 +1,9 @@
 /** Fits of a tilt that run away: stopped, with the last good parameters and a message; clipped gradients; base draws too few. */
 import * as tf from "@tensorflow/tfjs-core";
-import {
-  fitTilt,
-  fold,
-  infer,
-  model,
-  ndarray,
-  param,
-  piecewise,
-  rootKey,
-  sample,
-  selfNormalized,
-  sgd,
-  snisLikelihood,
-} from "tilted";
+import { fitTilt, fold, infer, model, ndarray, param, rootKey, sample } from "tilted";
 import { normal } from "tilted/dist";
+import { piecewise, sgd } from "tilted/optim";
+import { selfNormalized, snisLikelihood } from "tilted/tilt";
 import { describe, expect, it } from "vitest";
 import { normal as draws } from "../../../src/core/random/draws.ts";
 

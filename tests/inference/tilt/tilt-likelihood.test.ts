@@ -2,13 +2,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
-  chainDraws,
-  cosineDecay,
-  freshDraws,
   infer,
   model,
-  type Negatives,
   ndarray,
   param,
   sample,
@@ -20,6 +15,8 @@ import {
 } from "tilted";
 import { normal } from "tilted/dist";
 import { gaussian, generative, inNoise } from "tilted/models";
+import { adam, cosineDecay } from "tilted/optim";
+import { chainDraws, freshDraws, type Negatives } from "tilted/tilt";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../../src/core/key.ts";
 import { normal as draws } from "../../../src/core/random/draws.ts";

@@ -2,7 +2,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, it } from "vitest";
 import { beta, categorical, dirichlet, gamma, normal, positive } from "../../../src/dist/index.ts";
-import { adam, elbo, infer, model, observe, param, sample, useEngine } from "../../../src/index.ts";
+import { elbo, infer, model, observe, param, sample, useEngine } from "../../../src/index.ts";
+import { adam } from "../../../src/inference/optim/index.ts";
 
 beforeAll(async () => {
   await useEngine("wasm");

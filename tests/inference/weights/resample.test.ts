@@ -90,7 +90,9 @@ describe.each(schemes)("%s resampling", (scheme) => {
     expect(() => resampleRows(Float64Array.from([1.5, -0.5]), 3, scheme, key)).toThrow(/non-negative, got -0.5/);
     expect(() => resampleRows(Float64Array.from([Number.NaN, 1]), 3, scheme, key)).toThrow(/non-negative, got NaN/);
     expect(() => resampleRows(new Float64Array(0), 3, scheme, key)).toThrow(/must sum to 1, got 0/);
-    expect(() => resampleRows(Float64Array.from([1]), 1.5, scheme, key)).toThrow(/number of draws, got 1.5/);
+    expect(() => resampleRows(Float64Array.from([1]), 1.5, scheme, key)).toThrow(
+      /number of draws must be a whole number of at least 0, got 1.5/,
+    );
   });
 });
 

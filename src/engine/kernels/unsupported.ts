@@ -1,11 +1,11 @@
-/** Kernels of tfjs's wasm backend that are missing or wrong and stay so: each says what to write instead. */
+/** Kernels of tfjs's wasm backend that are missing or wrong and have no repair: calling one is an error that says what to write instead. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 
 const COMPLEX = "the wasm engine has no complex numbers; keep real and imaginary parts as two tensors";
 const CONV3D = "tfjs's gradient of it is wrong; fold one axis into the batch and use conv2d";
 
-const REFUSED: { readonly [kernelName: string]: string } = {
+const ADVICE: { readonly [kernelName: string]: string } = {
   Complex: COMPLEX,
   ComplexAbs: COMPLEX,
   FFT: COMPLEX,
@@ -19,7 +19,7 @@ const REFUSED: { readonly [kernelName: string]: string } = {
   Conv3DBackpropFilterV2: CONV3D,
 };
 
-export const REFUSED_KERNELS: readonly tf.KernelConfig[] = Object.entries(REFUSED).map(([kernelName, why]) => ({
+export const UNSUPPORTED_KERNELS: readonly tf.KernelConfig[] = Object.entries(ADVICE).map(([kernelName, why]) => ({
   kernelName,
   backendName: "wasm",
   kernelFunc: () => fail("unsupported", `${kernelName}: ${why}`),
