@@ -208,7 +208,7 @@ describe("SNIS", () => {
     await expect(infer(gaussian(2), snis(1000), { seed: 1, signal: controller.signal })).rejects.toMatchObject({
       code: "aborted",
     });
-    expect(() => snis(0)).toThrow(/n must be a positive integer, got 0/);
+    expect(() => snis(0)).toThrow(/n must be a whole number of at least 1, got 0/);
     expect(() => r.expectation("x")).toThrow(/"x" is no scalar; use mean\("x"\)/);
     expect(tf.memory().numTensors).toBe(before);
   });

@@ -262,8 +262,8 @@ describe("when things go wrong", () => {
 
   it("asks for what it needs", async () => {
     for (const n of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY])
-      expect(() => snis(n)).toThrow(/positive integer/);
-    expect(() => snis(10, { chunk: 0 })).toThrow(/chunk must be a positive integer, got 0/);
+      expect(() => snis(n)).toThrow(/whole number of at least 1/);
+    expect(() => snis(10, { chunk: 0 })).toThrow(/chunk must be a whole number of at least 1, got 0/);
     const r = await infer(standard, snis(10), { seed: 1 });
     expect(() => r.mean("y" as never)).toThrow(/there is no site "y"; there are "x"/);
     expect(() => r.expectation(() => tf.scalar(1))).toThrow(/1 numbers for 10 draws/);

@@ -2,12 +2,13 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../../core/key.ts";
+import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
 import type { DeterministicsOf, LatentsOf } from "../../effects/sites.ts";
 import type { EngineInfo } from "../../engine/engine.ts";
+import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
 import type { Problem } from "../method/infer.ts";
 import { expectationStream } from "../numeric/weight-loops.ts";
 import { evaluateParts, siteOf, takeRows } from "../problem/site-draws.ts";
@@ -77,11 +78,6 @@ export interface ResampleOptions {
   /** Default: derived from the run's own seed. */
   readonly seed?: Seed | Key;
 }
-
-/** Largest share of weight that one draw may hold in a result to be trusted. */
-export const LARGEST_SHARE = 0.1;
-/** Fewest effective draws in a result to be trusted. */
-export const FEWEST_EFFECTIVE = 50;
 
 /** Reads off weighted draws what a user wants of them. */
 export function snisResult(
@@ -173,7 +169,7 @@ export function snisResult(
     },
     resample(m, options = {}) {
       const { scheme = "systematic", seed } = options;
-      const key = seed === undefined ? fold(problem.key, "resample") : typeof seed === "object" ? seed : rootKey(seed);
+      const key = seed === undefined ? fold(problem.key, "resample") : toKey(seed);
       const rows = resampleRows(weights(), m, scheme, key);
       return Object.fromEntries(Object.entries(sites).map(([name, array]) => [name, takeRows(array, rows)]));
     },
@@ -188,7 +184,7 @@ function warningsOf(ess: number, largestWeight: number, khat: number): string[] 
       `Pareto k is ${khat.toFixed(2)}, above ${UNRELIABLE_K}: weighted means are unreliable; use a proposal closer to the target`,
     );
   }
-  if (ess < FEWEST_EFFECTIVE) warnings.push(`the draws are worth only ${ess.toFixed(1)} even ones`);
+  if (ess < LEAST_ESS.weights) warnings.push(`the draws are worth only ${ess.toFixed(1)} even ones`);
   if (largestWeight > LARGEST_SHARE) {
     warnings.push(`one draw holds ${Math.round(100 * largestWeight)} % of all weight`);
   }

@@ -1,13 +1,14 @@
 /** Self-normalised importance sampling: draw from a proposal, weigh by the model. */
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { Method, Problem, ResultKind } from "../method/infer.ts";
 import { type Proposal, plan } from "../problem/proposal.ts";
 import { weightedDraws } from "../problem/weighted-draws.ts";
-import { compiledChunk, weighing } from "./compiled-weights.ts";
 import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
 import { snisRows } from "./snis-rows.ts";
 import type { SnisRowsResult } from "./snis-rows-result.ts";
+import { compiledChunk, weighing } from "./weighing.ts";
 
 interface SnisKind extends ResultKind {
   readonly result: SnisResult<this["effects"]>;
@@ -88,20 +89,15 @@ export function snis<Args extends readonly unknown[], G extends Effect>(
   const { chunk, rows = "together" } = options;
   const { keep, resamples = 0 } = options as Partial<SnisRowsOptions>;
   const proposal = options.proposal as Proposal;
-  const positive = (what: string, value: number) => {
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `snis: ${what} must be a positive integer, got ${value}`);
-  };
-  positive("n", n);
-  if (chunk !== undefined) positive("chunk", chunk);
+  checkWhole("snis", "n", n);
+  if (chunk !== undefined) checkWhole("snis", "chunk", chunk);
   if (rows === "together") {
     if (keep !== undefined || resamples !== 0)
       fail("argument", 'snis: keep and resamples are options of rows: "each"; without it all draws are kept');
     return { name: "snis", run: (problem) => run(problem, n, { proposal, chunk }) };
   }
   if (rows !== "each") fail("argument", `snis: rows must be "each" or "together", got ${JSON.stringify(rows)}`);
-  if (!Number.isInteger(resamples) || resamples < 0)
-    fail("argument", `snis: resamples must be a whole number of at least 0, got ${resamples}`);
+  checkWhole("snis", "resamples", resamples, 0);
   const names = keep === false ? [] : keep;
   return {
     name: "snis",

@@ -1,4 +1,5 @@
 /** Schedules: the learning rate as a function of the step, counted from 0. A schedule is a pure function and composes as one. */
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 
 /** Learning rate at a step, counted from 0. */
@@ -15,11 +16,6 @@ export function toSchedule(rate: Rate): Schedule {
   return () => rate;
 }
 
-function checkSteps(what: string, steps: number): void {
-  if (!(Number.isInteger(steps) && steps >= 1))
-    fail("argument", `${what}: steps must be a positive integer, got ${steps}`);
-}
-
 /** The same rate at every step. */
 export const constant = (rate: number): Schedule => toSchedule(rate);
 
@@ -30,7 +26,7 @@ export const constant = (rate: number): Schedule => toSchedule(rate);
  * @throws `argument` unless `steps` is a positive integer.
  */
 export function cosineDecay({ from, to = 0, steps }: { from: number; to?: number; steps: number }): Schedule {
-  checkSteps("cosineDecay", steps);
+  checkWhole("cosineDecay", "steps", steps);
   return (step) => to + ((from - to) * (1 + Math.cos(Math.PI * Math.min(1, step / steps)))) / 2;
 }
 
@@ -40,7 +36,7 @@ export function cosineDecay({ from, to = 0, steps }: { from: number; to?: number
  * @throws `argument` unless `steps` is a positive integer.
  */
 export function exponentialDecay({ from, factor, steps }: { from: number; factor: number; steps: number }): Schedule {
-  checkSteps("exponentialDecay", steps);
+  checkWhole("exponentialDecay", "steps", steps);
   return (step) => from * factor ** (step / steps);
 }
 
@@ -51,7 +47,7 @@ export function exponentialDecay({ from, factor, steps }: { from: number; factor
  * @throws `argument` unless `steps` is a positive integer.
  */
 export function linearWarmup(steps: number, after: Rate): Schedule {
-  checkSteps("linearWarmup", steps);
+  checkWhole("linearWarmup", "steps", steps);
   const then = toSchedule(after);
   return (step) => (step < steps ? (then(0) * (step + 1)) / steps : then(step - steps));
 }

@@ -1,4 +1,5 @@
 /** The evidence lower bound. */
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import { type Variational, type VariationalOptions, variational } from "./variational.ts";
@@ -38,8 +39,7 @@ export function elbo<Args extends readonly unknown[], G extends Effect>(
   options: ElboOptions<NoInfer<Args>> = {},
 ): Variational<Args, G> {
   const { particles = 1, estimator = "pathwise", kl = estimator === "stl" ? "sampled" : "analytic" } = options;
-  if (!(Number.isInteger(particles) && particles >= 1))
-    fail("argument", `elbo: particles must be a positive integer, got ${particles}`);
+  checkWhole("elbo", "particles", particles);
   if (estimator !== "pathwise" && estimator !== "stl")
     fail("argument", `elbo: the estimator is "pathwise" or "stl", got "${estimator}"`);
   if (estimator === "stl" && kl === "analytic")

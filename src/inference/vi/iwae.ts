@@ -1,4 +1,5 @@
 /** The importance-weighted bound. */
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { Estimator } from "./importance-bound.ts";
@@ -32,9 +33,8 @@ export function iwae<Args extends readonly unknown[], G extends Effect>(
   options: IwaeOptions<NoInfer<Args>> = {},
 ): Variational<Args, G> {
   const { draws = 1, estimator = "pathwise" } = options;
-  if (!(Number.isInteger(k) && k >= 1)) fail("argument", `iwae: k must be a positive integer, got ${k}`);
-  if (!(Number.isInteger(draws) && draws >= 1))
-    fail("argument", `iwae: draws must be a positive integer, got ${draws}`);
+  checkWhole("iwae", "k", k);
+  checkWhole("iwae", "draws", draws);
   if (!["pathwise", "stl", "dreg"].includes(estimator))
     fail("argument", `iwae: the estimator is "pathwise", "stl" or "dreg", got "${estimator}"`);
   return variational({ name: "iwae", k, draws, estimator, closed: false }, guide, options);
