@@ -53,6 +53,11 @@ const roomRules = Object.keys(rooms).map((room) => {
   };
 });
 
+/** Modules that package.json names as entry points. */
+const entryPoints = Object.values(require("./package.json").exports).map((entry) =>
+  entry.default.replace(/^\.\/lib\/(.*)\.js$/, "$1"),
+);
+
 module.exports = {
   forbidden: [
     ...floorRules,
@@ -74,13 +79,27 @@ module.exports = {
         pathNot: "node_modules/(@tensorflow/tfjs-core|fp-ts|seedrandom|@types/seedrandom)/",
       },
     },
+    {
+      name: "unit-tests-alone",
+      severity: "error",
+      comment: "What lies in src, unit tests too, needs nothing of tests/: a test that wants its support lies there.",
+      from: { path: "^src/" },
+      to: { path: "^tests/" },
+    },
+    {
+      name: "support-for-tests",
+      severity: "error",
+      comment: "Only tests/ imports tests/support.",
+      from: { pathNot: "^tests/" },
+      to: { path: "^tests/support/" },
+    },
     { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
     {
       name: "public-api-only",
       severity: "error",
       comment: "Examples and benchmarks import the package by its name: only public entry points.",
       from: { path: "^(examples|bench)/" },
-      to: { path: "^src/", pathNot: "^src/(index|(dist|nn|models|plot|data)/index)\\.ts$" },
+      to: { path: "^src/", pathNot: `^src/(${entryPoints.join("|")})\\.ts$` },
     },
     { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true, pathNot: "tfjs-node-gpu" } },
   ],

@@ -6,25 +6,12 @@
 import { parseArgs } from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import {
-  adam,
-  cosineDecay,
-  fitTilt,
-  fold,
-  infer,
-  type Key,
-  logDensities,
-  model,
-  ndarray,
-  rootKey,
-  sample,
-  snis,
-  snisLikelihood,
-  tilt,
-} from "tilted";
+import { fitTilt, fold, infer, type Key, logDensities, model, ndarray, rootKey, sample, snis, tilt } from "tilted";
 import { checkerboard, nineGaussians, type PlaneDensity, twoRings } from "tilted/data";
 import { normal } from "tilted/dist";
 import { energy } from "tilted/models";
+import { adam, cosineDecay } from "tilted/optim";
+import { snisLikelihood } from "tilted/tilt";
 
 const { values } = parseArgs({
   options: {

@@ -6,10 +6,11 @@
  *   npx tsx examples/04-debias-mixture.ts
  */
 import { pipe } from "fp-ts/lib/function.js";
-import { adam, fitTilt, fold, infer, logDensities, model, ndarray, rootKey, sample, snis, tilt } from "tilted";
+import { fitTilt, fold, infer, logDensities, model, ndarray, rootKey, sample, snis, tilt } from "tilted";
 import { shares, TRIANGLE, triangle } from "tilted/data";
 import { categorical, mixtureSameFamily, normal } from "tilted/dist";
 import { energy } from "tilted/models";
+import { adam } from "tilted/optim";
 import { textHistogram } from "tilted/plot";
 
 const means = ndarray(Float32Array.from(TRIANGLE.means.flat()), [3, 2]);

@@ -6,7 +6,6 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import {
-  adam,
   deterministic,
   elbo,
   infer,
@@ -24,6 +23,7 @@ import {
 import { loadMnistPackage, selectClasses } from "tilted/data";
 import { bernoulli, normal } from "tilted/dist";
 import { heNormal, linear, mlp } from "tilted/nn";
+import { adam } from "tilted/optim";
 
 const LATENT = 2;
 const PIXELS = 28 * 28;

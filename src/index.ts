@@ -1,33 +1,28 @@
-/** `tilted`: models as generator functions, inference as handlers, tilts. */
+/** `tilted`: the effects, their handlers, `infer` and its methods, and what the author of a model needs. */
 // By itself, so that a bundler keeps it: package.json lists this file and that one as the only ones that do something on import.
 import "./engine/install.ts";
 
-export {
-  type Compiled,
-  type CompiledInput,
-  type CompiledOutput,
-  type CompileOptions,
-  compile,
-  type Float64NdArray,
-  type Step,
-} from "./compiler/compile.ts";
 export { type ArrayLike, type NdArray, ndarray } from "./core/array.ts";
 export { type ErrorCode, TiltedError } from "./core/errors.ts";
 export { fold, type Key, rootKey, type Seed, split } from "./core/key.ts";
 export { scope as tensorScope } from "./core/scope.ts";
-export { currentArray, hostTensor } from "./core/tracing.ts";
 export type { ArrayTree, TensorTree, Tree } from "./core/tree.ts";
 export {
   type DeterministicEffect,
   deterministic,
   type Effect,
   type FactorEffect,
+  type FactorOptions,
   factor,
+  type HiddenEffect,
   type Model,
   model,
   type ObserveEffect,
+  type ObserveOptions,
   observe,
   type ParamEffect,
+  type ParamInit,
+  type ParamOptions,
   type PlateEffect,
   type PlateFrame,
   type Program,
@@ -35,19 +30,25 @@ export {
   type SampleEffect,
   sample,
 } from "./effects/effects.ts";
-export { handleEffects, handler, type OnEffect } from "./effects/handle.ts";
+export { type Handler, handleEffects, handler, type OnEffect } from "./effects/handle.ts";
 export {
+  type Blocked,
   block,
+  type Conditioned,
   condition,
   type Energy,
+  type Intervened,
   intervene,
   mask,
+  type Replayable,
   replay,
+  type Scoped,
   scale,
   scope,
   seed,
   substitute,
   tilt,
+  type Unconditioned,
   uncondition,
 } from "./effects/handlers.ts";
 export { type Plate, type PlateOptions, plate } from "./effects/plate.ts";
@@ -57,57 +58,44 @@ export type {
   DeterministicsOf,
   EffectsOf,
   IsNormalized,
+  KnownSites,
   LatentsOf,
   ObservedOf,
   ParamsOf,
   PlatesOf,
   ResultOf,
+  SiteError,
 } from "./effects/sites.ts";
-export { logDensities, logDensity, type Trace, trace } from "./effects/trace.ts";
+export { type LatentValues, logDensities, logDensity, type RunOptions, type Trace, trace } from "./effects/trace.ts";
 export { type CompileInfo, type EngineChoice, type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
-export { type SnisOptions, type SnisRowsOptions, snis } from "./inference/importance/snis.ts";
-export { type SnisOutputs, type SnisOutputsOptions, snisOutputs } from "./inference/importance/snis-outputs.ts";
+export {
+  type Keep,
+  type KeptBy,
+  type SnisKind,
+  type SnisOptions,
+  type SnisRowsKind,
+  type SnisRowsOptions,
+  snis,
+} from "./inference/importance/snis.ts";
+export {
+  type SnisOutputs,
+  type SnisOutputsKind,
+  type SnisOutputsOptions,
+  snisOutputs,
+} from "./inference/importance/snis-outputs.ts";
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/importance/snis-result.ts";
 export type { RowSummary, RowsEvidence, SnisRowsResult } from "./inference/importance/snis-rows-result.ts";
 export { type ChainEvidenceOptions, chainEvidence } from "./inference/mcmc/chain-evidence.ts";
-export { type LangevinOptions, langevin } from "./inference/mcmc/langevin.ts";
+export { type LangevinKind, type LangevinOptions, langevin } from "./inference/mcmc/langevin.ts";
 export type { Drift, DriftEstimate, DriftReport } from "./inference/mcmc/langevin-marginal.ts";
 export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/mcmc/result.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/method/infer.ts";
 export { type ProgressBarOptions, progressBar } from "./inference/method/progress.ts";
-export type { Clip } from "./inference/optim/clip.ts";
-export {
-  type AdamOptions,
-  type AdamWOptions,
-  adam,
-  adamw,
-  type Optimizer,
-  type SgdOptions,
-  sgd,
-} from "./inference/optim/optimizers.ts";
-export {
-  constant,
-  cosineDecay,
-  exponentialDecay,
-  linearWarmup,
-  piecewise,
-  type Rate,
-  type Schedule,
-} from "./inference/optim/schedules.ts";
-export { type ChainDrawsOptions, chainDraws } from "./inference/tilt/chain-negatives.ts";
-export { fitTilt } from "./inference/tilt/fit-tilt.ts";
+export { type FitTiltKind, fitTilt } from "./inference/tilt/fit-tilt.ts";
 export type { DrawableRows, FitTiltOptions, TiltFit } from "./inference/tilt/fit-tilt-types.ts";
-export { type Coordinates, classEntropy, freshDraws, type Negatives } from "./inference/tilt/negatives.ts";
-export {
-  contrastive,
-  logistic,
-  selfNormalized,
-  snisLikelihood,
-  type TiltObjective,
-} from "./inference/tilt/objectives.ts";
 export type { EnergyLook, StopRule } from "./inference/tilt/stability.ts";
 export type { BaseLogDensity } from "./inference/tilt/tilt-density.ts";
-export { tiltLikelihood } from "./inference/tilt/tilt-likelihood.ts";
+export { type TiltLikelihoodKind, tiltLikelihood } from "./inference/tilt/tilt-likelihood.ts";
 export type {
   TiltLikelihoodFit,
   TiltLikelihoodOptions,
@@ -118,7 +106,6 @@ export { train } from "./inference/train/train.ts";
 export type { Trained, TrainOptions } from "./inference/train/train-types.ts";
 export { type ElboOptions, elbo } from "./inference/vi/elbo.ts";
 export { type IwaeOptions, iwae } from "./inference/vi/iwae.ts";
-export type { VariationalFit, VariationalOptions } from "./inference/vi/variational.ts";
+export type { Variational, VariationalFit, VariationalKind, VariationalOptions } from "./inference/vi/variational.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/weights/bound.ts";
-export { logZ, logZWithDraws } from "./inference/weights/log-z.ts";
 export type { ResamplingScheme } from "./inference/weights/resample.ts";

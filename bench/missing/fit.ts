@@ -1,7 +1,8 @@
 /** One fit of one model, and what its imputations are worth. */
-import { adam, cosineDecay, type EffectsOf, infer, iwae, type NdArray, type SnisRowsResult, snis } from "tilted";
+import { type EffectsOf, infer, iwae, type NdArray, type SnisRowsResult, snis } from "tilted";
 import { hide } from "tilted/data";
 import { type Miwae, maskAccuracy, type NotMiwae } from "tilted/models";
+import { adam, cosineDecay } from "tilted/optim";
 
 type NotMiwaeEffects = EffectsOf<NotMiwae["model"]>;
 

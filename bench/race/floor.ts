@@ -76,7 +76,7 @@ const COPIED = 1 << 26;
 /** Measures this machine: the native runtime's matrix product where it is installed, else that of this library. */
 export async function measureMachine(): Promise<Machine> {
   const tf = await import("@tensorflow/tfjs-core");
-  const { compile, ensureEngine, ndarray } = await import("tilted");
+  const [{ compile }, { ensureEngine, ndarray }] = [await import("tilted/compile"), await import("tilted")];
   await ensureEngine();
   const side = ndarray(new Float32Array(SIDE * SIDE).fill(1e-3), [SIDE, SIDE]);
   const timed = async (run: () => unknown): Promise<number> => {

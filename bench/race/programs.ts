@@ -2,7 +2,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
   elbo,
   type InferOptions,
   infer,
@@ -22,6 +21,7 @@ import {
 import { bernoulli, normal } from "tilted/dist";
 import { vae } from "tilted/models";
 import { mlp, silu, tanh } from "tilted/nn";
+import { adam } from "tilted/optim";
 import { type Contestant, type Stepper, stepping, whole } from "./contestant.ts";
 import { ENERGY_SHAPE, type Inputs, IWAE_SHAPE, REGRESSION_SHAPE, VAE_SHAPE, WINE_SHAPE } from "./inputs.ts";
 

@@ -5,21 +5,10 @@
 import { readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import {
-  adam,
-  elbo,
-  ensureEngine,
-  type InferOptions,
-  infer,
-  langevin,
-  model,
-  ndarray,
-  sample,
-  snis,
-  tilt,
-} from "tilted";
+import { elbo, ensureEngine, type InferOptions, infer, langevin, model, ndarray, sample, snis, tilt } from "tilted";
 import { normal } from "tilted/dist";
 import { vae } from "tilted/models";
+import { adam } from "tilted/optim";
 
 type Engine = NonNullable<InferOptions<[]>["engine"]>;
 

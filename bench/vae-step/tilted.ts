@@ -1,6 +1,7 @@
 /** The step as this library makes it: `train` with `adam`, called for one step at a time. */
 import { createInterface } from "node:readline";
-import { adam, ensureEngine, ndarray, rootKey, train } from "tilted";
+import { ensureEngine, ndarray, rootKey, train } from "tilted";
+import { adam } from "tilted/optim";
 import { loss, weights } from "./loss.ts";
 
 await ensureEngine();

@@ -5,8 +5,6 @@
  */
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
-  chainDraws,
   chainEvidence,
   condition,
   elbo,
@@ -32,7 +30,9 @@ import {
   logDensityOf,
   tiltedLogDensity,
 } from "tilted/models";
+import { adam } from "tilted/optim";
 import { type Figure, imageGrid, labelHistogram, lines, weightHistogram } from "tilted/plot";
+import { chainDraws } from "tilted/tilt";
 
 const CLASSES = [0, 1, 2, 3, 4] as const;
 const SHARES = [0.12, 0.33, 0.28, 0.2, 0.07] as const;

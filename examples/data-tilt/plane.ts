@@ -5,8 +5,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
-  cosineDecay,
   fitTilt,
   fold,
   infer,
@@ -18,7 +16,6 @@ import {
   progressBar,
   rootKey,
   sample,
-  snisLikelihood,
   snisOutputs,
   tilt,
 } from "tilted";
@@ -26,7 +23,9 @@ import { checkerboard, nineGaussians, twoRings } from "tilted/data";
 import { normal } from "tilted/dist";
 import { energy } from "tilted/models";
 import { silu, tanh } from "tilted/nn";
+import { adam, cosineDecay } from "tilted/optim";
 import { boundsOf, energySurface, evaluateGrid, type Figure, samplesOverlay } from "tilted/plot";
+import { snisLikelihood } from "tilted/tilt";
 
 /** Base draws behind one estimate of log Z in training, and proposals behind one output. */
 const K = 1024;

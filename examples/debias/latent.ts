@@ -1,25 +1,20 @@
 /** The tilt of the latent space: fit an energy to the balanced digits, then sample by weights and by Langevin dynamics. */
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
-  contrastive,
   type DrawableRows,
   fitTilt,
   infer,
   langevin,
-  linearWarmup,
-  logistic,
   type NdArray,
   ndarray,
   type Progress,
-  selfNormalized,
   snis,
-  snisLikelihood,
   type TiltFit,
-  type TiltObjective,
   tilt,
 } from "tilted";
 import { aggregateBase, energy, type LatentBase, type Posteriors, priorBase } from "tilted/models";
+import { adam, linearWarmup } from "tilted/optim";
+import { contrastive, logistic, selfNormalized, snisLikelihood, type TiltObjective } from "tilted/tilt";
 import type { BaseName, EngineOption, ObjectiveName } from "./options.ts";
 import { ENERGY, LANGEVIN, PROPOSALS, STEP_SIZE } from "./recipe.ts";
 import { spreadRows } from "./rows.ts";

@@ -1,7 +1,8 @@
 /** The networks that are trained: VAEs on several sets, and the classifier that counts. */
-import { adam, cosineDecay, elbo, infer, linearWarmup, type NdArray, ndarray, type Progress } from "tilted";
+import { elbo, infer, type NdArray, ndarray, type Progress } from "tilted";
 import type { Digits } from "tilted/data";
 import { classifier, classify, decode, type Vae, vae } from "tilted/models";
+import { adam, cosineDecay, linearWarmup } from "tilted/optim";
 import type { EngineOption } from "./options.ts";
 import { CLASSES, CLASSIFIER, PIXELS, VAE } from "./recipe.ts";
 

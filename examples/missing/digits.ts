@@ -1,8 +1,9 @@
 /** A MIWAE of digits, each with a square cut out: it never saw a whole digit, and completes them all. */
-import { adam, infer, iwae, ndarray, rootKey, snis } from "tilted";
+import { infer, iwae, ndarray, rootKey, snis } from "tilted";
 import { box, hide, loadMnistPackage } from "tilted/data";
 import { binary, miwae } from "tilted/models";
 import { relu } from "tilted/nn";
+import { adam } from "tilted/optim";
 import { type Figure, imageGrid } from "tilted/plot";
 
 const PIXELS = 28 * 28;

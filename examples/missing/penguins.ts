@@ -1,7 +1,8 @@
 /** A MIWAE of a mixed table: measures, species, island and sex of 344 penguins, some of which nobody wrote down. */
-import { adam, infer, iwae, type NdArray, ndarray, rootKey, snis } from "tilted";
+import { infer, iwae, type NdArray, ndarray, rootKey, snis } from "tilted";
 import { hide, mcar, standardize } from "tilted/data";
 import { miwae, mixedTable, tableFeatures, tableWidth } from "tilted/models";
+import { adam } from "tilted/optim";
 import { type Figure, scatter } from "tilted/plot";
 import { CLASSES, KINDS, MEASURES, readPenguins } from "./table.ts";
 

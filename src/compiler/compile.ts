@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type DType as ArrayDType, type ArrayLike, type NdArray, ndarray, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { fold, type Key, rootKey, type Seed, tracedKey } from "../core/key.ts";
+import { fold, type Key, rootKey, type Seed, toKey, tracedKey } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import type { Shape } from "../core/shape.ts";
 import { currentTracer } from "../core/tracing.ts";
@@ -184,7 +184,7 @@ export function compile<I extends string, O extends string, P extends Precision 
       // A failure is not kept: what was wrong outside the function may have been mended.
       known.catch(() => programs.delete(signature));
       const entry = await known;
-      entry.seed(seed === undefined || typeof seed === "object" ? seed : rootKey(seed));
+      entry.seed(seed === undefined ? undefined : toKey(seed));
       const out = await entry.compiled.run(mapTree(values, ({ data }) => data));
       if (out === undefined)
         return fail(

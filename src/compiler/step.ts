@@ -30,8 +30,11 @@ export interface StepSpec {
   readonly native?: boolean;
   /** In a thread of its own, so that the event loop stays free while it runs. */
   readonly background?: boolean;
-  /** Repeats the step in one run. Inputs that change from step to step are slices: a step that makes values on the host cannot be repeated. */
-  readonly scan?: ScanOptions;
+  /**
+   * Repeats the step in one run. Inputs that change from step to step are slices. Values that the step makes on the host are made once a
+   * run, so that such a step is repeated only where they are said to be `constant` during a run.
+   */
+  readonly scan?: ScanOptions & { readonly hostValues?: "constant" };
 }
 
 /** Values by name. */
@@ -90,7 +93,7 @@ export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
 
 function scanOf({ what, scan }: StepSpec, { host, reports }: Traced, graph: Graph): ScanOptions | undefined {
   if (scan === undefined) return undefined;
-  if (host.length > 0 || reports.length > 0)
+  if ((host.length > 0 && scan.hostValues !== "constant") || reports.length > 0)
     fail("unsupported", `${what}: a step that makes or reads values on the host cannot be repeated in one run`);
   const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
   return { ...scan, slices: scan.slices?.filter((name) => used.has(name)) ?? [] };
@@ -98,6 +101,20 @@ function scanOf({ what, scan }: StepSpec, { host, reports }: Traced, graph: Grap
 
 const runtimeFor = ({ background, native }: StepSpec) =>
   background ? { runtime: "worker" as const } : native ? { runtime: "node" as const } : {};
+
+/** How much one step computes. */
+export interface StepCounts {
+  /** Multiplications in products and convolutions. */
+  readonly multiplications: number;
+  /** Elements of everything that it makes. */
+  readonly elements: number;
+}
+
+/** Counts a step without compiling it. @throws `trace` as {@link compileStep}. */
+export function countStep(spec: StepSpec): StepCounts {
+  const { graph } = record(spec);
+  return { multiplications: multiplications(graph), elements: elements(graph) };
+}
 
 /** The record, checked and simplified. */
 function record({ what, inputs, body, vary, dtype, worth }: StepSpec): {

@@ -1,10 +1,12 @@
 /** Checks of numbers that a caller gives: every message names the function, the option, what is allowed and what was found. */
 import { fail } from "./errors.ts";
 
-/** @throws `argument` unless `value` is a whole number of at least `least`. */
-export function checkWhole(what: string, name: string, value: number, least = 1): number {
-  if (!Number.isInteger(value) || value < least)
-    fail("argument", `${what}: ${name} must be a whole number of at least ${least}, got ${value}`);
+/** @throws `argument` unless `value` is a whole number, exact in double precision, of at least `least` and at most `most`. */
+export function checkWhole(what: string, name: string, value: number, least = 1, most?: number): number {
+  if (!Number.isSafeInteger(value) || value < least || (most !== undefined && value > most)) {
+    const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
+    fail("argument", `${what}: ${name} must be a whole number ${range}, got ${value}`);
+  }
   return value;
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { turn, yieldToEventLoop } from "./event-loop.ts";
+import { nextTurn, yieldToEventLoop } from "./event-loop.ts";
 
 /** Keeps the event loop to itself. */
 const work = (ms: number) => {
@@ -23,8 +23,8 @@ describe.each(["Node", "a page"])("a turn of the event loop in %s", (where) => {
       setTimeout(() => fired++, 1);
       work(3);
       // A timer may have its turn at the end of this one, or at the beginning of the next.
-      await turn();
-      await turn();
+      await nextTurn();
+      await nextTurn();
       expect(fired).toBe(wanted);
     }
   });

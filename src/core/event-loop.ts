@@ -1,11 +1,11 @@
-/** Turns of the event loop, which a long run gives up now and then so that timers, input and pictures get theirs. */
+/** Yielding to the event loop, so that timers, input and rendering go on during a long run. */
 
 /**
- * One turn: what waits now is done when it is over.
+ * Resolves in the next turn of the event loop, when the tasks that are queued now have run.
  *
- * @remarks `setTimeout` would sleep besides: a millisecond in Node, four in a page.
+ * @remarks Not by `setTimeout`, which waits a millisecond in Node and four in a page.
  */
-export const turn = (): Promise<void> =>
+export const nextTurn = (): Promise<void> =>
   new Promise((resolve) => {
     if (typeof setImmediate === "function") setImmediate(resolve);
     else {
@@ -18,15 +18,15 @@ export const turn = (): Promise<void> =>
     }
   });
 
-/** Longest time, in milliseconds, that a run keeps the event loop to itself between steps. */
-const LONGEST_MS = 50;
+/** Longest time between two yields, in milliseconds. */
+const MAX_BUSY_MS = 50;
 
-/** To be awaited between steps: a turn of the event loop when the last one was long ago. Microtasks alone would starve it. */
+/** A function to be awaited between steps: it yields when the last yield was long ago. Awaiting microtasks alone would starve the loop. */
 export function yieldToEventLoop(): () => Promise<void> | undefined {
   let last = performance.now();
   return () => {
-    if (performance.now() - last <= LONGEST_MS) return undefined;
-    return turn().then(() => {
+    if (performance.now() - last <= MAX_BUSY_MS) return undefined;
+    return nextTurn().then(() => {
       last = performance.now();
     });
   };

@@ -12,8 +12,8 @@ export interface Key {
 }
 
 /**
- * The key of a step that is being recorded. It stands for another value in every run of the record, so its words can be read
- * only while the inputs of a run are made; what is folded from it follows it.
+ * The key of a step that is being traced. It has another value in every run of the graph, so its words can be read only while the
+ * inputs of a run are computed; keys folded from it follow it.
  */
 class TracedKey implements Key {
   readonly #value: () => Key;

@@ -23,7 +23,7 @@ interface EngineState {
 const engineState = (): EngineState => (tf.engine() as unknown as { state: EngineState }).state;
 
 /** Frees what an aborted gradient had kept for its way back: saved tensors, and copies whose op never came to save them. */
-function freeNodes(nodes: readonly TapeNode[]): void {
+function disposeSaved(nodes: readonly TapeNode[]): void {
   for (const node of nodes) {
     for (const tensor of [...(node.saved ?? []), ...node.outputs.filter((output) => output.kept)]) {
       if (!tensor.isDisposed) tensor.dispose();
@@ -81,7 +81,7 @@ export function scope<T>(body: () => T): T {
     const tape = state.activeTape;
     if (tape != null) {
       // A tape that was there before belongs to a gradient outside, which may go on: only what the body added is undone.
-      freeNodes(tape === activeTape ? tape.splice(tapeLength) : tape);
+      disposeSaved(tape === activeTape ? tape.splice(tapeLength) : tape);
       if (tape !== activeTape) state.activeTape = activeTape ?? null;
     }
     throw error;

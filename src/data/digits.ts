@@ -1,5 +1,5 @@
 /** A set of labelled pictures, and taking rows of it. */
-import { fail } from "../core/errors.ts";
+import { checkWhole } from "../core/check.ts";
 
 /** Labelled pictures, one row each. */
 export interface Digits {
@@ -24,8 +24,7 @@ export function takeRows(digits: Digits, rows: ArrayLike<number>, name: string =
   const labels = new Int32Array(rows.length);
   for (let i = 0; i < rows.length; i++) {
     const row = rows[i] as number;
-    if (!(Number.isInteger(row) && row >= 0 && row < digits.count))
-      fail("argument", `takeRows: "${digits.name}" has rows 0 to ${digits.count - 1}, got ${row}`);
+    checkWhole(`takeRows: "${digits.name}"`, "a row", row, 0, digits.count - 1);
     images.set(digits.images.subarray(row * size, (row + 1) * size), i * size);
     labels[i] = digits.labels[row] as number;
   }

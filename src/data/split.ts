@@ -1,4 +1,5 @@
 /** Disjoint splits by a seed: a biased and a balanced set of digits, and training against validation rows. */
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import { fold, rootKey, type Seed } from "../core/key.ts";
 import { permutation } from "../core/random/discrete.ts";
@@ -116,8 +117,7 @@ export interface TrainValidationSplit {
  * @throws `argument` when n < 2 or the fraction is out of range.
  */
 export function trainValidationSplit(n: number, fraction: number, seed: Seed): TrainValidationSplit {
-  if (!(Number.isSafeInteger(n) && n >= 2))
-    fail("argument", `trainValidationSplit: expected two rows or more, got ${n}`);
+  checkWhole("trainValidationSplit", "n", n, 2);
   if (!(fraction > 0 && fraction < 1))
     fail("argument", `trainValidationSplit: fraction must be in (0, 1), got ${fraction}`);
   const order = permutation(fold(rootKey(seed), "trainValidationSplit"), n);

@@ -6,16 +6,16 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail, TiltedError } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
-import type { Bulk } from "../core/random/draws.ts";
+import type { BulkDraw } from "../core/random/draws.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../core/shape.ts";
 import {
   checkAll,
   currentTracer,
   currentValue,
-  filledTensor,
   type HostValues,
   hostResult,
-  isKnown,
+  hostTensorFrom,
+  isConcrete,
   type MaybeTraced,
 } from "../core/tracing.ts";
 import { mapTree, type TensorTree, toArrays, toTensors } from "../core/tree.ts";
@@ -36,7 +36,7 @@ export interface Draw {
   /** Number of draws before the first one, in entries of `shape`. */
   readonly offset: number;
   /** Noise of shape `[...shape, ...extra]`. */
-  noise(draw: Bulk, key?: Key, extra?: Shape): tf.Tensor;
+  noise(draw: BulkDraw, key?: Key, extra?: Shape): tf.Tensor;
   /** A parameter on the host, one value for every entry of `[...shape, ...extra]`. */
   values(param: tf.Tensor, extra?: Shape): Float32Array;
 }
@@ -162,7 +162,7 @@ export function drawn<P extends string>(params: Params<P>, draw: (params: Params
     return draw(params);
   } catch (error) {
     const unseen = error instanceof TiltedError && error.code === "trace";
-    if (!unseen || !Object.values<tf.Tensor>(params).every(isKnown)) throw error;
+    if (!unseen || !Object.values<tf.Tensor>(params).every(isConcrete)) throw error;
     const kept = toArrays(params as TensorTree);
     return hostResult(() => draw(toTensors(kept) as Params<P>));
   }
@@ -179,9 +179,9 @@ function drawing(key: Key, shape: Shape, first: MaybeTraced): Draw {
     },
     noise(draw, own = key, extra = []) {
       const size = sizeOf(extra);
-      const by = (made: Bulk | Bulk["lent"]) => () => made(own, sizeOf(shape) * size, offset() * size);
-      const fill = (to: HostValues) => draw.into(own, to as Float32Array, offset() * size);
-      return filledTensor({ make: by(draw), scratch: by(draw.lent), fill }, [...shape, ...extra]);
+      const by = (made: BulkDraw | BulkDraw["scratch"]) => () => made(own, sizeOf(shape) * size, offset() * size);
+      const fill = (to: HostValues) => draw.fill(own, to as Float32Array, offset() * size);
+      return hostTensorFrom({ make: by(draw), scratch: by(draw.scratch), fill }, [...shape, ...extra]);
     },
     values(param, extra = []) {
       const full = [...shape, ...extra];

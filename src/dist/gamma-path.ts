@@ -7,7 +7,7 @@ import { fail } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
 import { gamma as gammaDraws, logGammaDraws } from "../core/random/rejection.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
-import { spread } from "../engine/smooth.ts";
+import { broadcastTo } from "../engine/smooth.ts";
 import type { Draw } from "./family.ts";
 
 /** ψ(x) in float64, x > 0. */
@@ -150,5 +150,5 @@ export function gammaNoise(
   const sampler = scale === "log" ? logGammaDraws : gammaDraws;
   const draws = sampler(key, alpha, sizeOf(shape), d.offset * sizeOf(extra));
   const kept = scale === "log" ? draws : draws.map((x) => Math.max(x, SMALLEST));
-  return gammaPath(spread(concentration, shape), kept, shape, scale);
+  return gammaPath(broadcastTo(concentration, shape), kept, shape, scale);
 }

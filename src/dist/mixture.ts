@@ -7,7 +7,7 @@ import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, type Shape, sameShape, showShape, sizeOf } from "../core/shape.ts";
 import { currentValue, hostArray, hostTensor, type MaybeTraced } from "../core/tracing.ts";
 import { logSumExp } from "../engine/ops.ts";
-import { spread } from "../engine/smooth.ts";
+import { broadcastTo } from "../engine/smooth.ts";
 import { classProbs, logClassProbs } from "./categorical.ts";
 import type { Constraint } from "./constraint.ts";
 import { diagonalMixtureLogProb } from "./diagonal-mixture.ts";
@@ -27,8 +27,8 @@ function diagonalNormals(components: Distribution): { loc: tf.Tensor; scale: tf.
   const full = [...batchShape, ...eventShape];
   const shape = eventShape.length === 1 ? full : [...full, 1];
   return {
-    loc: tf.reshape(spread(params.loc, full), shape),
-    scale: tf.reshape(spread(scale, full), shape),
+    loc: tf.reshape(broadcastTo(params.loc, full), shape),
+    scale: tf.reshape(broadcastTo(scale, full), shape),
   };
 }
 
@@ -141,14 +141,14 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
 
 /** One mixture over a larger batch: its entries are draws of the same few components, which are not repeated. */
 function repeated(base: Distribution, batchShape: Shape): Distribution {
-  const over = (x: tf.Tensor, extra: Shape = []) => spread(x, [...batchShape, ...extra]);
+  const over = (x: tf.Tensor, extra: Shape = []) => broadcastTo(x, [...batchShape, ...extra]);
   return complete({
     ...base,
     batchShape,
     logProb: (value) =>
       tf.tidy(() => {
         const logProb = base.logProb(value);
-        return spread(logProb, broadcastShapes(logProb.shape, batchShape));
+        return broadcastTo(logProb, broadcastShapes(logProb.shape, batchShape));
       }),
     sample: (key, shape = [], first = 0) => base.sample(key, [...shape, ...batchShape], first),
     mean: () => tf.tidy(() => over(base.mean(), base.eventShape)),
@@ -241,7 +241,7 @@ function several(mixing: Distribution, components: readonly Distribution[]): Dis
   const axis = batchShape.length;
   const stacked = (f: (c: Distribution) => tf.Tensor, extra: Shape) =>
     tf.stack(
-      components.map((c) => spread(f(c), [...batchShape, ...extra])),
+      components.map((c) => broadcastTo(f(c), [...batchShape, ...extra])),
       axis,
     );
   const weightsOverEvent = () =>
@@ -268,7 +268,7 @@ function several(mixing: Distribution, components: readonly Distribution[]): Dis
         const each = components.map((c) => c.logProb(x));
         const full = broadcastShapes(batchShape, ...each.map((l) => l.shape));
         const logs = tf.stack(
-          each.map((l) => spread(l, full)),
+          each.map((l) => broadcastTo(l, full)),
           full.length,
         );
         return logSumExp(tf.add(logs, logWeights), -1);

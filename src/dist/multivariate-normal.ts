@@ -6,7 +6,7 @@ import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, showShape } from "../core/shape.ts";
 import { checkAll } from "../core/tracing.ts";
 import { cholesky, diagonal, triangularInverse } from "../engine/linalg.ts";
-import { spread } from "../engine/smooth.ts";
+import { broadcastTo } from "../engine/smooth.ts";
 import { independent, lowerCholesky, positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
 import { build, type Family } from "./family.ts";
@@ -115,7 +115,7 @@ export function multivariateNormal(params: MultivariateNormalParams): Distributi
       `multivariateNormal: loc of shape ${showShape(given.shape)} does not fit a ${forms[0]} of shape ${showShape(scale.shape)}`,
     );
   }
-  const loc = spread(given, broadcastShapes(given.shape, [d as number]));
+  const loc = broadcastTo(given, broadcastShapes(given.shape, [d as number]));
   return "scaleDiag" in params
     ? build(diagonalFamily, { loc, scaleDiag: scale })
     : build(fullFamily, { loc, scaleTril: scale });

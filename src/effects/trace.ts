@@ -1,7 +1,7 @@
 /** Traces: what one run of a model chose, as typed arrays that need no care. */
 import { type ArrayLike, fromTensor, type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
-import { type Key, rootKey, type Seed } from "../core/key.ts";
+import { type Key, type Seed, toKey } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { sizeOf } from "../core/shape.ts";
 import { mapTree, type Tree, toTensors } from "../core/tree.ts";
@@ -41,7 +41,7 @@ export interface RunOptions<Args extends readonly unknown[]> {
 
 /** The interpreter's options. Call it inside `scope`: parameters become tensors. */
 const toOptions = <Args extends readonly unknown[]>({ seed, params }: RunOptions<Args>): InterpretOptions => ({
-  ...(seed !== undefined && { key: typeof seed === "object" ? seed : rootKey(seed) }),
+  ...(seed !== undefined && { key: toKey(seed) }),
   ...(params !== undefined && { params: toTensors(params) }),
 });
 

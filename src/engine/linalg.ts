@@ -7,7 +7,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import { broadcastShapes, type Shape, showShape, sizeOf } from "../core/shape.ts";
-import { isKnown } from "../core/tracing.ts";
+import { isConcrete } from "../core/tracing.ts";
 import { choleskyInOps, triangularSolveInOps } from "./linalg-ops.ts";
 import { float } from "./smooth.ts";
 
@@ -39,7 +39,7 @@ const place = (batch: Shape, m: number): string =>
 
 function factorise(a: tf.Tensor, name: string): tf.Tensor {
   const d = orderOf(a, name);
-  if (!isKnown(a)) return choleskyInOps(a);
+  if (!isConcrete(a)) return choleskyInOps(a);
   const data = a.dataSync();
   const out = new Float32Array(data.length);
   const l = new Float64Array(d * d);
@@ -108,7 +108,7 @@ export interface TriangularOptions {
 function substitute(l: tf.Tensor, b: tf.Tensor, lower: boolean, transpose: boolean): tf.Tensor {
   const d = l.shape[l.rank - 1] as number;
   const k = b.shape[b.rank - 1] as number;
-  if (!isKnown(l) || !isKnown(b)) return triangularSolveInOps(l, b, lower, transpose);
+  if (!isConcrete(l) || !isConcrete(b)) return triangularSolveInOps(l, b, lower, transpose);
   const matrices = l.dataSync();
   const right = b.dataSync();
   const out = new Float32Array(right.length);
@@ -132,7 +132,7 @@ function substitute(l: tf.Tensor, b: tf.Tensor, lower: boolean, transpose: boole
 }
 
 /** Adds zeros so that the gradient sums over the broadcast axes. */
-const spread = (x: tf.Tensor, batch: Shape): tf.Tensor => {
+const broadcastBatch = (x: tf.Tensor, batch: Shape): tf.Tensor => {
   const shape = [...batch, ...x.shape.slice(-2)];
   return sizeOf(shape) === x.size && shape.length === x.rank ? x : tf.add(x, tf.zeros(shape));
 };
@@ -165,7 +165,7 @@ export function triangularSolve(l: tf.Tensor, b: tf.Tensor, options: TriangularO
         return [tf.neg(tf.mul(dl, lower ? mask : tf.transpose(mask))), db];
       },
     };
-  })(spread(float(l), batch), spread(float(b), batch));
+  })(broadcastBatch(float(l), batch), broadcastBatch(float(b), batch));
 }
 
 /** The inverses of lower triangular matrices, shape `[..., d, d]`. */

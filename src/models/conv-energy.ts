@@ -1,5 +1,6 @@
 /** An energy of pictures: strided convolutions, then one number. */
 import * as tf from "@tensorflow/tfjs-core";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import { showShape } from "../core/shape.ts";
 import type { ParamEffect, Program } from "../effects/effects.ts";
@@ -32,9 +33,7 @@ export function convEnergy(
   options: ConvEnergyOptions = {},
 ): (x: tf.Tensor) => Program<ParamEffect, tf.Tensor> {
   const { channels = [16, 32], kernel = 3, activation = silu, spectralNorm = false, name = "energy" } = options;
-  for (const [what, side] of Object.entries({ height, width }))
-    if (!Number.isInteger(side) || side < 1)
-      fail("argument", `convEnergy: ${what} must be a positive integer, got ${side}`);
+  for (const [what, side] of Object.entries({ height, width })) checkWhole("convEnergy", what, side);
   const layers = channels.map((out, i) =>
     convolution(`${name}/conv-${i}`, channels[i - 1] ?? 1, out, { kernel, stride: HALVING, spectralNorm }),
   );

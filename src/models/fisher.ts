@@ -4,8 +4,9 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../core/key.ts";
+import { fold, type Key, type Seed, toKey } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { showShape } from "../core/shape.ts";
 import { type Tree, toTensors } from "../core/tree.ts";
@@ -127,9 +128,8 @@ function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOp
   const { features, latent } = net;
   if (x.shape.length !== 2 || x.shape[1] !== features)
     fail("shape", `${what}: expected data of shape [n, ${features}], got ${showShape(x.shape)}`);
-  if (!Number.isInteger(particles) || particles < 1)
-    fail("argument", `${what}: particles must be a positive integer, got ${particles}`);
-  const key = typeof options.seed === "object" ? options.seed : rootKey(options.seed);
+  checkWhole(what, "particles", particles);
+  const key = toKey(options.seed);
   const rows = x.shape[0] as number;
   const gradients = new Float32Array(particles * rows * features);
   const logWeights = new Float32Array(particles * rows);

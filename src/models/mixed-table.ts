@@ -1,6 +1,7 @@
 /** Tables whose columns are of several kinds: a likelihood with a distribution for each, classes as one column each. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray, toTensor } from "../core/array.ts";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import { fold } from "../core/key.ts";
 import { broadcastShapes } from "../core/shape.ts";
@@ -43,11 +44,7 @@ export function tableFeatures(x: NdArray, mask: NdArray, kinds: readonly ColumnK
       seen.fill(observed, at, at + size);
       if (typeof kind !== "object") features[at] = value;
       else if (observed === 1) {
-        if (!(Number.isInteger(value) && value >= 0 && value < size))
-          fail(
-            "argument",
-            `tableFeatures: row ${i}, column ${j}: a class is an integer from 0 to ${size - 1}, got ${value}`,
-          );
+        checkWhole(`tableFeatures: row ${i}, column ${j}`, "a class", value, 0, size - 1);
         features[at + value] = 1;
       }
       at += size;

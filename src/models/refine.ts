@@ -4,8 +4,9 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../core/array.ts";
-import { fail } from "../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../core/key.ts";
+import { checkWhole } from "../core/check.ts";
+import { fold, type Key, type Seed, toKey } from "../core/key.ts";
+import { logAddExp } from "../core/numeric/log-sum-exp.ts";
 import { bits, normal } from "../core/random/draws.ts";
 import { scope } from "../core/scope.ts";
 import { currentArray, hostTensor } from "../core/tracing.ts";
@@ -46,11 +47,8 @@ export function refinedRows(
   options: RefineOptions,
 ): DrawableRows {
   const { pool = 8192, own = 16, draws = 32 } = options;
-  for (const [name, value] of Object.entries({ pool, own, draws })) {
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `refinedRows: ${name} must be a positive integer, got ${value}`);
-  }
-  const key = typeof options.seed === "object" ? options.seed : rootKey(options.seed);
+  for (const [name, value] of Object.entries({ pool, own, draws })) checkWhole("refinedRows", name, value);
+  const key = toKey(options.seed);
   const [m, d] = [x.shape[0] as number, net.options.latent];
   const base = aggregateBase(aggregate);
   const q = encode(net, params, x);
@@ -100,8 +98,6 @@ export function refinedRows(
 }
 
 const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
-
-const logAddExp = (a: number, b: number): number => Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
 
 /** `own` draws of q(z|x_i) for every i, `[m·own, d]`. */
 function ownCandidates({ loc, scale }: Posteriors, own: number, key: Key): NdArray {

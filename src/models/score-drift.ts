@@ -1,6 +1,6 @@
 /** Scores of data as drifts of `langevin`: chains over x alone, p(x) e^{−E(x)}/Z, with the latent integrated out. */
 import * as tf from "@tensorflow/tfjs-core";
-import { fail } from "../core/errors.ts";
+import { checkWhole } from "../core/check.ts";
 import { fold, rootKey } from "../core/key.ts";
 import { normal } from "../dist/index.ts";
 import { interpret } from "../effects/interpret.ts";
@@ -55,8 +55,7 @@ function driftOf(
   term: (net: Generative) => Term,
   combine: Combine,
 ): Drift<"x"> {
-  if (!Number.isInteger(particles) || particles < 1)
-    fail("argument", `${name} drift: particles must be a positive integer, got ${particles}`);
+  checkWhole(`${name} drift`, "particles", particles);
   return {
     name,
     site: "x",

@@ -1,8 +1,9 @@
 /** log p(x) of a latent-variable model and log p_E(x) = log p(x) − E(x) − log Z of its tilt, each between two bounds. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../core/key.ts";
+import { fold, type Key, type Seed, toKey } from "../core/key.ts";
 import { scope } from "../core/scope.ts";
 import { showShape } from "../core/shape.ts";
 import { type Tree, toTensors } from "../core/tree.ts";
@@ -52,9 +53,8 @@ export function logDensityOf(
   const { particles = 1024, params = {} } = options;
   if (x.shape.length !== 2 || x.shape[1] !== net.features)
     fail("shape", `logDensityOf: expected data of shape [n, ${net.features}], got ${showShape(x.shape)}`);
-  if (!Number.isInteger(particles) || particles < 1)
-    fail("argument", `logDensityOf: particles must be a positive integer, got ${particles}`);
-  const key = typeof options.seed === "object" ? options.seed : rootKey(options.seed);
+  checkWhole("logDensityOf", "particles", particles);
+  const key = toKey(options.seed);
   const n = x.shape[0] as number;
   const size = Math.max(1, Math.floor(CHUNK / particles));
   const rows: Sandwich<"log p(x)">[] = [];

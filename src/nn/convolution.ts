@@ -1,6 +1,7 @@
 /** Convolutions as programs: pictures `[...batch, height, width, channels]`. */
 import * as tf from "@tensorflow/tfjs-core";
 import { ndarray } from "../core/array.ts";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import { showShape, sizeOf } from "../core/shape.ts";
 import { param } from "../effects/effects.ts";
@@ -30,8 +31,7 @@ export function convolution<const N extends string>(
 ): Network<`${N}/weight` | `${N}/bias`> {
   const { kernel = 3, stride = 1, weightInit = heNormal, bias = true, spectralNorm = false } = options;
   for (const [what, value] of Object.entries({ inputs, outputs, kernel, stride }))
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `convolution("${name}"): ${what} must be a positive integer, got ${value}`);
+    checkWhole(`convolution("${name}")`, what, value);
   const fanIn = kernel * kernel * inputs;
   const shape: [number, number, number, number] = [kernel, kernel, inputs, outputs];
   return function* (x) {

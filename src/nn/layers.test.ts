@@ -48,7 +48,7 @@ describe("linear", () => {
 
   it("names the layer and the shapes when they do not fit", () => {
     expect(() => evaluate(linear("wide", 3, 1), [1, 2], [1, 2])).toThrow(/layer "wide" takes 3 features.*\[1, 2\]/);
-    expect(() => mlp("m", [3])).toThrow(/two or more positive integers, got \[3\]/);
+    expect(() => mlp("m", [3])).toThrow(/widths must be two or more, got \[3\]/);
   });
 
   it("with spectral normalisation never stretches by more than 1, and reaches 1", () => {

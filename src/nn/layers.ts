@@ -1,6 +1,7 @@
 /** Networks as programs: a layer yields its parameters with `param` and returns a tensor. There is no other state. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../core/array.ts";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
 import { normal, uniform } from "../core/random/draws.ts";
@@ -132,9 +133,8 @@ export interface MlpOptions extends LinearOptions {
  * @throws `argument` unless there are at least two widths, all positive integers.
  */
 export function mlp(name: string, widths: readonly number[], options: MlpOptions = {}): Network {
-  if (widths.length < 2 || widths.some((w) => !Number.isInteger(w) || w < 1)) {
-    fail("argument", `mlp("${name}"): widths must be two or more positive integers, got ${showShape(widths)}`);
-  }
+  if (widths.length < 2) fail("argument", `mlp("${name}"): widths must be two or more, got ${showShape(widths)}`);
+  for (const width of widths) checkWhole(`mlp("${name}")`, "every width", width);
   const { activation = silu, output, ...rest } = options;
   const layers = widths.slice(1).map((width, i) => linear(`${name}/${i}`, widths[i] as number, width, rest));
   return function* (x) {

@@ -8,9 +8,6 @@ import { chromiumPath, type PageOptions, visit } from "./chromium.ts";
 import { type Findings, findings } from "./page/checks.ts";
 import type { Compared } from "./page/compiled.ts";
 
-/** A build on a busy machine. */
-const BUILD_LIMIT_MS = 120_000;
-
 let app: App;
 const bundles: { [page: string]: Bundle } = {};
 const bundle = (page: string): Bundle => {
@@ -22,7 +19,7 @@ const bundle = (page: string): Bundle => {
 beforeAll(async () => {
   app = await createApp();
   for (const page of ["page", "minimal", "bare", "compiled"]) bundles[page] = await app.bundle(page);
-}, BUILD_LIMIT_MS);
+});
 afterAll(() => app?.remove());
 
 /** Packed bytes of what draws one normal and weighs it, without the engine's .wasm file. */

@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { root } from "../support/run.ts";
 
+/** Playwright's own limits are 30 s, which a loaded machine takes; what hangs is ended by the test that waits for it. */
+const NO_LIMIT = 0;
+
 /** Where Debian and others put it; `CHROMIUM_PATH` goes first. */
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -74,11 +77,16 @@ export async function visit(
   options: PageOptions,
 ): Promise<Visit> {
   const server = await serve(files, options.isolated);
-  // A container has no user namespace for the sandbox, and little shared memory.
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  const browser = await chromium.launch({
+    executablePath,
+    // A container has no user namespace for the sandbox, and little shared memory.
+    args: ["--no-sandbox", "--disable-dev-shm-usage"],
+    timeout: NO_LIMIT,
+  });
   try {
     // On a coarse screen Plot moves lines by half a pixel, to keep them sharp; on a fine one figures are those of Node.
     const page = await browser.newPage({ deviceScaleFactor: 2 });
+    page.setDefaultTimeout(NO_LIMIT);
     const said: string[] = [];
     page.on("console", (message) => said.push(message.text()));
     page.on("pageerror", (error) => said.push(String(error)));

@@ -5,6 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import { beforeAll, describe, expect, it } from "vitest";
+import { hostTensor } from "../../src/compiler/index.ts";
 import { scope } from "../../src/core/scope.ts";
 import { mapTree } from "../../src/core/tree.ts";
 import {
@@ -18,14 +19,11 @@ import {
   positive,
 } from "../../src/dist/index.ts";
 import {
-  adam,
-  contrastive,
   type EngineChoice,
   type EngineInfo,
   elbo,
   factor,
   fitTilt,
-  hostTensor,
   infer,
   iwae,
   langevin,
@@ -36,7 +34,6 @@ import {
   plate,
   rootKey,
   sample,
-  sgd,
   snis,
   TiltedError,
   type TrainOptions,
@@ -45,7 +42,9 @@ import {
   useEngine,
 } from "../../src/index.ts";
 import type { Problem } from "../../src/inference/method/infer.ts";
+import { adam, sgd } from "../../src/inference/optim/index.ts";
 import { matchGuide } from "../../src/inference/problem/match-guide.ts";
+import { contrastive } from "../../src/inference/tilt/index.ts";
 import { compileBound } from "../../src/inference/vi/bound-program.ts";
 import { boundParts, eagerPart } from "../../src/inference/vi/estimate-bound.ts";
 import { aggregateBase, posteriorRows } from "../../src/models/index.ts";

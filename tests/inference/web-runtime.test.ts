@@ -3,7 +3,6 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { normal, positive } from "../../src/dist/index.ts";
 import {
-  adam,
   type EngineInfo,
   elbo,
   infer,
@@ -21,6 +20,7 @@ import {
   train,
   useEngine,
 } from "../../src/index.ts";
+import { adam } from "../../src/inference/optim/index.ts";
 
 vi.mock("../../src/compiler/runtime/session.ts", async (original) => {
   const { fail } = await import("../../src/core/errors.ts");

@@ -1,18 +1,6 @@
 /** Negatives of fitted tilts: chains in (z, ε) of a Bernoulli decoder, against all pictures of three pixels; chains over x alone; defaults. */
 import * as tf from "@tensorflow/tfjs-core";
-import {
-  adam,
-  chainDraws,
-  cosineDecay,
-  type Drift,
-  elbo,
-  freshDraws,
-  infer,
-  logDensities,
-  ndarray,
-  param,
-  tiltLikelihood,
-} from "tilted";
+import { type Drift, elbo, infer, logDensities, ndarray, param, tiltLikelihood } from "tilted";
 import {
   binary,
   convEnergy,
@@ -27,6 +15,8 @@ import {
   logDensityOf,
   vae,
 } from "tilted/models";
+import { adam, cosineDecay } from "tilted/optim";
+import { chainDraws, freshDraws } from "tilted/tilt";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { uniform } from "../../src/core/random/draws.ts";

@@ -2,7 +2,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
   deterministic,
   fitTilt,
   infer,
@@ -12,7 +11,6 @@ import {
   ndarray,
   plate,
   sample,
-  sgd,
   snis,
   tilt,
   trace,
@@ -20,6 +18,7 @@ import {
 import { aboveMean, hide } from "tilted/data";
 import { normal as normalDist } from "tilted/dist";
 import { energy, maskAccuracy, miwae, mixedTable, notMiwae, tableFeatures } from "tilted/models";
+import { adam, sgd } from "tilted/optim";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { normal, uniform } from "../../src/core/random/draws.ts";
@@ -201,7 +200,7 @@ describe("a table of several kinds", () => {
     expect([...mask.data]).toEqual([1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 1, 1]);
     const all = rowsOf([[1, 1, 1, 1]]);
     expect(() => tableFeatures(rowsOf([[0, 3, 0, 0]]), all, kinds)).toThrow(
-      /column 1: a class is an integer from 0 to 2/,
+      /column 1: a class must be a whole number from 0 to 2/,
     );
     expect(() => tableFeatures(rowsOf([[0, 1]]), rowsOf([[1, 1]]), kinds)).toThrow(/\[n, 4\]/);
     expect(() => miwae({ features: 4, latent: 1, hidden: [2], likelihood: mixedTable(kinds) })).toThrow(/6 features/);

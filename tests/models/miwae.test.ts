@@ -1,7 +1,7 @@
 /** MIWAE and not-MIWAE against exact answers: their decoder is made linear, so that all of it is Gaussian. */
 import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
-import { adam, infer, iwae, type NdArray, ndarray, snis } from "tilted";
+import { infer, iwae, type NdArray, ndarray, snis } from "tilted";
 import { aboveMean, hide } from "tilted/data";
 import {
   binary,
@@ -18,6 +18,7 @@ import {
   student,
   zeroFilled,
 } from "tilted/models";
+import { adam } from "tilted/optim";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { normal } from "../../src/core/random/draws.ts";

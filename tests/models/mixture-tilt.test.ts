@@ -1,22 +1,10 @@
 /** A mixture trained on biased shares, debiased by an energy fitted to unbiased points: against the exact energies and ESS/n. */
 import { pipe } from "fp-ts/lib/function.js";
-import {
-  adam,
-  fitTilt,
-  fold,
-  infer,
-  logDensities,
-  model,
-  type NdArray,
-  ndarray,
-  rootKey,
-  sample,
-  snis,
-  tilt,
-} from "tilted";
+import { fitTilt, fold, infer, logDensities, model, type NdArray, ndarray, rootKey, sample, snis, tilt } from "tilted";
 import { TRIANGLE, triangle } from "tilted/data";
 import { categorical, mixtureSameFamily, normal } from "tilted/dist";
 import { energy } from "tilted/models";
+import { adam } from "tilted/optim";
 import { expect, it } from "vitest";
 
 const means = ndarray(Float32Array.from(TRIANGLE.means.flat()), [3, 2]);

@@ -2,7 +2,7 @@
 
 import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
-import { adam, infer, iwae, model, type NdArray, ndarray, plate, sample, sgd, snis } from "tilted";
+import { infer, iwae, model, type NdArray, ndarray, plate, sample, snis } from "tilted";
 import { hide } from "tilted/data";
 import { normal } from "tilted/dist";
 import {
@@ -17,6 +17,7 @@ import {
   selfMasking,
   student,
 } from "tilted/models";
+import { adam, sgd } from "tilted/optim";
 import { describe, expect, it } from "vitest";
 import { scope } from "../../src/core/scope.ts";
 import { interpret } from "../../src/effects/interpret.ts";

@@ -1,23 +1,12 @@
 /** A density of the plane learned as a tilt of N(0, I), by SNIS maximum likelihood with K = 1024: its likelihood against the ceiling. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import {
-  adam,
-  cosineDecay,
-  fitTilt,
-  fold,
-  infer,
-  logDensities,
-  model,
-  ndarray,
-  rootKey,
-  sample,
-  snisLikelihood,
-  tilt,
-} from "tilted";
+import { fitTilt, fold, infer, logDensities, model, ndarray, rootKey, sample, tilt } from "tilted";
 import { twoRings } from "tilted/data";
 import { normal } from "tilted/dist";
 import { energy } from "tilted/models";
+import { adam, cosineDecay } from "tilted/optim";
+import { snisLikelihood } from "tilted/tilt";
 import { expect, it } from "vitest";
 
 const CEILING = -1.514;

@@ -172,6 +172,6 @@ describe("refused", () => {
       return yield* sample("y", normal(0, 1));
     };
     expect(await code(() => infer(other as never, langevin(few) as never, { seed: 1 }))).toBe("missing-site");
-    expect(() => fisherDrift(net, { particles: 0 })).toThrow(/positive integer/);
+    expect(() => fisherDrift(net, { particles: 0 })).toThrow(/particles must be a whole number of at least 1/);
   });
 });

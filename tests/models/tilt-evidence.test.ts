@@ -2,10 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
-  chainDraws,
   chainEvidence,
-  cosineDecay,
   fitTilt,
   infer,
   langevin,
@@ -15,13 +12,14 @@ import {
   type Sandwich,
   sample,
   snis,
-  snisLikelihood,
   TiltedError,
   tilt,
   tiltLikelihood,
 } from "tilted";
 import { normal } from "tilted/dist";
 import { fisherDrift, inNoise, logDensityOf, tiltedLogDensity } from "tilted/models";
+import { adam, cosineDecay } from "tilted/optim";
+import { chainDraws, snisLikelihood } from "tilted/tilt";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { normal as draws } from "../../src/core/random/draws.ts";

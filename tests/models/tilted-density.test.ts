@@ -1,6 +1,7 @@
 import { pipe } from "fp-ts/lib/function.js";
-import { type Bound, ensureEngine, infer, logZ, ndarray, type Sandwich, snis, TiltedError, tilt } from "tilted";
+import { type Bound, ensureEngine, infer, ndarray, type Sandwich, snis, TiltedError, tilt } from "tilted";
 import { logDensityOf, tiltedLogDensity } from "tilted/models";
+import { logZ } from "tilted/tilt";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Matrix, normalLogDensity } from "../support/matrix.ts";
 import {

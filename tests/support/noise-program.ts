@@ -12,7 +12,7 @@ const [tf, { infer, langevin, model, sample }, { gamma, normal }] = [
 // Helpers come when there has been enough work.
 for (let i = 0; i < 8; i++) draws(rootKey(i), 1 << 20);
 const patience = performance.now() + 2000;
-while (process.argv[2] !== "alone" && threadPool()?.helped() !== true && performance.now() < patience)
+while (process.argv[2] !== "alone" && threadPool()?.hasWorkers() !== true && performance.now() < patience)
   await new Promise((resolve) => setTimeout(resolve, 5));
 
 const program = model(function* () {
@@ -31,4 +31,4 @@ for (const method of runs) {
   const words = [sites.scale, sites.z].flatMap(({ data }) => [...new Uint32Array(Float32Array.from(data).buffer)]);
   hashes.push(words.reduce((hash, word) => (Math.imul(hash, 31) + word) | 0, 7));
 }
-console.log(JSON.stringify({ hashes, helped: threadPool()?.helped() }));
+console.log(JSON.stringify({ hashes, helped: threadPool()?.hasWorkers() }));

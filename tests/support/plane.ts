@@ -2,8 +2,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
-  adam,
-  cosineDecay,
   fitTilt,
   fold,
   infer,
@@ -13,7 +11,6 @@ import {
   ndarray,
   rootKey,
   sample,
-  snisLikelihood,
   type TiltFit,
   tilt,
 } from "tilted";
@@ -21,6 +18,8 @@ import type { PlaneDensity } from "tilted/data";
 import { normal } from "tilted/dist";
 import { energy } from "tilted/models";
 import type { Activation } from "tilted/nn";
+import { adam, cosineDecay } from "tilted/optim";
+import { snisLikelihood } from "tilted/tilt";
 
 const K = 1024;
 const TRAINING = 200_000;

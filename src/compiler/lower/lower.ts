@@ -13,13 +13,14 @@ import { loweringOf } from "./lower-ops.ts";
 import type { OnnxGraph, OnnxNode, OnnxValue } from "./onnx.ts";
 
 /**
- * A step run `length` times in one call.
+ * A step run many times in one call.
  *
  * @remarks State: input `name` of iteration i + 1 is output `carry[name]` of iteration i; the result holds the last one.
- * Slices: the named inputs get a leading axis of size `length`, one row an iteration. All other inputs are the same in every
+ * Slices: the named inputs get a leading axis, one row an iteration: as many as are given. All other inputs are the same in every
  * iteration, and what depends on them alone is computed once. Outputs that are not carried are stacked on a leading axis.
  */
 export interface ScanOptions {
+  /** Most iterations of a run; without slices every run has as many. */
   readonly length: number;
   readonly carry: Readonly<Record<string, string>>;
   readonly slices?: readonly string[];
@@ -36,6 +37,8 @@ export interface Port {
   readonly key: string;
   readonly shape: Shape;
   readonly dtype: DType;
+  /** One row an iteration: the first axis is at most as long as `shape` says. */
+  readonly perStep?: boolean;
 }
 
 export interface Lowered {
@@ -103,17 +106,21 @@ function usedConstants(e: Emitter, nodes: readonly OnnxNode[]): OnnxGraph["initi
   return e.initializers.filter((t) => used.has(t.name));
 }
 
-const portOf = (node: Node, name: string, key: string, lead: readonly number[] = []): Port => ({
+const portOf = (node: Node, name: string, key: string): Port => ({
   name,
   key,
-  shape: [...lead, ...node.shape],
+  shape: node.shape,
   dtype: node.dtype,
 });
 
-const typedValue = (e: Emitter, { key, dtype, shape }: Port): OnnxValue => ({
+/** The same with one row an iteration. */
+const stacked = (port: Port, length: number): Port => ({ ...port, shape: [length, ...port.shape], perStep: true });
+
+const typedValue = (e: Emitter, { key, dtype, shape, perStep = false }: Port): OnnxValue => ({
   name: key,
   type: e.typeOf(dtype),
   shape,
+  perStep,
 });
 
 function lowerFlat(e: Emitter, graph: Graph): Lowered {
@@ -160,11 +167,11 @@ function scanPlan(graph: Graph, { carry, slices = [] }: ScanOptions) {
     return { before, after };
   });
   const carried = new Set(state.map((s) => s.after));
-  return { state, sliced: slices.map(input), stacked: graph.outputs.filter((o) => !carried.has(o)) };
+  return { state, sliced: slices.map(input), collected: graph.outputs.filter((o) => !carried.has(o)) };
 }
 
 function lowerScan(e: Emitter, graph: Graph, options: ScanOptions): Lowered {
-  const { state, sliced, stacked } = scanPlan(graph, options);
+  const { state, sliced, collected } = scanPlan(graph, options);
   const { length } = options;
   const varying = dependents(graph, new Set([...state.map((s) => s.before), ...sliced]));
   const names = new Map(graph.inputs.map((x) => [x, inputKey(x.attrs.name!)]));
@@ -185,7 +192,7 @@ function lowerScan(e: Emitter, graph: Graph, options: ScanOptions): Lowered {
       names,
     ),
   );
-  const inner = [...state.map((s) => s.after), ...stacked];
+  const inner = [...state.map((s) => s.after), ...collected];
   const results = inner.map((o) => ({ from: names.get(o.node)!, to: `next:${o.name}` }));
   const counter = { name: "step#", type: "int32", shape: [] } as const;
   const value = (x: Node, name: string): OnnxValue => ({ name, type: e.typeOf(x.dtype), shape: x.shape });
@@ -207,12 +214,16 @@ function lowerScan(e: Emitter, graph: Graph, options: ScanOptions): Lowered {
     outputs: inner.map((o) => outputKey(o.name)),
     attributes: { body, num_scan_inputs: slicesIn.length },
   };
-  const inputs = graph.inputs.map((x) =>
-    portOf(x, x.attrs.name!, inputKey(x.attrs.name!), sliced.includes(x) ? [length] : []),
-  );
-  const outputs = graph.outputs.map((o) =>
-    portOf(o.node, o.name, outputKey(o.name), stacked.includes(o) ? [length] : []),
-  );
+  // Without slices a run is as long as the numbers that it counts by.
+  const collect = (port: Port): Port => ({ ...stacked(port, length), perStep: sliced.length > 0 });
+  const inputs = graph.inputs.map((x) => {
+    const port = portOf(x, x.attrs.name!, inputKey(x.attrs.name!));
+    return sliced.includes(x) ? collect(port) : port;
+  });
+  const outputs = graph.outputs.map((o) => {
+    const port = portOf(o.node, o.name, outputKey(o.name));
+    return collected.includes(o) ? collect(port) : port;
+  });
   const nodes = [...e.scope.nodes, scan];
   const model: OnnxGraph = {
     nodes,

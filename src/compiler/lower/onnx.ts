@@ -21,6 +21,8 @@ export interface OnnxValue {
   /** `sequence`: of float32 tensors, and then the shape means nothing. */
   readonly type: OnnxType | "sequence";
   readonly shape: readonly number[];
+  /** The first axis may be of any length, the same for all such values of a run. */
+  readonly perStep?: boolean;
 }
 
 export interface OnnxTensor extends OnnxValue {
@@ -98,12 +100,12 @@ const nodeMessage = (n: OnnxNode): Bytes =>
 const tensorMessage = (t: OnnxTensor): Bytes =>
   join([packed(1, t.shape), field(2, onnxType[t.type]), field(8, t.name), field(9, t.bytes)]);
 
-function valueMessage({ name, type, shape }: OnnxValue): Bytes {
+function valueMessage({ name, type, shape, perStep }: OnnxValue): Bytes {
   if (type === "sequence")
     return join([field(1, name), field(2, field(4, field(1, field(1, field(1, onnxType.float32)))))]);
   const dims = fields(
     1,
-    shape.map((n) => field(1, n)),
+    shape.map((n, axis) => (perStep === true && axis === 0 ? field(2, "steps") : field(1, n))),
   );
   const tensorType = join([field(1, onnxType[type]), field(2, dims)]);
   return join([field(1, name), field(2, field(1, tensorType))]);

@@ -1,6 +1,6 @@
 /** ONNX Runtime found and loaded: native in Node when the optional peer is there, else WebAssembly. */
 import { fail } from "../../core/errors.ts";
-import { providedRuntime } from "../../engine/ort-module.ts";
+import { userOnnxRuntime } from "../../engine/ort-module.ts";
 import { knowsStopper } from "./output-copies.ts";
 import type { Fetches, LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor, Values } from "./runtime-types.ts";
 import { workerRuntime } from "./runtime-worker.ts";
@@ -121,7 +121,7 @@ async function nodeRuntime(): Promise<Runtime> {
 }
 
 async function webRuntime(): Promise<Runtime> {
-  const bring = providedRuntime() ?? (() => import(/* @vite-ignore */ packages.web));
+  const bring = userOnnxRuntime() ?? (() => import(/* @vite-ignore */ packages.web));
   const loaded = (await bring()) as OrtModule & { default?: OrtModule };
   const ort = loaded.InferenceSession === undefined ? (loaded.default ?? loaded) : loaded;
   return {
@@ -153,7 +153,7 @@ const loaders: Record<RuntimeName, () => Promise<Runtime>> = {
 const loading = new Map<unknown, Promise<Runtime>>();
 
 function load(name: RuntimeName): Promise<Runtime> {
-  const from = (name === "web" && providedRuntime()) || name;
+  const from = (name === "web" && userOnnxRuntime()) || name;
   let runtime = loading.get(from);
   if (!runtime) {
     runtime = loaders[name]();
@@ -186,7 +186,7 @@ export async function findRuntime(wanted?: RuntimeName): Promise<Runtime> {
   if (!inNode() && wanted !== undefined && wanted !== "web")
     fail(
       "engine",
-      providedRuntime() === undefined
+      userOnnxRuntime() === undefined
         ? `onnxruntime-node runs in Node alone; { engine: "compiled" } takes onnxruntime-web. ${adviceInBrowsers}`
         : 'onnxruntime-node runs in Node alone; { engine: "compiled" } takes the runtime that this program has brought',
     );

@@ -1,6 +1,6 @@
 /** A compiled program: a graph lowered, loaded into ONNX Runtime, and run on typed arrays. */
 import { fail } from "../../core/errors.ts";
-import { type Graph, type NumericArray, sizeOf, textOf } from "../ir/node.ts";
+import { type Graph, type NumericArray, type Shape, sizeOf, textOf } from "../ir/node.ts";
 import type { Precision } from "../lower/emit.ts";
 import { type Lowered, lower, type Port, type ScanOptions } from "../lower/lower.ts";
 import { encodeModel } from "../lower/onnx.ts";
@@ -48,7 +48,7 @@ export interface Program extends Disposable {
   readonly size: { readonly bytes: number; readonly operations: number };
   /**
    * Runs the program and gives its outputs in arrays of its precision; outputs named in `into` are written there and nowhere else,
-   * which spares large ones a buffer of their own at every run.
+   * which spares large ones a buffer of their own at every run. A repeated step runs as often as its slices have rows.
    *
    * @throws code `argument` for a missing input, `shape` for one of the wrong length, `engine` when the runtime is not synchronous or fails.
    */
@@ -70,12 +70,26 @@ const WORTH_STOPPING = 1 << 16;
 
 const typeOf = (port: Port, precision: Precision) => (port.dtype === "float32" ? precision : port.dtype);
 
-function converted(port: Port, data: NumericArray | undefined, precision: Precision): NumericArray {
+/** Numbers in one row of a port that has one an iteration. */
+const rowSize = ({ shape }: Port): number => sizeOf(shape.slice(1));
+
+/** The shape of a port in a run of so many iterations. */
+const shapeIn = (port: Port, steps: number): Shape =>
+  port.perStep === true ? [steps, ...port.shape.slice(1)] : port.shape;
+
+/** Iterations of a run, as many as its slices have rows; undefined for a program that does not repeat anything. */
+function stepsOf(ports: readonly Port[], inputs: Arrays): number | undefined {
+  const port = ports.find(({ perStep, name }) => perStep === true && inputs[name] !== undefined);
+  return port && (inputs[port.name] as NumericArray).length / rowSize(port);
+}
+
+function converted(port: Port, data: NumericArray | undefined, precision: Precision, steps: number): NumericArray {
   if (!data) return fail("argument", `Program input ${port.name} is missing; give ${port.dtype}${textOf(port.shape)}.`);
-  if (data.length !== sizeOf(port.shape))
+  const isRun = port.perStep !== true || (Number.isInteger(steps) && steps <= (port.shape[0] as number));
+  if (!isRun || data.length !== sizeOf(shapeIn(port, steps)))
     fail(
       "shape",
-      `Program input ${port.name}: found ${data.length} elements; expected ${sizeOf(port.shape)} for ${port.dtype}${textOf(port.shape)}.`,
+      `Program input ${port.name}: found ${data.length} elements; expected ${port.perStep === true ? `rows of ${rowSize(port)}, at most ` : ""}${sizeOf(port.shape)} for ${port.dtype}${textOf(port.shape)}.`,
     );
   const kind = ARRAYS[typeOf(port, precision)];
   return data instanceof kind ? data : new kind(data);
@@ -97,21 +111,21 @@ function programOf(
 ): Program {
   const wanted = lowered.outputs.map((o) => o.key);
   const made = Object.fromEntries(wanted.map((key) => [key, null]));
-  const tensorOf = (port: Port, data: NumericArray | undefined) =>
-    runtime.makeTensor(typeOf(port, precision), converted(port, data, precision), port.shape);
+  const tensorOf = (port: Port, data: NumericArray | undefined, steps: number) =>
+    runtime.makeTensor(typeOf(port, precision), converted(port, data, precision, steps), shapeIn(port, steps));
   let live = true;
-  const feedsOf = (inputs: Arrays) => {
+  const feedsOf = (inputs: Arrays, steps: number) => {
     if (!live) fail("engine", "This program was disposed; compile it again.");
-    return Object.fromEntries(lowered.inputs.map((port) => [port.key, tensorOf(port, inputs[port.name])]));
+    return Object.fromEntries(lowered.inputs.map((port) => [port.key, tensorOf(port, inputs[port.name], steps)]));
   };
   type Results = Awaited<ReturnType<LoadedModel["run"]>>;
   const arraysOf = (results: Results): Arrays =>
     Object.fromEntries(lowered.outputs.map((port) => [port.name, results[port.key]!.data as NumericArray]));
   /** Outputs that have a place: their arrays, and the tensors that the runtime writes. */
-  const placesIn = (into: Arrays) =>
+  const placesIn = (into: Arrays, steps: number) =>
     lowered.outputs.flatMap((port) => {
       const array = into[port.name];
-      return array === undefined ? [] : [{ port, array, tensor: tensorOf(port, array) }];
+      return array === undefined ? [] : [{ port, array, tensor: tensorOf(port, array, steps) }];
     });
   const dispose = () => {
     if (live) model.release();
@@ -121,19 +135,19 @@ function programOf(
   /** Whether runs can be stopped before outputs are copied. What once did not work is not tried again. */
   let stops = runtime.stops === true;
   /** Runs it with a place for every output; undefined when that does not pay, or did not work. */
-  const written = (feeds: Values, into: Arrays): Arrays | undefined => {
+  const written = (feeds: Values, into: Arrays, steps: number): Arrays | undefined => {
     const bytes = Object.values(into).reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (runNow === undefined || !stops || bytes < WORTH_STOPPING) return undefined;
     const places = lowered.outputs.map((port) => {
       const kind = ARRAYS[typeOf(port, precision)];
-      const array = into[port.name] ?? new kind(sizeOf(port.shape));
+      const array = into[port.name] ?? new kind(sizeOf(shapeIn(port, steps)));
       return { port, array, fits: array instanceof kind };
     });
     const real = ({ array }: { readonly array: NumericArray }) =>
       (array instanceof Float32Array || array instanceof Float64Array) && array.length > 0;
     const witness = places.find(real)?.array as Float32Array | Float64Array | undefined;
     if (witness === undefined || !places.every(({ fits }) => fits)) return undefined;
-    const fetches = Object.fromEntries(places.map(({ port, array }) => [port.key, tensorOf(port, array)]));
+    const fetches = Object.fromEntries(places.map(({ port, array }) => [port.key, tensorOf(port, array, steps)]));
     stops = wroteAll(() => runNow(feeds, { [STOPPER]: null, ...fetches }), witness);
     return stops ? Object.fromEntries(places.map(({ port, array }) => [port.name, array])) : undefined;
   };
@@ -146,10 +160,11 @@ function programOf(
     run(inputs, into = {}) {
       if (!runNow)
         return fail("engine", "onnxruntime-web cannot answer at once; use runAsync, or install onnxruntime-node.");
-      const feeds = feedsOf(inputs);
-      const done = written(feeds, into);
+      const steps = stepsOf(lowered.inputs, inputs) ?? 1;
+      const feeds = feedsOf(inputs, steps);
+      const done = written(feeds, into, steps);
       if (done !== undefined) return done;
-      const places = placesIn(into);
+      const places = placesIn(into, steps);
       const tensors = Object.fromEntries(places.map(({ port, tensor }) => [port.key, tensor]));
       try {
         const results = { ...runNow(feeds, { ...made, ...tensors }), ...tensors };
@@ -161,7 +176,7 @@ function programOf(
       }
     },
     async runAsync(inputs) {
-      const feeds = feedsOf(inputs);
+      const feeds = feedsOf(inputs, stepsOf(lowered.inputs, inputs) ?? 1);
       return arraysOf(await model.run(feeds, wanted).catch((cause) => engineFailure("run a program", cause)));
     },
     endProfiling: () => model.endProfiling(),

@@ -11,8 +11,11 @@ import { ARRAYS, type PortableProgram, type TypedPort } from "./session.ts";
 
 type Arrays = Readonly<Record<string, NumericArray>>;
 
-/** Words shared with a thread: rings so far, the ring answered last, the session to run or none, whether it failed, sessions held. */
-const [RINGS, ANSWERED, WANTED, FAILED, HELD, WORDS] = [0, 1, 2, 3, 4, 5];
+/**
+ * Words shared with a thread: rings so far, the ring answered last, the session to run or none, whether it failed, sessions held, and
+ * iterations of the run.
+ */
+const [RINGS, ANSWERED, WANTED, FAILED, HELD, STEPS, WORDS] = [0, 1, 2, 3, 4, 5, 6];
 const NONE = -1;
 
 /** Milliseconds of one wait; waits are counted, as a clock goes on while a process is stopped. */
@@ -33,16 +36,19 @@ const tensorOf = ({ type, shape, array }) => new Tensor(type, array, shape);
 const bound = (ports) => ports.map((port) => {
   const array = new port.shared.constructor(port.shared.length);
   array.set(port.shared);
-  return { key: port.key, shared: port.shared, array, tensor: tensorOf({ ...port, array }) };
+  return { ...port, array };
 });
-const byKey = (ports) => Object.fromEntries(ports.map(({ key, tensor }) => [key, tensor]));
+const cut = ({ shape, shared, array, perStep, ...port }, steps) => {
+  if (!perStep) return { ...port, shape, shared, array };
+  const size = steps * (array.length / shape[0]);
+  return { ...port, shape: [steps, ...shape.slice(1)], shared: shared.subarray(0, size), array: array.subarray(0, size) };
+};
+const byKey = (ports) => Object.fromEntries(ports.map((port) => [port.key, tensorOf(port)]));
 const orders = {
   load({ id, model, options, inputs, outputs, fixed }) {
     const session = new binding.InferenceSession();
     session.loadModel(model.buffer, model.byteOffset, model.byteLength, options);
-    const [ins, outs] = [bound(inputs), bound(outputs)];
-    const feeds = { ...byKey(ins), ...Object.fromEntries(fixed.map((port) => [port.key, tensorOf(port)])) };
-    sessions.set(id, { session, ins, outs, feeds, fetches: byKey(outs) });
+    sessions.set(id, { session, inputs: bound(inputs), outputs: bound(outputs), fixed: byKey(fixed), sized: new Map() });
   },
   release({ id }) {
     const held = sessions.get(id);
@@ -50,8 +56,18 @@ const orders = {
     if (held) held.session.dispose();
   },
 };
-function run(id) {
-  const { session, ins, outs, feeds, fetches } = sessions.get(id);
+function sizedFor({ inputs, outputs, fixed, sized }, steps) {
+  const known = sized.get(steps);
+  if (known) return known;
+  const [ins, outs] = [inputs, outputs].map((ports) => ports.map((port) => cut(port, steps)));
+  const made = { ins, outs, feeds: { ...byKey(ins), ...fixed }, fetches: byKey(outs) };
+  sized.set(steps, made);
+  return made;
+}
+function run(id, steps) {
+  const held = sessions.get(id);
+  const { session } = held;
+  const { ins, outs, feeds, fetches } = sizedFor(held, steps);
   for (const { array, shared } of ins) array.set(shared);
   session.run(feeds, fetches, {});
   for (const { array, shared } of outs) shared.set(array);
@@ -74,7 +90,7 @@ for (let seen = 0; ; ) {
   if (id !== ${NONE}) {
     let failed = 0;
     try {
-      run(id);
+      run(id, Atomics.load(words, ${STEPS}));
     } catch {
       failed = 1;
     }
@@ -91,8 +107,8 @@ export interface ThreadProgram {
   readonly inputs: Arrays;
   /** Shared with the thread: overwritten by the next run. */
   readonly outputs: Arrays;
-  /** Begins a run. */
-  start(): void;
+  /** Begins a run, of a repeated step with so many iterations: the first rows of its slices and of what it collects count. */
+  start(steps: number): void;
   /** Waits for the end of the run, at most so many milliseconds. False when there was none or it failed: the outputs mean nothing then. */
   finish(patience: number): boolean;
   release(): void;
@@ -171,8 +187,9 @@ function startThread(): Thread {
       return {
         inputs: arrays(ins),
         outputs: arrays(outs),
-        start() {
+        start(steps) {
           if (lost) return;
+          Atomics.store(words, STEPS, steps);
           Atomics.store(words, WANTED, id);
           awaited = ring();
         },

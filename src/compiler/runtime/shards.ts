@@ -9,7 +9,7 @@ import { fail } from "../../core/errors.ts";
 import { type NumericArray, sizeOf } from "../ir/node.ts";
 import { compileStep, type StepSpec, type Values } from "../step.ts";
 import { answersNatively } from "./runtime.ts";
-import { ARRAYS } from "./session.ts";
+import { ARRAYS, type TypedPort } from "./session.ts";
 import { shardThreads, type ThreadProgram } from "./shard-thread.ts";
 
 /** A step in shards. */
@@ -19,10 +19,10 @@ export interface Shards {
   readonly size: number;
   readonly runtime: string;
   /**
-   * Runs all shards. `fill` writes the inputs of shard `j`, which keep what was written before. Undefined when a guard fails in any of
-   * them. Outputs hold until the next run.
+   * Runs all shards; a repeated step `steps` times, by default as often as it can. `fill` writes the inputs of shard `j`, which keep what
+   * was written before. Undefined when a guard fails in any of them. Outputs hold until the next run.
    */
-  run(fill: (j: number, inputs: Values) => void): readonly Values[] | undefined;
+  run(fill: (j: number, inputs: Values) => void, steps?: number): readonly Values[] | undefined;
   dispose(): void;
 }
 
@@ -65,35 +65,47 @@ export async function compileShards(
         .filter(({ name }) => portable.fixed[name] === undefined)
         .map(({ name, type, shape }): [string, NumericArray] => [name, new ARRAYS[type](sizeOf(shape))]),
     );
+    const { scan } = spec;
+    const ports = new Map([...portable.inputs, ...portable.outputs].map((port) => [port.name, port]));
+    /** The part of arrays that a run of so many iterations reads or writes. */
+    const rowsOf = (values: Values, steps: number): Values =>
+      Object.fromEntries(
+        Object.entries(values).map(([name, array]) => {
+          const { perStep, shape } = ports.get(name) as TypedPort;
+          return [name, perStep ? array.subarray(0, steps * sizeOf(shape.slice(1))) : array];
+        }),
+      );
     // The runtime takes no shared memory.
-    const instead = ({ inputs }: ThreadProgram) =>
-      here(Object.fromEntries(Object.entries(inputs).map(([name, array]) => [name, array.slice()])));
+    const instead = ({ inputs }: ThreadProgram, steps: number) =>
+      here(Object.fromEntries(Object.entries(rowsOf(inputs, steps)).map(([name, array]) => [name, array.slice()])));
     const here = (inputs: Values, into?: Values) => step.run(inputs, into) as Values | undefined;
-    /** Where the last run of the caller's own shard left its outputs, and the next one writes. */
-    let places: Values | undefined;
+    /** Where runs of the caller's own shard leave their outputs, by the number of their iterations. */
+    const places = new Map<number, Values>();
     return {
       count,
       size: step.size,
       runtime: step.runtime,
-      run(fill) {
+      run(fill, steps = scan?.length ?? 1) {
         remote.forEach((program, i) => {
-          fill(i + 1, program.inputs);
-          program.start();
+          fill(i + 1, rowsOf(program.inputs, steps));
+          program.start(steps);
         });
-        fill(0, own);
+        const inputs = rowsOf(own, steps);
+        fill(0, inputs);
         const began = performance.now();
         let first: Values | undefined;
         let took = 0;
         const others: (Values | undefined)[] = [];
         try {
-          first = here(own, places);
-          places = first ?? places;
+          first = here(inputs, places.get(steps));
+          if (first !== undefined) places.set(steps, first);
           took = performance.now() - began;
         } finally {
           // Also when that threw: no thread may still read its inputs when the next run writes them.
           for (const program of remote) {
             const done = program.finish(Math.max(patience, SLOWEST * took));
-            others.push(done && portable.held(program.outputs) ? program.outputs : done ? undefined : instead(program));
+            const outputs = rowsOf(program.outputs, steps);
+            others.push(done ? (portable.held(outputs) ? outputs : undefined) : instead(program, steps));
           }
         }
         const all = [first, ...others];

@@ -211,7 +211,7 @@ class Trace implements Tracer, Recording {
   }
 
   /** Runs on the engine underneath, with nothing recording. */
-  outside<T>(body: () => T): T {
+  untraced<T>(body: () => T): T {
     return randomBy(this.#random, () => withTracer(undefined, () => on(this.#name, this.#under, body)));
   }
 
@@ -247,14 +247,14 @@ class Trace implements Tracer, Recording {
 
   isSymbolic = (tensor: tf.Tensor): boolean => this.#nodes.has(tensor.dataId);
 
-  host(make: () => HostValues, shape: Shape, fill?: (to: HostValues) => void): tf.Tensor {
-    const values = this.outside(make);
+  hostInput(make: () => HostValues, shape: Shape, fill?: (to: HostValues) => void): tf.Tensor {
+    const values = this.untraced(make);
     const dtype = values instanceof Int32Array ? "int32" : "float32";
     return this.tracked(this.builder.input(this.#add(make, fill), shape, dtype));
   }
 
-  array<A extends HostValues>(make: () => A): A {
-    const values = this.outside(make).slice() as A;
+  hostArray<A extends HostValues>(make: () => A): A {
+    const values = this.untraced(make).slice() as A;
     tracedArrays.set(values, make);
     return values;
   }
@@ -263,12 +263,12 @@ class Trace implements Tracer, Recording {
     this.guards.push(this.builder.cast(this.node(ok), "bool"));
   }
 
-  again(tensor: tf.Tensor): () => tf.Tensor {
+  alias(tensor: tf.Tensor): () => tf.Tensor {
     const node = this.node(tensor);
     return () => this.tracked(node);
   }
 
-  report(tensor: tf.Tensor, read: (values: HostValues) => void): void {
+  hostCallback(tensor: tf.Tensor, read: (values: HostValues) => void): void {
     this.reports.push({ name: `report${this.reports.length}`, node: this.node(tensor), read });
   }
 
@@ -304,10 +304,7 @@ const current = (): Trace => currentTracer() as Trace;
  */
 export function trace(
   inputs: { readonly [name: string]: TraceInput },
-  body: (
-    inputs: { readonly [name: string]: tf.Tensor },
-    recorder: Tracer & { outside<T>(body: () => T): T },
-  ) => { readonly [name: string]: tf.Tensor },
+  body: (inputs: { readonly [name: string]: tf.Tensor }, tracer: Tracer) => { readonly [name: string]: tf.Tensor },
   options: TraceOptions = {},
 ): Traced {
   if (currentTracer() !== undefined)

@@ -1,5 +1,6 @@
 /** Choices among finitely many things: classes and orders. */
 import seedrandom from "seedrandom";
+import { checkWhole } from "../check.ts";
 import { fail } from "../errors.ts";
 import type { Key } from "../key.ts";
 import { gumbel } from "./draws.ts";
@@ -30,7 +31,7 @@ export function categorical(key: Key, logits: ArrayLike<number>, rows: number, k
 
 /** A uniformly random order of 0 … n − 1 (Fisher & Yates), by `seedrandom`. */
 export function permutation(key: Key, n: number): Int32Array {
-  if (!Number.isSafeInteger(n) || n < 0) fail("argument", `permutation: n must be a non-negative integer, got ${n}`);
+  checkWhole("permutation", "n", n, 0);
   const random = seedrandom(`${key.hi}:${key.lo}`);
   const order = Int32Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {

@@ -1,28 +1,29 @@
 /**
- * Bulk draws. A draw is a function of its key and its place: element i depends on (key, offset + i) only, so that a longer
- * draw begins with the shorter one, and parts can be drawn apart. The same bits on every machine.
+ * Bulk draws. Element i is a function of (key, offset + i) only, so a longer draw begins with the shorter one, and parts can be
+ * drawn separately. The same bits on every machine.
  */
-import { fail } from "../errors.ts";
+import { checkWhole } from "../check.ts";
 import type { Key } from "../key.ts";
 import { instantiate, type WasmExports } from "../simd/assembler.ts";
 import { type ThreadPool, threadPool } from "../simd/thread-pool.ts";
-import { LOOPS, WORDS_PER_HIGH, WORDS_PER_TURN, WORDS_TRANSFORMED } from "./loops.ts";
-import { createWindows, type DrawKind, LONGEST, type Windows } from "./windows.ts";
+import { LOOPS, WORDS_PER_HIGH, WORDS_PER_ITERATION, WORDS_PER_TRANSFORM } from "./loops.ts";
+import { createReadAheadCache, type DrawKind, MAX_READ, type ReadAheadCache } from "./read-ahead.ts";
 
 /** Words drawn at a time: they stay in the first-level cache from the generator to the copy. */
 const CHUNK = 4096;
 /** Bytes of a page of memory. */
 const PAGE = 65536;
 
-interface Machine {
+/** The loops in a small memory of this thread. */
+interface LocalLoops {
   readonly run: WasmExports;
   readonly words: Uint32Array;
   readonly floats: Float32Array;
 }
 
-let machine: Machine | undefined;
+let localLoops: LocalLoops | undefined;
 
-function start(): Machine {
+function createLocalLoops(): LocalLoops {
   const memory = new WebAssembly.Memory({ initial: Math.ceil((CHUNK * 4) / PAGE) });
   return {
     run: instantiate(LOOPS, memory),
@@ -32,15 +33,14 @@ function start(): Machine {
 }
 
 function checkCount(what: string, n: number, offset: number): void {
-  if (!Number.isSafeInteger(n) || n < 0) fail("argument", `${what}: n must be a non-negative integer, got ${n}`);
-  if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(offset + n))
-    fail("argument", `${what}: offset must be a non-negative integer, got ${offset}`);
+  checkWhole(what, "n", n, 0);
+  checkWhole(what, "offset", offset, 0, Number.MAX_SAFE_INTEGER - n);
 }
 
 /** Fills `out` chunk by chunk with words `offset`, `offset + 1`, … put through the loop of that name. */
-function fillHere(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, offset: number): void {
-  machine ??= start();
-  const { run, words, floats } = machine;
+function fillOnThisThread(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, offset: number): void {
+  localLoops ??= createLocalLoops();
+  const { run, words, floats } = localLoops;
   const source = kind === "bits" ? words : floats;
   for (let done = 0; done < out.length; ) {
     const at = offset + done;
@@ -48,57 +48,56 @@ function fillHere(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, off
     const high = Math.floor(at / WORDS_PER_HIGH);
     const count = Math.min(out.length - done, CHUNK - odd, (high + 1) * WORDS_PER_HIGH - at);
     const low = ((at - odd) / 2) % 2 ** 32;
-    run.bits?.(key.hi, key.lo, high, low, 0, Math.ceil((count + odd) / WORDS_PER_TURN));
-    if (kind !== "bits") run[kind]?.(0, Math.ceil((count + odd) / WORDS_TRANSFORMED));
+    run.bits?.(key.hi, key.lo, high, low, 0, Math.ceil((count + odd) / WORDS_PER_ITERATION));
+    if (kind !== "bits") run[kind]?.(0, Math.ceil((count + odd) / WORDS_PER_TRANSFORM));
     out.set(source.subarray(odd, odd + count), done);
     done += count;
   }
 }
 
-/** Draws that are worth a second thread, and draws that are taken from what was begun ahead. */
-const [LARGE, WORTH_AHEAD] = [1 << 16, 1 << 13];
+/** Fewest draws that are made by the thread pool; while a sampler reads ahead, fewer are enough. */
+const [MIN_POOLED, MIN_POOLED_READ_AHEAD] = [1 << 16, 1 << 13];
 
-let windows: Windows | undefined;
-/** The pool that has been asked for room. */
-let asked: ThreadPool | undefined;
-/** Samplers under way that will want the draws that follow. */
+let cache: ReadAheadCache | undefined;
+/** The pool to which `cache` belongs. */
+let owner: ThreadPool | undefined;
+/** Samplers under way that will read the draws that follow. */
 let readers = 0;
 
-function windowsOf(): Windows | undefined {
-  const now = threadPool();
-  if (now === asked) return windows;
-  asked = now;
-  windows = undefined;
+function readAheadCache(): ReadAheadCache | undefined {
+  const pool = threadPool();
+  if (pool === owner) return cache;
+  owner = pool;
+  cache = undefined;
   try {
-    windows = now && createWindows(now);
+    cache = pool && createReadAheadCache(pool);
   } catch {
-    // No memory: draws are made in a small one.
+    // No memory: draws are made on this thread.
   }
-  return windows;
+  return cache;
 }
 
-/** Whether a draw of so many goes through windows. */
-const isLarge = (n: number): boolean => n >= LARGE || (readers > 0 && n >= WORTH_AHEAD);
-/** How many draws after `n` are begun for the samplers under way: as many as fill a window, in requests of the same size. */
-const following = (n: number): number => (readers > 0 ? n * Math.max(1, Math.floor(LONGEST / n)) : 0);
+const isPooled = (n: number): boolean => n >= MIN_POOLED || (readers > 0 && n >= MIN_POOLED_READ_AHEAD);
+/** How many draws after `n` are started for the samplers under way: as many as fill a buffer, in requests of the same size. */
+const readAheadCount = (n: number): number => (readers > 0 ? n * Math.max(1, Math.floor(MAX_READ / n)) : 0);
 
 function fill(kind: DrawKind, key: Key, out: Float32Array | Uint32Array, offset: number): void {
   const n = out.length;
-  const from = isLarge(n) ? windowsOf() : undefined;
+  const from = isPooled(n) ? readAheadCache() : undefined;
   for (let done = 0; done < n; ) {
-    const count = Math.min(n - done, LONGEST);
+    const count = Math.min(n - done, MAX_READ);
     const rest = n - done - count;
-    const place = from?.read(kind, key, offset + done, count, rest > 0 ? rest : following(n));
+    const view = from?.read(kind, key, offset + done, count, rest > 0 ? rest : readAheadCount(n));
     const to = out.subarray(done, done + count);
-    if (place === undefined) fillHere(kind, key, to, offset + done);
-    else to.set(new (kind === "bits" ? Uint32Array : Float32Array)(place.buffer, place.byteOffset, count));
+    if (view === undefined) fillOnThisThread(kind, key, to, offset + done);
+    else to.set(new (kind === "bits" ? Uint32Array : Float32Array)(view.buffer, view.byteOffset, count));
     done += count;
   }
 }
 
 /**
- * Until the returned function is called, large draws are followed by those that come next in the same stream, made by a helper
- * while this thread does other things. For samplers that go through a stream chunk by chunk.
+ * For samplers that go through a stream chunk by chunk: until the returned function is called, a worker makes the draws that follow a
+ * large draw in its stream, while this thread does other things.
  */
 export function readAhead(): () => void {
   readers++;
@@ -106,36 +105,39 @@ export function readAhead(): () => void {
   return () => {
     if (ended) return;
     ended = true;
-    if (--readers === 0) windows?.forget();
+    if (--readers === 0) cache?.discardUnread();
   };
 }
 
 /** A bulk draw: element i depends on (key, offset + i) only. */
-export interface Bulk {
+export interface BulkDraw {
   (key: Key, n: number, offset?: number): Float32Array;
-  /** The same draws in memory that the next draws may be written over: to be copied at once. */
-  lent(key: Key, n: number, offset?: number): Float32Array;
-  /** The same into memory that is there. */
-  into(key: Key, to: Float32Array, offset?: number): void;
+  /** The same draws as a view of memory that the next draws may overwrite: to be copied at once. */
+  scratch(key: Key, n: number, offset?: number): Float32Array;
+  /** The same draws, written to `to`. */
+  fill(key: Key, to: Float32Array, offset?: number): void;
 }
 
-function bulk(kind: Exclude<DrawKind, "bits">): Bulk {
+function bulk(kind: Exclude<DrawKind, "bits">): BulkDraw {
   const draw = (key: Key, n: number, offset = 0): Float32Array => {
     checkCount(kind, n, offset);
     const out = new Float32Array(n);
     fill(kind, key, out, offset);
     return out;
   };
-  const lent = (key: Key, n: number, offset = 0): Float32Array => {
+  const scratch = (key: Key, n: number, offset = 0): Float32Array => {
     checkCount(kind, n, offset);
-    const place = n <= LONGEST && isLarge(n) ? windowsOf()?.read(kind, key, offset, n, following(n)) : undefined;
-    return place === undefined ? draw(key, n, offset) : new Float32Array(place.buffer, place.byteOffset, n);
+    const view =
+      n <= MAX_READ && isPooled(n) ? readAheadCache()?.read(kind, key, offset, n, readAheadCount(n)) : undefined;
+    return view === undefined ? draw(key, n, offset) : new Float32Array(view.buffer, view.byteOffset, n);
   };
-  const into = (key: Key, to: Float32Array, offset = 0): void => {
-    checkCount(kind, to.length, offset);
-    fill(kind, key, to, offset);
-  };
-  return Object.assign(draw, { lent, into });
+  return Object.assign(draw, {
+    scratch,
+    fill(key: Key, to: Float32Array, offset = 0): void {
+      checkCount(kind, to.length, offset);
+      fill(kind, key, to, offset);
+    },
+  });
 }
 
 /** Words of 32 random bits: word i is word i mod 2 of `threefry2x32(key, …)` at the counter ⌊(offset + i)/2⌋. */
@@ -147,13 +149,13 @@ export function bits(key: Key, n: number, offset = 0): Uint32Array {
 }
 
 /** Uniform on the open interval (0, 1), on the odd multiples of 2⁻²⁴: never 0, never 1. */
-export const uniform: Bulk = /* @__PURE__ */ bulk("uniform");
+export const uniform: BulkDraw = /* @__PURE__ */ bulk("uniform");
 
 /** Standard normal, by inversion: within ±6.4, that is all but 1e-10 of the mass, with an error of a few float32 roundings. */
-export const normal: Bulk = /* @__PURE__ */ bulk("normal");
+export const normal: BulkDraw = /* @__PURE__ */ bulk("normal");
 
 /** Exponential of rate 1, −log u: between 1e-10 and 22.9. */
-export const exponential: Bulk = /* @__PURE__ */ bulk("exponential");
+export const exponential: BulkDraw = /* @__PURE__ */ bulk("exponential");
 
-/** Standard Gumbel, −log(−log u): its maximum with added log-weights falls on each place in proportion to its weight. */
-export const gumbel: Bulk = /* @__PURE__ */ bulk("gumbel");
+/** Standard Gumbel, −log(−log u): the argmax of log-weights plus this noise is each index with probability ∝ its weight. */
+export const gumbel: BulkDraw = /* @__PURE__ */ bulk("gumbel");

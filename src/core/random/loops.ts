@@ -21,23 +21,23 @@ import { type Constants, constants, logarithm, type NewLocal, polynomial, split 
 
 /** Bytes of a vector. */
 const VECTOR = 16;
-/** Independent vectors of counters in flight: one alone would wait for itself after every instruction. */
-const STREAMS = 4;
+/** Vectors of counters in one iteration: the rounds of one alone would each wait for the one before. */
+const UNROLLED_COUNTERS = 4;
 /** Words of the counters that share the upper half. */
 export const WORDS_PER_HIGH = 2 ** 33;
-/** Words that one turn of the loop of `bits` writes: two for each counter. */
-export const WORDS_PER_TURN = STREAMS * 8;
+/** Words that one iteration of `bits` writes: two for each counter. */
+export const WORDS_PER_ITERATION = UNROLLED_COUNTERS * 8;
 
-/** The body of a loop, for functions that have its arguments in variables of their own. The loop changes them. */
+/** The body of a loop over arguments that are local variables. The loop changes them. */
 export type Loop<Args extends readonly Local[]> = (args: Args, local: NewLocal) => Code;
 
-/** `bits(key hi, key lo, counter hi, counter lo, address, turns)`. */
+/** `bits(key hi, key lo, counter hi, counter lo, address, iterations)`. */
 export const bits: Loop<readonly [Local, Local, Local, Local, Local, Local]> = (args, local) => {
-  const [keyHi, keyLo, counterHi, counterLo, address, turns] = args;
+  const [keyHi, keyLo, counterHi, counterLo, address, iterations] = args;
   const schedule = [local("v128"), local("v128"), local("v128")] as const;
   const scheduled = (i: number) => (schedule[i % 3] as Local).get;
   const counter = local("v128");
-  const streams = Array.from({ length: STREAMS }, () => ({ x0: local("v128"), x1: local("v128") }));
+  const streams = Array.from({ length: UNROLLED_COUNTERS }, () => ({ x0: local("v128"), x1: local("v128") }));
   const rotated = (x: Code, by: number) => v128.or(i32x4.shl(x, by), i32x4.shrU(x, 32 - by));
   const rounds: Code[] = [];
   for (let group = 0; group < GROUPS; group++) {
@@ -67,39 +67,41 @@ export const bits: Loop<readonly [Local, Local, Local, Local, Local, Local]> = (
           v128.store(address.get, v128.shuffle(x0.get, x1.get, [0, 4, 1, 5]), 2 * s * VECTOR),
           v128.store(address.get, v128.shuffle(x0.get, x1.get, [2, 6, 3, 7]), (2 * s + 1) * VECTOR),
         ]),
-        counter.set(i32x4.add(counter.get, i32x4.const(4 * STREAMS))),
-        address.set(i32.add(address.get, i32.const(WORDS_PER_TURN * 4))),
+        counter.set(i32x4.add(counter.get, i32x4.const(4 * UNROLLED_COUNTERS))),
+        address.set(i32.add(address.get, i32.const(WORDS_PER_ITERATION * 4))),
       ],
-      turns.tee(i32.sub(turns.get, i32.const(1))),
+      iterations.tee(i32.sub(iterations.get, i32.const(1))),
     ),
   ];
 };
 
-/** A function of a vector: what to run first, what only where a condition holds in some lane, and its value. */
+/** A function of a vector: setup code, code that runs only if a condition holds in some lane, and the value. */
 interface Transform {
-  readonly first: Code;
-  readonly rarely?: { readonly where: Code; readonly run: Code };
+  readonly setup: Code;
+  readonly branch?: { readonly where: Code; readonly run: Code };
   readonly value: Code;
 }
 
-/** Vectors that one turn of a transform takes: one alone would wait for itself. */
-const TOGETHER = 2;
-/** Words that one turn of a transform takes. */
-export const WORDS_TRANSFORMED = TOGETHER * 4;
+/** Vectors in one iteration of a transform, as one alone would wait for itself. */
+const UNROLLED_VECTORS = 2;
+/** Words that one iteration of a transform takes. */
+export const WORDS_PER_TRANSFORM = UNROLLED_VECTORS * 4;
 
-/** A function of the vectors at `address`, in place: `name(address, turns)`. */
+/** A function of the vectors at `address`, in place: `name(address, iterations)`. */
 const inPlace =
   (write: (word: Code, use: Constants, local: NewLocal) => Transform): Loop<readonly [Local, Local]> =>
-  ([address, turns], local) => {
+  ([address, iterations], local) => {
     const use = constants(local);
     const at = (i: number) => i * VECTOR;
-    const vectors = Array.from({ length: TOGETHER }, (_, i) => write(v128.load(address.get, at(i)), use, local));
-    const rare = vectors.flatMap(({ rarely }) => rarely ?? []);
+    const vectors = Array.from({ length: UNROLLED_VECTORS }, (_, i) =>
+      write(v128.load(address.get, at(i)), use, local),
+    );
+    const rare = vectors.flatMap(({ branch }) => branch ?? []);
     return [
       use.set,
       repeat(
         [
-          vectors.map(({ first }) => first),
+          vectors.map(({ setup }) => setup),
           rare.length === 0
             ? []
             : when(
@@ -107,16 +109,16 @@ const inPlace =
                 rare.map(({ run }) => run),
               ),
           vectors.map(({ value }, i) => v128.store(address.get, value, at(i))),
-          address.set(i32.add(address.get, i32.const(TOGETHER * VECTOR))),
+          address.set(i32.add(address.get, i32.const(UNROLLED_VECTORS * VECTOR))),
         ],
-        turns.tee(i32.sub(turns.get, i32.const(1))),
+        iterations.tee(i32.sub(iterations.get, i32.const(1))),
       ),
     ];
   };
 
 /** u = (⌊word / 2⁹⌋ + ½)/2²³: exact, between 2⁻²⁴ and 1 − 2⁻²⁴. */
 export const uniform = inPlace((word, use) => ({
-  first: [],
+  setup: [],
   value: f32x4.mul(f32x4.add(f32x4.fromSigned(i32x4.shrU(word, 9)), use.float(0.5)), use.float(2 ** -23)),
 }));
 
@@ -130,7 +132,7 @@ function exponentialOf(word: Code, use: Constants, local: NewLocal): Transform {
   );
   const [prepare, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
   return {
-    first: [
+    setup: [
       raw.set(word),
       u.set(f32x4.mul(f32x4.add(f32x4.fromUnsigned(raw.get), use.float(0.5)), use.float(2 ** -32))),
       parts.set,
@@ -145,11 +147,11 @@ const exponential = inPlace(exponentialOf);
 
 /** −log(−log u). */
 const gumbel = inPlace((word, use, local) => {
-  const { first, value: waiting } = exponentialOf(word, use, local);
+  const { setup: first, value: waiting } = exponentialOf(word, use, local);
   const e = local("v128");
   const parts = split(e.get, use, local);
   const [second, log] = logarithm(parts.exponent.get, parts.fraction.get, use, local);
-  return { first: [first, e.set(waiting), parts.set, second], value: f32x4.neg(log) };
+  return { setup: [first, e.set(waiting), parts.set, second], value: f32x4.neg(log) };
 });
 
 /**
@@ -187,7 +189,7 @@ export const normal = inPlace((word, use, local) => {
   const [centralPowers, central] = polynomial(t.get, CENTRAL, use, local);
   const [tailPowers, tail] = polynomial(t.get, TAIL, use, local);
   return {
-    first: [
+    setup: [
       raw.set(word),
       distance.set(v128.and(raw.get, use.int(0x7fffffff))),
       p.set(scaled(distance.get)),
@@ -201,7 +203,7 @@ export const normal = inPlace((word, use, local) => {
       factor.set(central),
       far.set(f32x4.gt(w.get, use.float(TAIL_FROM))),
     ],
-    rarely: {
+    branch: {
       where: far.get,
       run: [
         t.set(f32x4.sub(f32x4.sqrt(w.get), use.float(TAIL_CENTRE))),

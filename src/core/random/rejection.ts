@@ -4,9 +4,9 @@
  */
 import { fail } from "../errors.ts";
 import { fold, type Key } from "../key.ts";
+import { exp, log, logFactorial, stirlingTail } from "../numeric/elementary.ts";
 import { exponential, normal, uniform } from "./draws.ts";
-import { exp, log, logFactorial, stirlingTail } from "./elementary.ts";
-import { type Streams, streams } from "./streams.ts";
+import { type ElementStreams, elementStreams } from "./streams.ts";
 
 /** Parameters of a bulk draw: one for each element, or one for all. */
 type Parameters = ArrayLike<number>;
@@ -56,14 +56,14 @@ function gammaParts(
   let small = false;
   for (let i = 0; i < alpha.length; i++) small ||= (alpha[i] as number) < 1;
   const boosts = small ? exponential(fold(key, "boost"), n, offset) : undefined;
-  const more = streams(fold(key, "more"));
+  const more = elementStreams(fold(key, "more"));
   for (let i = 0; i < n; i++) {
     const a = shape(i);
     const d = (a < 1 ? a + 1 : a) - 1 / 3;
     const c = 1 / Math.sqrt(9 * d);
     let v = accepted(d, c, proposals[i] as number, thresholds[i] as number);
     if (v === 0) {
-      more.start(offset + i);
+      more.seek(offset + i);
       do v = accepted(d, c, more.normal(), more.uniform());
       while (v === 0);
     }
@@ -95,13 +95,14 @@ export function logGammaDraws(key: Key, alpha: Parameters, n: number, offset = 0
   return out;
 }
 
-/** Means up to which the distribution function is summed term by term. */
-const SUMMED_BELOW = 10;
-/** A uniform number with 53 bits, as sums are compared with it in double precision. */
-const fine = (source: Streams): number => (Math.floor(source.uniform() * 2 ** 21) + source.uniform()) * 2 ** -21;
+/** Means up to which the CDF is inverted by summing term by term. */
+const INVERSION_BELOW = 10;
+/** Uniform with 53 bits, as sums in double precision are compared with it. */
+const uniform53 = (source: ElementStreams): number =>
+  (Math.floor(source.uniform() * 2 ** 21) + source.uniform()) * 2 ** -21;
 
-/** The smallest k whose sum of probabilities exceeds a uniform number; p₀ and the ratio p_k/p_{k−1} define them. */
-function summed(u: number, first: number, ratio: (k: number) => number, last: number): number {
+/** Inversion by sequential search: the smallest k with Σ_{j≤k} p_j > u, from p₀ and the ratios p_k/p_{k−1}. */
+function invertCdf(u: number, first: number, ratio: (k: number) => number, last: number): number {
   let k = 0;
   let p = first;
   let sum = p;
@@ -119,7 +120,7 @@ const FAST = 0.07;
 const NARROW = 0.013;
 
 /** PTRS (Hörmann 1993), for rates of ten and more. */
-function poissonByRejection(rate: number, source: Streams): number {
+function poissonByRejection(rate: number, source: ElementStreams): number {
   const logRate = log(rate);
   const b = 0.931 + 2.53 * Math.sqrt(rate);
   const a = -0.059 + 0.02483 * b;
@@ -146,17 +147,17 @@ function poissonByRejection(rate: number, source: Streams): number {
  */
 export function poisson(key: Key, rate: Parameters, n: number, offset = 0): Float32Array {
   const rateOf = parameterOf("poisson", "rate", rate, n, notNegative);
-  const source = streams(fold(key, "poisson"));
+  const source = elementStreams(fold(key, "poisson"));
   return Float32Array.from({ length: n }, (_, i) => {
     const r = rateOf(i);
-    source.start(offset + i);
-    if (r >= SUMMED_BELOW) return poissonByRejection(r, source);
-    return summed(fine(source), exp(-r), (k) => r / k, Number.POSITIVE_INFINITY);
+    source.seek(offset + i);
+    if (r >= INVERSION_BELOW) return poissonByRejection(r, source);
+    return invertCdf(uniform53(source), exp(-r), (k) => r / k, Number.POSITIVE_INFINITY);
   });
 }
 
 /** BTRS (Hörmann 1993), for p ≤ ½ and np ≥ 10. */
-function binomialByRejection(n: number, p: number, source: Streams): number {
+function binomialByRejection(n: number, p: number, source: ElementStreams): number {
   const spread = Math.sqrt(n * p * (1 - p));
   const b = 1.15 + 2.53 * spread;
   const a = -0.0873 + 0.0248 * b + 0.01 * p;
@@ -187,7 +188,7 @@ function binomialByRejection(n: number, p: number, source: Streams): number {
 /** Below it four terms of the series of log(1 − p) are exact to double precision, and 1 − p is not. */
 const RARE = 1e-4;
 /** (1 − p)ⁿ. */
-const noneOf = (n: number, p: number) =>
+const probabilityOfZero = (n: number, p: number) =>
   exp(n * (p < RARE ? -p * (1 + p * (1 / 2 + p * (1 / 3 + p / 4))) : log(1 - p)));
 
 /**
@@ -200,16 +201,16 @@ const noneOf = (n: number, p: number) =>
 export function binomial(key: Key, count: Parameters, prob: Parameters, n: number, offset = 0): Float32Array {
   const countOf = parameterOf("binomial", "count", count, n, (x) => Number.isSafeInteger(x) && x >= 0);
   const probOf = parameterOf("binomial", "prob", prob, n, (x) => x >= 0 && x <= 1);
-  const source = streams(fold(key, "binomial"));
+  const source = elementStreams(fold(key, "binomial"));
   return Float32Array.from({ length: n }, (_, i) => {
     const [trials, success] = [countOf(i), probOf(i)];
     const p = Math.min(success, 1 - success);
-    source.start(offset + i);
+    source.seek(offset + i);
     let k = 0;
-    if (trials * p >= SUMMED_BELOW) k = binomialByRejection(trials, p, source);
+    if (trials * p >= INVERSION_BELOW) k = binomialByRejection(trials, p, source);
     else {
       const odds = p / (1 - p);
-      k = summed(fine(source), noneOf(trials, p), (j) => (odds * (trials - j + 1)) / j, trials);
+      k = invertCdf(uniform53(source), probabilityOfZero(trials, p), (j) => (odds * (trials - j + 1)) / j, trials);
     }
     return success > 0.5 ? trials - k : k;
   });

@@ -1,13 +1,13 @@
-/** A stream of draws for every element of a bulk draw: as many as it needs, without moving those of its neighbours. */
+/** A stream of draws for every element of a bulk draw, as rejection samplers need: however many one element takes, the others do not move. */
 import { type Key, threefry2x32 } from "../key.ts";
-import { log } from "./elementary.ts";
+import { log } from "../numeric/elementary.ts";
 
 const TWO_TO_MINUS_32 = 2 ** -32;
 
 /** Draws for one element after another. */
-export interface Streams {
-  /** Goes to the beginning of the stream of element i. */
-  start(i: number): void;
+export interface ElementStreams {
+  /** Goes to the start of the stream of element i. */
+  seek(i: number): void;
   /** Uniform on (0, 1): an odd multiple of 2⁻³³. */
   uniform(): number;
   /** Standard normal. */
@@ -15,7 +15,7 @@ export interface Streams {
 }
 
 /** Streams under a key: the words of element i are those of a key of its own. */
-export function streams(key: Key): Streams {
+export function elementStreams(key: Key): ElementStreams {
   let element: Key = key;
   let counter = 0;
   let spare = -1;
@@ -26,7 +26,7 @@ export function streams(key: Key): Streams {
     return (word + 0.5) * TWO_TO_MINUS_32;
   };
   return {
-    start(i) {
+    seek(i) {
       const [hi, lo] = threefry2x32(key, Math.floor(i / 2 ** 32), i >>> 0);
       element = { hi, lo };
       counter = 0;

@@ -1,65 +1,65 @@
 /**
- * The board on which work is written up for several threads, in memory that they share: slots, each for one job of numbered parts,
- * which threads take one after another. Also the program of a helper, which knows the board and nothing else.
+ * The layout of a job queue in shared memory, and the source of the worker that takes from it. The queue has slots, each for one job
+ * of numbered parts; threads claim the parts one after another by an atomic compare-and-exchange.
  */
 
-/** Slots of a board. */
-export const SLOTS = 8;
+/** Slots of a queue: jobs that may be under way at once. */
+export const MAX_JOBS = 8;
 /** Most parts of a job. */
-export const MOST_PARTS = 1024;
+export const MAX_PARTS = 1024;
 /** Most loops that a part runs, and most arguments of one. */
-export const [MOST_CALLS, MOST_ARGS] = [3, 7];
+export const [MAX_CALLS, MAX_ARGS] = [3, 7];
 
-/** Words before the slots: how often work was written up, and how many helpers have come. */
-export const [WRITTEN, HELPERS] = [0, 1];
-/** Words of a slot: which part is next, how many there are, which module, how many loops; then a flag for each part that is done. */
+/** Words before the slots: how many jobs were submitted, and how many workers have started. */
+export const [SUBMITTED, WORKERS] = [0, 1];
+/** Words of a slot: the next part, the number of parts, the module, the number of loops; then a flag for each part that is done. */
 export const [NEXT, PARTS, MODULE, CALLS, DONE] = [0, 1, 2, 3, 4];
 const HEADER = 16;
-const SLOT_WORDS = DONE + MOST_PARTS;
-/** Numbers of a call: its loop, how many arguments, and for each its value for part 0 and what every further part adds. */
-const CALL_NUMBERS = 2 + 2 * MOST_ARGS;
-const SLOT_NUMBERS = MOST_CALLS * CALL_NUMBERS;
+const SLOT_WORDS = DONE + MAX_PARTS;
+/** Numbers of a call: its loop, how many arguments, and for each argument its value for part 0 and its stride from part to part. */
+const CALL_NUMBERS = 2 + 2 * MAX_ARGS;
+const SLOT_NUMBERS = MAX_CALLS * CALL_NUMBERS;
 
 /** First word of a slot. */
 export const slotWord = (slot: number): number => HEADER + slot * SLOT_WORDS;
 /** All words, and after them the numbers. */
-const WORDS = HEADER + SLOTS * SLOT_WORDS;
+const WORDS = HEADER + MAX_JOBS * SLOT_WORDS;
 const NUMBERS_FROM = WORDS / 2;
 /** First number of a call. */
 export const callNumber = (slot: number, call: number): number =>
   NUMBERS_FROM + slot * SLOT_NUMBERS + call * CALL_NUMBERS;
-/** Bytes of the board, from address 0. */
-export const BOARD_BYTES = (NUMBERS_FROM + SLOTS * SLOT_NUMBERS) * 8;
+/** Bytes of the queue, from address 0. */
+export const QUEUE_BYTES = (NUMBERS_FROM + MAX_JOBS * SLOT_NUMBERS) * 8;
 
 /**
- * The next part stands in the low bits, a count of the jobs of the board in the others: a helper that has read one job and comes to
- * take a part when another is there finds that the word has changed.
+ * The word NEXT holds the next part in its low bits and the number of the job in the others. A worker that has read one job and
+ * comes to claim a part when another has taken its slot finds the word changed, so the exchange fails (no ABA problem).
  */
 export const PART_BITS = 11;
 export const PART_MASK = (1 << PART_BITS) - 1;
-/** Looks at the board that a helper without work takes, some fifty microseconds, before it goes to sleep. */
-const LOOKS = 2000;
+/** Reads of the queue by an idle worker, some fifty microseconds, before it goes to sleep. */
+const MAX_SPINS = 2000;
 
 /**
- * What a helper does; it is started from this text, since a package has no file that is sure to be found. Modules come through a port,
- * ahead of the first job that needs them. Jobs are taken in the order in which they were written up.
+ * The program of a worker. It is started from this text, since a package has no file whose address is known under every bundler.
+ * Modules arrive through a port before the first job that needs them. Jobs are taken in the order of their submission.
  */
-export const HELPER = `
+export const WORKER_SOURCE = `
 const { workerData, receiveMessageOnPort } = require("node:worker_threads");
 const { memory, port } = workerData;
 const words = new Int32Array(memory.buffer, 0, ${WORDS});
-const numbers = new Float64Array(memory.buffer, 0, ${BOARD_BYTES / 8});
+const numbers = new Float64Array(memory.buffer, 0, ${QUEUE_BYTES / 8});
 const modules = [];
-function receive() {
+function receiveModules() {
   for (let next; (next = receiveMessageOnPort(port)); ) {
     const { module, names } = next.message;
     const { exports } = new WebAssembly.Instance(module, { env: { memory } });
     modules.push(names.map((name) => exports[name]));
   }
 }
-function take() {
+function runNextPart() {
   let found = -1, seen = 0, oldest = Infinity;
-  for (let slot = 0; slot < ${SLOTS}; slot++) {
+  for (let slot = 0; slot < ${MAX_JOBS}; slot++) {
     const at = ${HEADER} + slot * ${SLOT_WORDS};
     const next = Atomics.load(words, at + ${NEXT});
     const job = next >>> ${PART_BITS};
@@ -69,7 +69,7 @@ function take() {
   const at = ${HEADER} + found * ${SLOT_WORDS};
   const part = seen & ${PART_MASK};
   const index = words[at + ${MODULE}];
-  if (index >= modules.length) receive();
+  if (index >= modules.length) receiveModules();
   const loops = modules[index];
   const calls = [];
   for (let call = 0; call < words[at + ${CALLS}]; call++) {
@@ -78,19 +78,19 @@ function take() {
     for (let i = 0; i < numbers[from + 1]; i++) args.push(numbers[from + 2 + 2 * i] + part * numbers[from + 3 + 2 * i]);
     calls.push([numbers[from], args]);
   }
-  // Only now is it certain that what was read belongs together.
+  // The exchange succeeds only if the slot was not reused, so only now is what was read known to belong together.
   if (Atomics.compareExchange(words, at + ${NEXT}, seen, seen + 1) !== seen) return true;
   for (const [name, args] of calls) loops[name](...args);
   Atomics.store(words, at + ${DONE} + part, 1);
   return true;
 }
-receive();
-Atomics.add(words, ${HELPERS}, 1);
+receiveModules();
+Atomics.add(words, ${WORKERS}, 1);
 for (;;) {
-  const written = Atomics.load(words, ${WRITTEN});
-  if (take()) continue;
-  let looks = 0;
-  while (looks < ${LOOKS} && Atomics.load(words, ${WRITTEN}) === written) looks++;
-  if (looks === ${LOOKS}) Atomics.wait(words, ${WRITTEN}, written);
+  const submitted = Atomics.load(words, ${SUBMITTED});
+  if (runNextPart()) continue;
+  let spins = 0;
+  while (spins < ${MAX_SPINS} && Atomics.load(words, ${SUBMITTED}) === submitted) spins++;
+  if (spins === ${MAX_SPINS}) Atomics.wait(words, ${SUBMITTED}, submitted);
 }
 `;

@@ -1,9 +1,8 @@
-/** Crews: the same results with helpers and without, whatever becomes of them. */
+/** The thread pool: the same results with workers and without, also when a worker dies or hangs. */
 import { describe, expect, it } from "vitest";
-import { runNode } from "../../../tests/support/run.ts";
 import { i32, repeat, wasmFunction } from "./assembler.ts";
-import { MOST_PARTS, SLOTS } from "./job-queue.ts";
-import { createThreadPool, type Linked, type Slot, type ThreadPool } from "./thread-pool.ts";
+import { MAX_JOBS, MAX_PARTS } from "./job-queue.ts";
+import { createThreadPool, type JobSlot, type LinkedModule, type ThreadPool } from "./thread-pool.ts";
 
 /** `square(part, address)`. */
 const square = wasmFunction("square", ["i32", "i32"], ([part, at]) => i32.store(at.get, i32.mul(part.get, part.get)));
@@ -19,25 +18,25 @@ const PARTS = 500;
 
 interface Bench {
   readonly pool: ThreadPool;
-  readonly slot: Slot;
-  readonly loops: Linked;
+  readonly slot: JobSlot;
+  readonly loops: LinkedModule;
   readonly out: number;
   readonly words: (at: number, length: number) => Int32Array;
 }
 
-function bench(helpers: number): Bench {
-  const pool = createThreadPool(helpers, 0);
+function bench(workers: number): Bench {
+  const pool = createThreadPool(workers, 0);
   const loops = pool.link([square, plus, hang]);
-  const slot = pool.slot();
+  const slot = pool.acquireSlot();
   if (slot === undefined) throw new Error("a new pool has a slot");
-  const out = pool.reserve(PARTS * WORD);
+  const out = pool.allocate(PARTS * WORD);
   return { pool, slot, loops, out, words: (at, length) => new Int32Array(pool.memory.buffer, at, length) };
 }
 
 const squares = (parts: number): number[] => Array.from({ length: parts }, (_, i) => i * i);
 
 function startSquares({ slot, loops, out }: Bench, parts = PARTS): void {
-  slot.start(loops, [{ name: "square", args: [0, out], steps: [1, WORD] }], parts);
+  slot.submit(loops, [{ name: "square", args: [0, out], strides: [1, WORD] }], parts);
 }
 
 /** Turns of the event loop until a condition holds. */
@@ -45,150 +44,118 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-async function helpedBench(): Promise<Bench> {
+async function benchWithWorker(): Promise<Bench> {
   const here = bench(1);
   startSquares(here);
-  await until(here.pool.helped);
-  here.slot.finish();
+  await until(here.pool.hasWorkers);
+  here.slot.wait();
   return here;
 }
 
 describe("a pool", () => {
-  it.each([0, 1, 2])("of this thread and %i helpers does every part once", async (helpers) => {
-    const here = bench(helpers);
+  it.each([0, 1, 2])("of this thread and %i workers does every part once", async (workers) => {
+    const here = bench(workers);
     for (let round = 0; round < 200; round++) {
       here.words(here.out, PARTS).fill(-1);
       startSquares(here);
-      here.slot.finish();
+      here.slot.wait();
       expect([...here.words(here.out, PARTS)]).toEqual(squares(PARTS));
-      // Helpers come between rounds.
-      if (round === 10 && helpers > 0) await until(here.pool.helped);
+      // Workers start between rounds.
+      if (round === 10 && workers > 0) await until(here.pool.hasWorkers);
     }
-    expect(here.pool.helped()).toBe(helpers > 0);
-    here.pool.dismiss();
+    expect(here.pool.hasWorkers()).toBe(workers > 0);
+    here.pool.shutDown();
   });
 
-  it("works while its owner does other things", async () => {
-    const here = await helpedBench();
+  it("works while this thread does other things", async () => {
+    const here = await benchWithWorker();
     here.words(here.out, PARTS).fill(-1);
     startSquares(here);
     await until(() => here.words(here.out, PARTS).every((word) => word >= 0));
-    here.slot.finish();
+    here.slot.wait();
     expect([...here.words(here.out, PARTS)]).toEqual(squares(PARTS));
-    here.pool.dismiss();
+    here.pool.shutDown();
   });
 
-  it("finishes as much of a job as is asked for, and drops the rest", () => {
+  it("finishes as much of a job as is asked for, and cancels the rest", () => {
     const here = bench(0);
     here.words(here.out, PARTS).fill(-1);
     startSquares(here);
-    here.slot.finish(3);
-    here.slot.drop();
-    here.slot.finish();
+    here.slot.wait(3);
+    here.slot.cancel();
+    here.slot.wait();
     expect([...here.words(here.out, 5)]).toEqual([0, 1, 4, -1, -1]);
   });
 
-  it("takes modules that come after its helpers", async () => {
-    const here = await helpedBench();
+  it("takes modules that come after its workers", async () => {
+    const here = await benchWithWorker();
     const later = here.pool.link([square]);
-    here.slot.start(later, [{ name: "square", args: [1, here.out], steps: [2, WORD] }], 100);
+    here.slot.submit(later, [{ name: "square", args: [1, here.out], strides: [2, WORD] }], 100);
     await until(() => here.words(here.out, 100)[99] === 199 ** 2);
-    here.slot.finish();
+    here.slot.wait();
     expect([...here.words(here.out, 3)]).toEqual([1, 9, 25]);
-    here.pool.dismiss();
+    here.pool.shutDown();
   });
 
   it("keeps jobs in other slots apart", async () => {
-    const here = await helpedBench();
-    const other = here.pool.slot() as Slot;
-    const out = here.pool.reserve(PARTS * WORD);
-    other.start(here.loops, [{ name: "square", args: [1000, out], steps: [0, WORD] }], PARTS);
+    const here = await benchWithWorker();
+    const other = here.pool.acquireSlot() as JobSlot;
+    const out = here.pool.allocate(PARTS * WORD);
+    other.submit(here.loops, [{ name: "square", args: [1000, out], strides: [0, WORD] }], PARTS);
     startSquares(here);
-    here.slot.finish();
-    other.finish();
+    here.slot.wait();
+    other.wait();
     expect([...here.words(here.out, PARTS)]).toEqual(squares(PARTS));
     expect(new Set(here.words(out, PARTS))).toEqual(new Set([1_000_000]));
-    here.pool.dismiss();
+    here.pool.shutDown();
   });
 
-  it("goes on alone when a helper dies in the middle of a part", async () => {
-    const here = await helpedBench();
+  it("goes on when a worker dies in the middle of a part", async () => {
+    const here = await benchWithWorker();
     const { slot, loops, out, words } = here;
-    const addend = here.pool.reserve(64);
+    const addend = here.pool.allocate(64);
     words(out, PARTS).fill(5);
     words(addend, 2).set([-8, 7]);
-    slot.start(loops, [{ name: "plus", args: [out, addend], steps: [WORD, 0] }], PARTS);
-    await until(() => !here.pool.helped());
+    slot.submit(loops, [{ name: "plus", args: [out, addend], strides: [WORD, 0] }], PARTS);
+    await until(() => !here.pool.hasWorkers());
     // Nothing has been added yet; from here on it can be.
     words(addend, 1)[0] = addend + WORD;
-    slot.finish();
+    slot.wait();
     expect([...words(out, PARTS)]).toEqual(Array(PARTS).fill(12));
     startSquares(here);
-    slot.finish();
+    slot.wait();
     expect([...words(out, PARTS)]).toEqual(squares(PARTS));
-    expect(here.pool.dismissed()).toBe(false);
+    expect(here.pool.isShutDown()).toBe(false);
   });
 
-  it("gives up a helper that hangs, and does its part", async () => {
-    const here = await helpedBench();
+  it("gives up a worker that hangs, and does its part", async () => {
+    const here = await benchWithWorker();
     const { slot, loops, out, words } = here;
-    const gate = here.pool.reserve(2 * WORD);
-    // The helper goes round in a part until it is ended; this thread does not, as it finds the word set.
-    slot.start(loops, [{ name: "hang", args: [gate], steps: [0] }], 8);
+    const gate = here.pool.allocate(2 * WORD);
+    // The worker goes round in a part until it is ended; this thread does not, as it finds the word set.
+    slot.submit(loops, [{ name: "hang", args: [gate], strides: [0] }], 8);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    here.pool.dismiss();
+    here.pool.shutDown();
     words(gate, 1)[0] = 1;
-    slot.finish();
-    expect(here.pool.dismissed()).toBe(true);
-    expect(here.pool.helped()).toBe(false);
+    slot.wait();
+    expect(here.pool.isShutDown()).toBe(true);
+    expect(here.pool.hasWorkers()).toBe(false);
     startSquares(here, 10);
-    slot.finish();
+    slot.wait();
     expect([...words(out, 10)]).toEqual(squares(10));
   });
 
   it("has slots and parts up to a number", () => {
     const { pool, slot, loops } = bench(0);
-    for (let i = 1; i < SLOTS; i++) expect(pool.slot()).toBeDefined();
-    expect(pool.slot()).toBeUndefined();
-    expect(() => slot.start(loops, [], MOST_PARTS + 1)).toThrow(RangeError);
+    for (let i = 1; i < MAX_JOBS; i++) expect(pool.acquireSlot()).toBeDefined();
+    expect(pool.acquireSlot()).toBeUndefined();
+    expect(() => slot.submit(loops, [], MAX_PARTS + 1)).toThrow(RangeError);
   });
 
   it("keeps what was reserved apart, and grows", () => {
     const { pool } = bench(0);
-    const [a, b] = [pool.reserve(1 << 20), pool.reserve(1 << 20)];
+    const [a, b] = [pool.allocate(1 << 20), pool.allocate(1 << 20)];
     expect(b - a).toBeGreaterThanOrEqual(1 << 20);
     expect(pool.memory.buffer.byteLength).toBeGreaterThanOrEqual(b + (1 << 20));
-  });
-});
-
-describe("a process", () => {
-  const script = (before: string) => `
-    ${before}
-    const patience = Date.now() + 2000;
-    const { normal } = await import("./src/core/random/draws.ts");
-    const { pool } = await import("./src/core/wasm/pool.ts");
-    const { rootKey } = await import("./src/core/key.ts");
-    const draw = () => new Int32Array(normal(rootKey(1), 3_000_000).buffer).reduce((hash, x) => (hash * 31 + x) | 0, 7);
-    const hash = draw();
-    while (!pool().helped() && globalThis.SharedArrayBuffer && Date.now() < patience) await new Promise((r) => setTimeout(r, 5));
-    const again = draw();
-    console.log(JSON.stringify({ hash, again, helped: pool().helped() }));`;
-  const run = async (before = "") => {
-    const { code, stdout, stderr } = await runNode(["--import", "tsx", "--input-type=module", "-e", script(before)]);
-    expect(stderr).toBe("");
-    expect(code).toBe(0);
-    return JSON.parse(stdout) as { hash: number; again: number; helped: boolean };
-  };
-
-  it("ends by itself, with a pool at rest, and draws the same with and without", async () => {
-    const [plain, alone] = await Promise.all([run(), run("delete globalThis.SharedArrayBuffer;")]);
-    expect(plain.again).toBe(plain.hash);
-    expect(alone).toEqual({ hash: plain.hash, again: plain.hash, helped: false });
-  });
-
-  it("draws the same where no thread can be started", async () => {
-    const refuse = `process.getBuiltinModule("node:worker_threads").Worker = class { constructor() { throw new Error("no"); } };`;
-    const { hash, again, helped } = await run(refuse);
-    expect([again, helped]).toEqual([hash, false]);
   });
 });

@@ -19,7 +19,7 @@ export function dilate(x: tf.Tensor, axis: number, gap: number): tf.Tensor {
 export type Pad = "valid" | "same" | number | [number, number][];
 
 /** A numeric pad spelt out: tfjs computes the width of the output from the *height* of the filter when it is a number. */
-export const evenPad = (pad: Pad): Pad =>
+export const explicitPad = (pad: Pad): Pad =>
   typeof pad === "number"
     ? [
         [0, 0],
@@ -43,7 +43,7 @@ export function poolWindows(x: tf.Tensor, outside: number, attrs: PoolAttrs): tf
     attrs.filterSize,
     attrs.strides,
     1,
-    evenPad(attrs.pad) as "same",
+    explicitPad(attrs.pad) as "same",
     attrs.dimRoundingMode,
   );
   const { top, bottom, left, right } = info.padInfo;

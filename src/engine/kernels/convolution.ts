@@ -1,7 +1,7 @@
 /** Convolution kernels that tfjs's wasm backend lacks, composed of those it has. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
-import { dilate, evenPad, type Pad } from "../gradients/windows.ts";
+import { dilate, explicitPad, type Pad } from "../gradients/windows.ts";
 import { composedKernel, wrappedKernel } from "./heap.ts";
 
 type Four = [number, number, number, number];
@@ -22,7 +22,7 @@ function conv2DInfo(xShape: readonly number[], filterShape: readonly number[], a
     [...filterShape] as Four,
     attrs.strides,
     attrs.dilations ?? 1,
-    evenPad(attrs.pad) as "same",
+    explicitPad(attrs.pad) as "same",
     attrs.dimRoundingMode,
     depthwise,
   );
@@ -146,6 +146,6 @@ export const PADDED_KERNELS = [
   wrappedKernel(name, (original, args) => {
     const attrs = args.attrs as unknown as { pad: Pad };
     if (typeof attrs.pad !== "number") return original(args);
-    return original({ ...args, attrs: { ...args.attrs, pad: evenPad(attrs.pad) } as unknown as tf.NamedAttrMap });
+    return original({ ...args, attrs: { ...args.attrs, pad: explicitPad(attrs.pad) } as unknown as tf.NamedAttrMap });
   }),
 );

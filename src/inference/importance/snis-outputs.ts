@@ -9,7 +9,7 @@ import { gumbel } from "../../core/random/draws.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
 import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
-import type { Method, ResultKind } from "../method/infer.ts";
+import type { EffectsIn, Method, ResultKind } from "../method/infer.ts";
 import { takeRows } from "../problem/site-draws.ts";
 import type { EvidenceOf, Sandwich } from "../weights/bound.ts";
 import { diagnose, sumWeights } from "../weights/weights.ts";
@@ -51,8 +51,8 @@ export interface SnisOutputs<E extends Effect = Effect> {
   readonly warnings: readonly string[];
 }
 
-interface OutputsKind extends ResultKind {
-  readonly result: SnisOutputs<this["effects"]>;
+export interface SnisOutputsKind extends ResultKind {
+  readonly result: SnisOutputs<EffectsIn<this>>;
 }
 
 const PROPOSALS = 256;
@@ -62,11 +62,10 @@ const PROPOSALS = 256;
  *
  * @throws `argument` unless m and the proposals are positive integers.
  */
-export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method<OutputsKind, undefined> {
+export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method<SnisOutputsKind, undefined> {
   const { from = "fresh" } = options;
   const proposals = options.proposals ?? (from === "fresh" ? PROPOSALS : PROPOSALS * m);
-  checkWhole("snisOutputs", "m", m);
-  checkWhole("snisOutputs", "proposals", proposals);
+  for (const [name, value] of Object.entries({ m, proposals })) checkWhole("snisOutputs", name, value);
   const method = snis(from === "fresh" ? m * proposals : proposals);
   return {
     name: "snisOutputs",

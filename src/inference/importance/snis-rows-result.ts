@@ -1,6 +1,7 @@
 /** What importance sampling gives when every row has weights of its own: each row is a posterior apart, with its own diagnostics. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key, toKey } from "../../core/key.ts";
 import { sizeOf } from "../../core/shape.ts";
@@ -121,8 +122,7 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
     return { value, standardError };
   };
   const rowWeights = (row: number): Float64Array => {
-    if (!Number.isInteger(row) || row < 0 || row >= rows)
-      fail("argument", `weights: rows are 0 to ${rows - 1}, got ${row}`);
+    checkWhole("weights", "row", row, 0, rows - 1);
     return normalizeWeights(column(row));
   };
 

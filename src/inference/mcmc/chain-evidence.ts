@@ -1,7 +1,7 @@
 /** log Z of a model that chains have sampled: chains give draws and no evidence, fresh draws of the base beside them bound it. */
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
-import { fold, type Key, rootKey, type Seed } from "../../core/key.ts";
+import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
@@ -9,6 +9,7 @@ import { logJoint } from "../../effects/density.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { scoreOnly, withPlates } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type Structure } from "../problem/inspect-model.ts";
 import { type EvidenceOf, evidenceLabel, type Sandwich } from "../weights/bound.ts";
@@ -48,7 +49,7 @@ export function chainEvidence<E extends Effect>(
   const { draws = 8192, params = {} } = options;
   if (!Number.isInteger(draws) || draws < 1)
     fail("argument", `chainEvidence: draws must be a positive integer, got ${draws}`);
-  const key = typeof options.seed === "object" ? options.seed : rootKey(options.seed);
+  const key = toKey(options.seed);
   const where = { model: model as unknown as Problem["model"], params, key };
   const structure = inspectModel({ ...where, args: [] } as unknown as Problem);
   const known = taken(structure, chains.sites as Tree<NdArray>, draws);
@@ -92,6 +93,7 @@ function weightsOf(
   const largest = Math.max(1, ...latents.map(({ shape }) => sizeOf(shape)));
   const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
   const out = new Float32Array(count);
+  const weighed = scoreOnly(({ kind }) => kind !== "sample")(withPlates(plates)(model));
   for (let first = 0; first < count; first += part) {
     const particles = Math.min(part, count - first);
     const rows = Object.fromEntries(
@@ -101,14 +103,12 @@ function weightsOf(
       }),
     );
     scope(() => {
-      const run = interpret(replay({ latents: rows })(model)(), {
+      const run = interpret(replay({ latents: rows })(weighed)(), {
         key: fold(key, purpose),
         particles,
         first,
         depth,
-        plates,
         params: toTensors(params),
-        density: ({ kind }) => kind !== "sample",
       });
       out.set(logJoint(run).dataSync() as Float32Array, first);
     });

@@ -12,6 +12,7 @@ import { type TensorTree, toTensors } from "../../core/tree.ts";
 import { logJoint } from "../../effects/density.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { scoreOnly, withPlates } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type Structure } from "../problem/inspect-model.ts";
 import type { LangevinKernel } from "./langevin-kernel.ts";
@@ -88,15 +89,14 @@ export function marginalKernel(
       `langevin: with a drift Metropolis is exact at temperature 1 alone, got ${how.temperature}; give adjusted: false`,
     );
   const chains = shape[0] as number;
+  const factors = scoreOnly(({ kind }) => kind === "factor")(withPlates(structure.plates)(problem.model));
   /** −E(x) = Σ factors. The other latents are drawn, and must not matter. */
   const tiltAt = (x: tf.Tensor, key: Key): tf.Tensor => {
-    const run = interpret(replay({ latents: { [drift.site]: x } })(problem.model)(...problem.args), {
+    const run = interpret(replay({ latents: { [drift.site]: x } })(factors)(...problem.args), {
       key,
       particles: chains,
       depth: structure.depth,
-      plates: structure.plates,
       params: toTensors(problem.params),
-      density: ({ kind }) => kind === "factor",
     });
     return logJoint(run);
   };

@@ -6,7 +6,7 @@ import { normal, uniform } from "../../core/random/draws.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { LatentsOf, ObservedOf } from "../../effects/sites.ts";
-import type { Method, Problem, ResultKind } from "../method/infer.ts";
+import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { gatherLost, startApproach, stepApproach } from "./burn-in.ts";
 import { checkCheckpoint, placesOf } from "./checkpoint.ts";
 import { compileKernel } from "./compiled-density.ts";
@@ -64,9 +64,9 @@ export interface LangevinOptions<S extends string = string> {
   readonly from?: LangevinCheckpoint;
 }
 
-interface LangevinKind<S extends string> extends ResultKind {
+export interface LangevinKind<S extends string> extends ResultKind {
   readonly result: LangevinResult<
-    string extends S ? LatentsOf<this["effects"]> : Extract<LatentsOf<this["effects"]> | ObservedOf<this["effects"]>, S>
+    string extends S ? LatentsOf<EffectsIn<this>> : Extract<LatentsOf<EffectsIn<this>> | ObservedOf<EffectsIn<this>>, S>
   >;
 }
 

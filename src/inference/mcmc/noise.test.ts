@@ -1,8 +1,8 @@
 /** The noise of blocks of Langevin steps: the draws of single steps, made ahead or not. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { fold, type Key, rootKey } from "../../core/key.ts";
-import { ahead } from "../../core/random/ahead.ts";
 import { normal, uniform } from "../../core/random/draws.ts";
+import { prefetcher } from "../../core/random/prefetch.ts";
 import { threadPool } from "../../core/simd/thread-pool.ts";
 import { blockNoise, type NoiseInput } from "./noise.ts";
 
@@ -42,7 +42,8 @@ function expectNoise(noise: ReturnType<typeof blockNoise>, keys: readonly Key[],
 beforeAll(async () => {
   const patience = performance.now() + 2000;
   for (let i = 0; i < 8; i++) normal(rootKey(i), 1 << 20);
-  while (threadPool()?.helped() !== true && performance.now() < patience) await new Promise((r) => setTimeout(r, 5));
+  while (threadPool()?.hasWorkers() !== true && performance.now() < patience)
+    await new Promise((r) => setTimeout(r, 5));
 });
 
 describe("noise of a block", () => {
@@ -91,12 +92,12 @@ describe("noise of a block", () => {
   it("is that of single steps where a helper was given up", () => {
     const noise = blockNoise(INPUTS, CHAINS);
     noise.begin(keysFrom(0));
-    threadPool()?.dismiss();
+    threadPool()?.shutDown();
     expectNoise(noise, keysFrom(0));
     noise.begin(keysFrom(STEPS));
     noise.beginAhead(keysFrom(2 * STEPS));
     expectNoise(noise, keysFrom(2 * STEPS));
     // Who comes after has no helpers, and then blocks are drawn as small ones are.
-    expect(ahead()).toBeUndefined();
+    expect(prefetcher()).toBeUndefined();
   });
 });

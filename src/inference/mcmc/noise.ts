@@ -3,13 +3,13 @@
  * of a block is made as one job, and that of the next block while this one runs.
  */
 import { fold, type Key } from "../../core/key.ts";
-import { type Ahead, ahead, type Begun, type Stretch } from "../../core/random/ahead.ts";
 import { normal, uniform } from "../../core/random/draws.ts";
+import { type DrawRange, type PendingDraws, type Prefetcher, prefetcher } from "../../core/random/prefetch.ts";
 
 /** What one input of a block is filled with. */
 export interface NoiseInput {
   readonly input: string;
-  readonly kind: Stretch["kind"];
+  readonly kind: DrawRange["kind"];
   /** Its stream in step t has the key fold(key of t, name). */
   readonly name: string;
   /** Numbers of one chain in one step. */
@@ -33,7 +33,7 @@ export interface BlockNoise {
 /** Numbers of noise from which a block is a job for a pool. */
 const WORTH_JOB = 1 << 15;
 
-const DRAW = { normal: normal.into, uniform: uniform.into };
+const DRAW = { normal: normal.fill, uniform: uniform.fill };
 
 const same = (a: readonly Key[], b: readonly Key[]): boolean =>
   a.length === b.length && a.every(({ hi, lo }, i) => hi === b[i]?.hi && lo === b[i]?.lo);
@@ -41,23 +41,23 @@ const same = (a: readonly Key[], b: readonly Key[]): boolean =>
 /** The noise of so many chains. */
 export function blockNoise(inputs: readonly NoiseInput[], chains: number): BlockNoise {
   const perStep = inputs.reduce((sum, { each }) => sum + each * chains, 0);
-  let now: { readonly keys: readonly Key[]; readonly begun: Begun | undefined } | undefined;
+  let now: { readonly keys: readonly Key[]; readonly begun: PendingDraws | undefined } | undefined;
 
   const isLarge = (keys: readonly Key[]): boolean => keys.length * perStep >= WORTH_JOB;
-  const start = (keys: readonly Key[], room: Ahead | undefined): void => {
+  const start = (keys: readonly Key[], room: Prefetcher | undefined): void => {
     if (room === undefined) return;
     const stretches = inputs.flatMap(({ kind, name, each }) =>
       keys.map((key) => ({ kind, key: fold(key, name), offset: 0, count: chains * each })),
     );
-    now = { keys, begun: room.begin(stretches) };
+    now = { keys, begun: room.start(stretches) };
   };
   return {
     begin(keys) {
-      if (isLarge(keys) && !(now !== undefined && same(keys, now.keys))) start(keys, ahead());
+      if (isLarge(keys) && !(now !== undefined && same(keys, now.keys))) start(keys, prefetcher());
     },
     beginAhead(keys) {
-      const room = isLarge(keys) ? ahead() : undefined;
-      if (room?.helped() === true) start(keys, room);
+      const room = isLarge(keys) ? prefetcher() : undefined;
+      if (room?.hasWorkers() === true) start(keys, room);
     },
     of(keys) {
       const begun = now !== undefined && same(keys, now.keys) ? now.begun : undefined;
@@ -74,7 +74,7 @@ export function blockNoise(inputs: readonly NoiseInput[], chains: number): Block
       }));
     },
     drop() {
-      now?.begun?.drop();
+      now?.begun?.cancel();
       now = undefined;
     },
   };

@@ -7,7 +7,7 @@
 import type { NumericArray } from "../../compiler/ir/node.ts";
 import type { Values } from "../../compiler/step.ts";
 import { fail } from "../../core/errors.ts";
-import { turn } from "../../core/event-loop.ts";
+import { nextTurn } from "../../core/event-loop.ts";
 import { sizeOf } from "../../core/shape.ts";
 import { startsOf } from "./block-size.ts";
 import { type BlockProgram, blockSpec } from "./langevin-block.ts";
@@ -171,7 +171,7 @@ function inRounds(size: number, starts: readonly number[], lanes: number, { run,
       // The next round writes over what this one has made.
       for (const values of out.slice(0, starts.length - round * lanes))
         parts.push(Object.fromEntries(Object.entries(values).map(([name, array]) => [name, array.slice()])));
-      await turn();
+      await nextTurn();
     }
     return parts;
   };

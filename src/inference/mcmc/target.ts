@@ -9,10 +9,10 @@ import { type Shape, showShape } from "../../core/shape.ts";
 import { type TensorTree, type Tree, toTensors } from "../../core/tree.ts";
 import { identity } from "../../dist/bijections.ts";
 import { logJoint } from "../../effects/density.ts";
-import { handler } from "../../effects/handle.ts";
-import { replay } from "../../effects/handlers.ts";
+import { replay, uncondition } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
+import { scoreOnly, startImproper, unscored, withPlates } from "../../effects/run-handlers.ts";
+import { exportSite } from "../../effects/site-value.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type SiteInfo, type Structure } from "../problem/inspect-model.ts";
 import { temperedStart } from "./initialize.ts";
@@ -27,17 +27,6 @@ export interface SampledSite {
   /** Bijections may hold tensors of the run that made them, so they are taken afresh in every run. */
   readonly info: SiteInfo;
 }
-
-/** The model with chosen observed sites latent again. */
-const freeing = (sites: ReadonlySet<string>) =>
-  handler(
-    () =>
-      function* (effect) {
-        if (effect.kind !== "observe" || !sites.has(effect.name)) return yield effect;
-        const { kind: _, value: __, observed: ___, ...site } = effect;
-        return yield { ...site, kind: "sample" };
-      },
-  );
 
 /** The model as it is to be sampled, and its structure: chosen observed sites forget their data, and nothing else may be latent. */
 export function freed(problem: Problem, chosen: readonly string[] | undefined) {
@@ -62,7 +51,8 @@ export function freed(problem: Problem, chosen: readonly string[] | undefined) {
       );
     }
   }
-  const model = freeing(wanted)(problem.model);
+  const observed = [...wanted].filter((name) => known.get(name)?.kind === "observe");
+  const model = observed.length === 0 ? problem.model : uncondition(...observed)(problem.model);
   const structure = inspectModel(problem, model);
   return { structure, model };
 }
@@ -98,8 +88,10 @@ export function densityOf(
     particles: chains,
     depth: structure.depth,
     params: toTensors(problem.params),
-    plates: structure.plates,
   });
+  const placed = withPlates(structure.plates)(model);
+  const prior = scoreOnly(({ kind }) => kind === "sample")(placed);
+  const initial = startImproper(unscored(placed));
   const bijection = ({ info }: SampledSite) => {
     if (info.support === undefined) return fail("unsupported", `"${info.name}" has no support`);
     return info.support.bijection();
@@ -109,7 +101,7 @@ export function densityOf(
   return {
     logDensity(positions: readonly tf.Tensor[]): tf.Tensor {
       const latents = constrained(positions);
-      const run = interpret(replay({ latents })(model)(...problem.args), common());
+      const run = interpret(replay({ latents })(placed)(...problem.args), common());
       return withLogDets(logJoint(run), positions, latents);
     },
     /** Values of the sites at positions: the same array where a site moves in its own coordinates. */
@@ -128,10 +120,7 @@ export function densityOf(
       scope(() => {
         const free = positions.map((x, s) => ndarray(x, (moving[s] as SampledSite).unconstrained).tensor());
         const latents = constrained(free);
-        const run = interpret(replay({ latents })(model)(...problem.args), {
-          ...common(),
-          density: ({ kind }) => kind === "sample",
-        });
+        const run = interpret(replay({ latents })(prior)(...problem.args), common());
         return withLogDets(logJoint(run), free, latents).dataSync().slice() as Float32Array;
       }),
     /** Fresh draws of the prior, one for each chain. */
@@ -157,12 +146,7 @@ export function densityOf(
 
   /** Unconstrained positions of a run in which some sites have given values and the others are drawn. */
   function positionsOf(latents: TensorTree, key: Key): Float32Array[] {
-    const run = interpret(replay({ latents })(model)(...problem.args), {
-      ...common(),
-      key,
-      density: false,
-      startImproper: true,
-    });
+    const run = interpret(replay({ latents })(initial)(...problem.args), { ...common(), key });
     return moving.map((m) => {
       const site = run.sites.get(m.name);
       if (site === undefined)

@@ -2,18 +2,21 @@
 import type { NdArray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { yieldToEventLoop } from "../../core/event-loop.ts";
-import { type Key, rootKey, type Seed } from "../../core/key.ts";
+import { type Key, type Seed, toKey } from "../../core/key.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { GuideFits } from "../../effects/sites.ts";
-import { choiceHere, type EngineChoice, type EngineInfo, engineFor } from "../../engine/engine.ts";
+import { type EngineChoice, type EngineInfo, engineFor, resolveChoice } from "../../engine/engine.ts";
 
 /** A function on types: from a model's effects (and arguments) to the type of a method's result. */
 export interface ResultKind {
-  readonly effects: Effect;
-  readonly args: readonly unknown[];
+  readonly effects: unknown;
+  readonly args: unknown;
   readonly result: unknown;
 }
+
+/** The model's effects, as a {@link ResultKind} sees them: `EffectsIn<this>`. */
+export type EffectsIn<K extends ResultKind> = Extract<K["effects"], Effect>;
 
 /** Applies a {@link ResultKind}. */
 export type ResultFor<K extends ResultKind, E extends Effect, Args extends readonly unknown[]> = (K & {
@@ -65,7 +68,7 @@ export interface Method<K extends ResultKind = ResultKind, G extends GuideType |
   readonly name: string;
   run(problem: Problem): Promise<unknown>;
   /** Types only; absent at run time. */
-  readonly types?: { readonly kind: K; readonly guide: G };
+  readonly types?: { readonly kind: K; readonly guide: G } | undefined;
 }
 
 /** `unknown` when the method's guide fits the model, else an error that names the site. */
@@ -127,13 +130,13 @@ export async function infer<
     if (signal?.aborted) fail("aborted", `${method.name}: aborted`, { cause: signal.reason });
   };
   const engine = await engineFor(options.engine ?? "auto");
-  const choice = choiceHere(options.engine);
+  const choice = resolveChoice(options.engine);
   abort();
   const politely = yieldToEventLoop();
   const result = await method.run({
     model: model as unknown as Problem["model"],
     args: (options.args ?? []) as readonly unknown[],
-    key: typeof options.seed === "object" ? options.seed : rootKey(options.seed),
+    key: toKey(options.seed),
     params: options.params ?? {},
     engine,
     choice,

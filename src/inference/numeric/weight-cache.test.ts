@@ -40,7 +40,7 @@ function plainMean(values: Float32Array, l: Float32Array, max: number) {
 async function helped(): Promise<void> {
   const patience = Date.now() + 3000;
   // Work until helpers are there, where there can be any.
-  while (!threadPool()?.helped() && Date.now() < patience) {
+  while (!threadPool()?.hasWorkers() && Date.now() < patience) {
     normal(key, 1 << 20);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
@@ -103,7 +103,7 @@ describe("kept weights", () => {
   it("stay in place where memory moves", () => {
     const l = logs(n);
     const kept = keepWeights(l);
-    threadPool()?.reserve(1 << 22);
+    threadPool()?.allocate(1 << 22);
     expect(kept?.between(0, n)?.weights).toEqual(weightsOf(l));
   });
 

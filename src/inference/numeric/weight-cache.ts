@@ -2,7 +2,7 @@
  * Weights of many draws, made in parts by a pool and kept until others come: sums over them are taken more than once, and an
  * exponential takes longer than to read it.
  */
-import { type Linked, type Slot, type ThreadPool, threadPool } from "../../core/simd/thread-pool.ts";
+import { type JobSlot, type LinkedModule, type ThreadPool, threadPool } from "../../core/simd/thread-pool.ts";
 import { CHUNK, LANES, SUM_BYTES, WEIGHT_LOOPS } from "./weight-kernels.ts";
 import { type Machine, machineIn, SCRATCH_BYTES, turnsOf } from "./weight-machine.ts";
 
@@ -40,8 +40,8 @@ export interface KeptPart {
 /** Where things lie in the memory of a pool. */
 interface Room {
   readonly pool: ThreadPool;
-  readonly slot: Slot;
-  readonly loops: Linked;
+  readonly slot: JobSlot;
+  readonly loops: LinkedModule;
   readonly scratch: number;
   /** Log-weights and values of a piece. */
   readonly piece: number;
@@ -60,17 +60,17 @@ let room: Room | undefined;
 let asked: ThreadPool | undefined;
 
 function roomIn(pool: ThreadPool): Room | undefined {
-  const slot = pool.slot();
+  const slot = pool.acquireSlot();
   if (slot === undefined) return undefined;
   const loops = pool.link(WEIGHT_LOOPS);
-  const scratch = pool.reserve(SCRATCH_BYTES);
-  const [piece, values] = [pool.reserve(PIECE * FLOAT), pool.reserve(PIECE * FLOAT)];
-  const [logs, picked, weights] = [MOST * FLOAT, MOST * FLOAT, MOST * DOUBLE].map(pool.reserve) as [
+  const scratch = pool.allocate(SCRATCH_BYTES);
+  const [piece, values] = [pool.allocate(PIECE * FLOAT), pool.allocate(PIECE * FLOAT)];
+  const [logs, picked, weights] = [MOST * FLOAT, MOST * FLOAT, MOST * DOUBLE].map(pool.allocate) as [
     number,
     number,
     number,
   ];
-  const sums = pool.reserve((MOST / CHUNK) * SUM_BYTES);
+  const sums = pool.allocate((MOST / CHUNK) * SUM_BYTES);
   const machine = machineIn(pool.memory.buffer, scratch, loops.run);
   return { pool, slot, loops, scratch, piece, values, logs, picked, weights, sums, machine, kept: undefined };
 }
@@ -119,18 +119,18 @@ export function keepWeights(logWeights: ArrayLike<number>, wantedMax?: number): 
   const { slot, loops, logs, weights, sums } = here;
   const count = Math.ceil(n / CHUNK);
   // Nobody reads what is about to be written over.
-  slot.drop();
+  slot.cancel();
   const to = floatsAt(here, logs, count * CHUNK);
   to.set(logWeights);
   to.fill(Number.NEGATIVE_INFINITY, n);
   const max = wantedMax ?? largestIn(here, turnsOf(n));
-  slot.start(
+  slot.submit(
     loops,
     [
       {
         name: "sums32",
         args: [turnsOf(CHUNK), max, logs, weights, sums],
-        steps: [0, 0, CHUNK * FLOAT, CHUNK * DOUBLE, SUM_BYTES],
+        strides: [0, 0, CHUNK * FLOAT, CHUNK * DOUBLE, SUM_BYTES],
       },
     ],
     count,
@@ -144,7 +144,7 @@ function keptIn(here: Room, n: number, max: number): WeightCache {
   const between = (from: number, to: number): KeptPart | undefined => {
     if (room !== here || here.kept !== kept || from % CHUNK !== 0) return undefined;
     const [first, end] = [from / CHUNK, Math.ceil(to / CHUNK)];
-    here.slot.finish(end);
+    here.slot.wait(end);
     const { buffer } = refreshed(here).machine.sums;
     const address = here.weights + from * DOUBLE;
     const sums = new Float64Array(buffer, here.sums + first * SUM_BYTES, ((end - first) * SUM_BYTES) / DOUBLE);

@@ -66,7 +66,7 @@ export function weigh(pair: ModelAndGuide, options: WeighOptions): Weighed {
 /** The value of a parameter, out of reach of any gradient, at no cost to the backward pass. */
 const constantOf = (x: tf.Tensor): tf.Tensor => {
   const trace = currentTracer();
-  return trace === undefined ? tf.tensor(x.dataSync(), x.shape, x.dtype as "float32") : trace.again(x)();
+  return trace === undefined ? tf.tensor(x.dataSync(), x.shape, x.dtype as "float32") : trace.alias(x)();
 };
 
 /** A factor of the guide that lets no gradient through. */

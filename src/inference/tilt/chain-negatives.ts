@@ -8,7 +8,8 @@ import { sizeOf } from "../../core/shape.ts";
 import { toTensors } from "../../core/tree.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
+import { unscored } from "../../effects/run-handlers.ts";
+import { exportSite } from "../../effects/site-value.ts";
 import { compileKernel } from "../mcmc/compiled-density.ts";
 import {
   acceptLangevin,
@@ -150,10 +151,9 @@ async function startChains(
       // Along a drift nothing else is known.
       if (estimated !== undefined) return Object.fromEntries(moved);
       const latents = Object.fromEntries(moved.map(([name, value]) => [name, value.tensor()]));
-      const run = interpret(replay({ latents })(tilted)(), {
+      const run = interpret(replay({ latents })(unscored(tilted))(), {
         particles: n,
         depth: structure.depth,
-        density: false,
         params: toTensors(inside.params),
       });
       return Object.fromEntries(wanted.map((name) => [name, exportSite(run, run.sites.get(name) as never)]));

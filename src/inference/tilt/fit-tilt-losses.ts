@@ -10,6 +10,7 @@ import { type TensorTree, type Tree, toArrays, toTensors } from "../../core/tree
 import type { ParamEffect } from "../../effects/effects.ts";
 import type { Energy } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { unscored } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
 import type { StepContext } from "../train/loss.ts";
@@ -137,12 +138,12 @@ function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Te
     return fail("missing-site", `fitTilt: the base model has no site "${site}"; it has ${names}`, { site });
   }
   const eventShape = info.shape.slice(info.shape.length - info.eventRank);
+  const base = unscored(problem.model);
   return (key, n) => {
-    const run = interpret(problem.model(...problem.args), {
+    const run = interpret(base(...problem.args), {
       key,
       particles: n,
       depth: structure.depth,
-      density: false,
       params: toTensors(problem.params),
     });
     return tf.reshape(run.sites.get(site)?.value as tf.Tensor, [-1, ...eventShape]);

@@ -35,7 +35,7 @@ import { logistic } from "./objectives.ts";
 import { gatherRows, heldOut } from "./target-rows.ts";
 import { exactLogDensity, testRows, tiltedBounds } from "./tilt-density.ts";
 
-interface TiltKind extends ResultKind {
+export interface FitTiltKind extends ResultKind {
   readonly result: TiltFit;
 }
 
@@ -64,7 +64,7 @@ export function fitTilt<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   target: NdArray | DrawableRows,
   options: FitTiltOptions = {},
-): Method<TiltKind, undefined> {
+): Method<FitTiltKind, undefined> {
   const rows = "draw" in target ? target : gatherRows(target);
   const settings = checked(rows, options);
   const test = "draw" in target ? options.test : testRows("fitTilt", options.test, target);
@@ -81,9 +81,7 @@ function checked(rows: DrawableRows, options: FitTiltOptions): FitTiltSettings {
   if (minEssRatio !== undefined && !(minEssRatio > 0 && minEssRatio < 1))
     fail("argument", `fitTilt: minEssRatio must be in (0, 1), got ${minEssRatio}`);
   if (!(holdout >= 0 && holdout < 1)) fail("argument", `fitTilt: holdout must be in [0, 1), got ${holdout}`);
-  checkWhole("fitTilt", "folds", folds);
-  if (folds > rows.count)
-    fail("argument", `fitTilt: folds must lie between 1 and the ${rows.count} target rows, got ${folds}`);
+  checkWhole("fitTilt", "folds", folds, 1, rows.count);
   if (rows.count - heldOut(rows.count, folds, holdout, 0).length < 1)
     fail("argument", `fitTilt: ${rows.count} target rows leave none to train on`);
   return { ...options, objective, optimizer, steps, every, batch, negatives, holdout, folds };

@@ -10,6 +10,7 @@ import { logJoint } from "../../effects/density.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { withPlates } from "../../effects/run-handlers.ts";
 import { logSumExp, stopGradient } from "../../engine/ops.ts";
 import type { LossOutput } from "../train/loss.ts";
 import { evaluate } from "./energy-program.ts";
@@ -92,10 +93,7 @@ function elboOf({ model, guide }: Trainable, x: tf.Tensor, rows: number, params:
   const latents = Object.fromEntries(
     [...q.sites.values()].flatMap((s) => (s.kind === "sample" ? [[s.name, s.value as tf.Tensor]] : [])),
   );
-  const p = interpret(replay({ latents })(model as Model<[NdArray], Effect, unknown>)(data), {
-    key: fold(key, "model"),
-    params,
-    plates: q.plates,
-  });
+  const placed = withPlates(q.plates)(model as Model<[NdArray], Effect, unknown>);
+  const p = interpret(replay({ latents })(placed)(data), { key: fold(key, "model"), params });
   return tf.div(tf.sub(logJoint(p), logJoint(q)), rows);
 }

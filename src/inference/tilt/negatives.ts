@@ -1,12 +1,13 @@
 /** Where the negatives of a tilt's gradient come from: what a source of draws of p_E is, and the simplest, weights over fresh base draws. */
 import type { NdArray } from "../../core/array.ts";
-import { fail } from "../../core/errors.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import { interpret } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
+import { unscored } from "../../effects/run-handlers.ts";
+import { exportSite } from "../../effects/site-value.ts";
 import type { DriftReport } from "../mcmc/langevin-marginal.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
@@ -68,21 +69,21 @@ export type Coordinates = (model: Model<[], Effect, unknown>) => Model<[], Effec
  * variance of the weights: for images the weights collapse.
  */
 export function freshDraws(n = 1024): Negatives {
-  if (!Number.isInteger(n) || n < 2) fail("argument", `freshDraws: n must be an integer of at least 2, got ${n}`);
+  checkWhole("freshDraws", "n", n, 2);
   return {
     name: `snis(${n})`,
     kind: "weighted",
     async start({ problem }) {
       const { depth, latents } = inspectModel(problem);
+      const base = unscored(problem.model);
       return {
         count: n,
         async next(step) {
           return scope(() => {
-            const run = interpret(problem.model(...problem.args), {
+            const run = interpret(base(...problem.args), {
               key: fold(fold(problem.key, "negatives"), step),
               particles: n,
               depth,
-              density: false,
               params: toTensors(problem.params),
             });
             return Object.fromEntries(latents.map(({ name }) => [name, exportSite(run, run.sites.get(name) as never)]));

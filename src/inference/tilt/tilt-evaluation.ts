@@ -6,6 +6,7 @@ import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { unscored } from "../../effects/run-handlers.ts";
 import { LEAST_ESS } from "../diagnostics/thresholds.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
@@ -114,6 +115,7 @@ const AT_ONCE = 1 << 19;
 /** Energies of fresh base draws. */
 function baseEnergies(problem: Problem, site: string, network: EnergyProgram, count: number): Float32Array {
   const { depth, latents } = inspectModel(problem);
+  const base = unscored(problem.model);
   const largest = Math.max(1, ...latents.map(({ shape }) => sizeOf(shape)));
   const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
   const out = new Float32Array(count);
@@ -121,12 +123,11 @@ function baseEnergies(problem: Problem, site: string, network: EnergyProgram, co
     const particles = Math.min(part, count - first);
     scope(() => {
       const params = toTensors(problem.params);
-      const run = interpret(problem.model(...problem.args), {
+      const run = interpret(base(...problem.args), {
         key: fold(problem.key, "evaluate"),
         particles,
         first,
         depth,
-        density: false,
         params,
       });
       out.set(evaluate(network, run.sites.get(site)?.value as tf.Tensor, params).dataSync() as Float32Array, first);

@@ -25,7 +25,7 @@ import { evaluateFit } from "./tilt-evaluation.ts";
 import type { TiltLikelihoodFit, TiltLikelihoodOptions, TiltLook } from "./tilt-likelihood-types.ts";
 import { setUp, type TiltSetup } from "./tilt-setup.ts";
 
-interface LikelihoodKind extends ResultKind {
+export interface TiltLikelihoodKind extends ResultKind {
   readonly result: TiltLikelihoodFit;
 }
 
@@ -57,7 +57,7 @@ export function tiltLikelihood<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   data: NdArray,
   options: TiltLikelihoodOptions = {},
-): Method<LikelihoodKind, undefined> {
+): Method<TiltLikelihoodKind, undefined> {
   const settings: Settings = {
     ...options,
     steps: checkWhole(WHAT, "steps", options.steps ?? STEPS),

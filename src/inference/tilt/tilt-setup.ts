@@ -8,6 +8,7 @@ import { type Tree, toTensors } from "../../core/tree.ts";
 import type { ParamEffect } from "../../effects/effects.ts";
 import type { Energy } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { unscored } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type SiteInfo, type Structure } from "../problem/inspect-model.ts";
 import { type EnergyProgram, energyProgram } from "./energy-program.ts";
@@ -46,8 +47,7 @@ export function setUp(
   const given = () => ({ key: fold(problem.key, "init"), params: toTensors(problem.params) });
   const learned = paramsOf(() => interpret(network(row.tensor()), given()));
   if (Object.keys(learned).length === 0) fail("argument", "tiltLikelihood: the energy has no parameters to fit");
-  const ofGuide =
-    typeof joint === "object" ? paramsOf(() => interpret(joint.guide(row), { ...given(), density: false })) : {};
+  const ofGuide = typeof joint === "object" ? paramsOf(() => interpret(unscored(joint.guide)(row), given())) : {};
   const ofBase = { ...structure.params, ...ofGuide };
   const trained = joint === undefined ? learned : { ...ofBase, ...learned };
   const fixed = Object.fromEntries(

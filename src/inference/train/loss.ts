@@ -77,6 +77,6 @@ export function differentiate(name: string, loss: Loss, params: TensorTree, cont
 /** Reads a number off a step: at once, or where the step is recorded after every run. */
 function report(x: tf.Tensor, read: (value: number) => void): void {
   const tracer = currentTracer();
-  if (tracer?.isSymbolic(x)) tracer.report(tf.reshape(x, [1]), (values) => read(values[0] as number));
+  if (tracer?.isSymbolic(x)) tracer.hostCallback(tf.reshape(x, [1]), (values) => read(values[0] as number));
   else read(x.dataSync()[0] as number);
 }

@@ -7,7 +7,7 @@ import { fail, TiltedError } from "../../core/errors.ts";
 import { yieldToEventLoop } from "../../core/event-loop.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
-import { choiceHere } from "../../engine/engine.ts";
+import { resolveChoice } from "../../engine/engine.ts";
 import { checkClip } from "../optim/clip.ts";
 import { flatten, unflatten, views } from "../optim/flat.ts";
 import { type Evaluator, evaluatorOf, tensorsOf } from "./evaluate.ts";
@@ -130,7 +130,7 @@ const evaluatorFor = (
 ): Promise<Evaluator> =>
   evaluatorOf(
     { name, loss, layout, params, grads },
-    { engine: choiceHere(engine), total, done: state.step, threads, background },
+    { engine: resolveChoice(engine), total, done: state.step, threads, background },
     nextContext({ name, layout, params, grads, ...run }, state),
   );
 

@@ -1,6 +1,7 @@
 /** The value of a variational bound over all data, with its standard error: no gradients, in chunks, summed in double precision. */
 import { checkWhole } from "../../core/check.ts";
 import { fold, type Key } from "../../core/key.ts";
+import { logMeanExp } from "../../core/numeric/log-sum-exp.ts";
 import { scope } from "../../core/scope.ts";
 import type { MaybeTraced } from "../../core/tracing.ts";
 import type { TensorTree } from "../../core/tree.ts";
@@ -107,7 +108,9 @@ export function* estimating(pair: ModelAndGuide, options: EstimateOptions): Gene
     const { rows, scale } = chunk;
     const logWeights = drawWeights(pair, chunk, { params, closed, ...(weights && { weights }) }, k * draws);
     for (let r = 0; r < rows; r++) {
-      const bounds = Array.from({ length: draws }, (_, d) => logMeanExp(logWeights, d * k, k, rows, r));
+      const bounds = Array.from({ length: draws }, (_, d) =>
+        logMeanExp(logWeights, { from: d * k * rows + r, to: (d + 1) * k * rows, step: rows }),
+      );
       const mean = bounds.reduce((s, x) => s + x, 0) / draws;
       value += scale * mean;
       variance += (scale ** 2 * bounds.reduce((s, x) => s + (x - mean) ** 2, 0)) / (draws - 1) / draws;
@@ -166,16 +169,4 @@ function drawWeights(
     out.set(found, first * rows);
   }
   return out;
-}
-
-/** log (1/K) Σ exp of `k` entries from row-major `[…, rows]`, in double precision. */
-function logMeanExp(x: Float32Array, from: number, k: number, rows: number, row: number): number {
-  const at = (j: number) => x[(from + j) * rows + row] as number;
-  if (k === 1) return at(0);
-  let max = Number.NEGATIVE_INFINITY;
-  for (let j = 0; j < k; j++) max = Math.max(max, at(j));
-  if (max === Number.NEGATIVE_INFINITY) return max;
-  let sum = 0;
-  for (let j = 0; j < k; j++) sum += Math.exp(at(j) - max);
-  return max + Math.log(sum / k);
 }

@@ -8,7 +8,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
-import { currentTracer, hostTensor, isKnown } from "../../core/tracing.ts";
+import { currentTracer, hostTensor, isConcrete } from "../../core/tracing.ts";
 import type { SiteRecord } from "../../effects/interpret.ts";
 import { logSoftmax, logSumExp, stopGradient } from "../../engine/ops.ts";
 import { type Weighed, type WeighOptions, weigh } from "../problem/log-weights.ts";
@@ -104,7 +104,7 @@ function gateBy(weights: () => tf.Tensor, pair: ModelAndGuide, value: tf.Tensor,
 /** Weights of each bound in each row, summing to 1 over its k particles; layout `[draws, k, rows]`. */
 function normalizedWeights(logW: tf.Tensor, draws: number, k: number, rows: number): () => tf.Tensor {
   const trace = currentTracer();
-  if (trace?.isSymbolic(logW)) return trace.again(tf.exp(logSoftmax(logW, 1)));
+  if (trace?.isSymbolic(logW)) return trace.alias(tf.exp(logSoftmax(logW, 1)));
   const out = normalizeOnHost(logW.dataSync(), draws, k, rows);
   return () => tf.tensor(out, [draws, k, rows]);
 }
@@ -135,7 +135,7 @@ function learningSignal(
   { k, draws, baseline, expected = () => 0 }: BoundOptions,
   rows: number,
 ): { readonly signal: tf.Tensor; readonly mean: () => number } {
-  if (!isKnown(logWeights)) return recordedSignal(logWeights, perRow, { k, draws, baseline, expected }, rows);
+  if (!isConcrete(logWeights)) return recordedSignal(logWeights, perRow, { k, draws, baseline, expected }, rows);
   const bounds = perRow.dataSync();
   const out = new Float32Array(draws * k * rows);
   const logW = logWeights.dataSync();
@@ -165,7 +165,7 @@ function recordedSignal(
 ): { readonly signal: tf.Tensor; readonly mean: () => number } {
   const bounds = stopGradient(tf.reshape(perRow, [draws, 1, rows]));
   let mean = 0;
-  currentTracer()?.report(tf.mean(bounds), (values) => {
+  currentTracer()?.hostCallback(tf.mean(bounds), (values) => {
     mean = values[0] as number;
   });
   return { signal: tf.sub(bounds, baselineOf()), mean: () => mean };
@@ -206,7 +206,7 @@ function leaveOneOut(logWeight: (i: number) => number, k: number): Float64Array 
 
 /** @throws `non-finite` naming the site, when a draw of the guide is impossible under the model. */
 function explainInfinity(bound: tf.Tensor, { model }: Weighed): void {
-  if (!isKnown(bound)) return;
+  if (!isConcrete(bound)) return;
   const value = bound.dataSync()[0] as number;
   if (Number.isFinite(value)) return;
   const site = impossibleSite(model);

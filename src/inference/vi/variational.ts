@@ -9,7 +9,7 @@ import { mapTree, type TensorTree, type Tree, toTensors } from "../../core/tree.
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { ParamsOf } from "../../effects/sites.ts";
 import type { EngineInfo } from "../../engine/engine.ts";
-import type { Method, Problem, ResultKind } from "../method/infer.ts";
+import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import type { Clip } from "../optim/clip.ts";
 import { adam, type Optimizer } from "../optim/optimizers.ts";
 import { cosineDecay } from "../optim/schedules.ts";
@@ -80,7 +80,7 @@ export interface VariationalFit<E extends Effect = Effect, G extends Effect = Ef
 
 /** Result type of a variational method with a guide of effects `G`. */
 export interface VariationalKind<G extends Effect> extends ResultKind {
-  readonly result: VariationalFit<this["effects"], G>;
+  readonly result: VariationalFit<EffectsIn<this>, G>;
 }
 
 /** A variational method whose guide has effects `G` and arguments `Args`. */

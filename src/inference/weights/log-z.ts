@@ -1,20 +1,12 @@
 /** log Z of a tilt as a sandwich: each side is valid in expectation for any number of draws. */
 import { fail } from "../../core/errors.ts";
+import { logAddExp, logMeanExp, logSumExp } from "../../core/numeric/log-sum-exp.ts";
 import type { Bound, Sandwich } from "./bound.ts";
 
 /** Batches from which standard errors are taken. */
 const BATCHES = 32;
 /** Weights that {@link logZ} asks for. */
 export const FEWEST_FOR_BOUNDS = 2 * BATCHES;
-
-function logMeanExp(logWeights: ArrayLike<number>, from: number, to: number): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let i = from; i < to; i++) max = Math.max(max, logWeights[i] as number);
-  if (max === Number.NEGATIVE_INFINITY) return max;
-  let sum = 0;
-  for (let i = from; i < to; i++) sum += Math.exp((logWeights[i] as number) - max);
-  return max + Math.log(sum / (to - from));
-}
 
 /**
  * Bounds log Z, Z = E_p[w], from log-weights log w = −E(x), x ~ p, independent.
@@ -31,15 +23,15 @@ export function logZ<Of extends string = "log Z">(logWeights: ArrayLike<number>,
   const n = logWeights.length;
   if (n < FEWEST_FOR_BOUNDS) fail("argument", `logZ: at least ${FEWEST_FOR_BOUNDS} weights are needed, got ${n}`);
   const half = Math.floor(n / 2);
-  const first = logMeanExp(logWeights, 0, half);
-  const second = logMeanExp(logWeights, half, n);
+  const first = logMeanExp(logWeights, { to: half });
+  const second = logMeanExp(logWeights, { from: half });
   const tangent = (b: number, logMean: number) => b - 1 + Math.exp(logMean - b);
   const upper = (tangent(first, second) + tangent(second, first)) / 2;
-  const value = logMeanExp(logWeights, 0, n);
+  const value = logMeanExp(logWeights);
   // Relative standard error of the mean weight, which is that of its log; batch means keep it honest under heavy tails.
   const size = Math.floor(n / BATCHES);
   const means = Array.from({ length: BATCHES }, (_, i) =>
-    Math.exp(logMeanExp(logWeights, i * size, (i + 1) * size) - value),
+    Math.exp(logMeanExp(logWeights, { from: i * size, to: (i + 1) * size }) - value),
   );
   const average = means.reduce((s, x) => s + x, 0) / BATCHES;
   const variance = means.reduce((s, x) => s + (x - average) ** 2, 0) / (BATCHES - 1);
@@ -70,12 +62,10 @@ export function logZWithDraws<Of extends string = "log Z">(
   const groups = Math.min(BATCHES, target.length);
   const size = Math.floor(logWeights.length / groups);
   const bounds = Array.from({ length: groups }, (_, g) => {
-    const rest = logMeanExp(logWeights, g * size, (g + 1) * size) + Math.log(size);
+    const rest = logSumExp(logWeights, { from: g * size, to: (g + 1) * size });
     let [sum, count] = [0, 0];
     for (let j = g; j < target.length; j += groups) {
-      const w = target[j] as number;
-      const top = Math.max(w, rest);
-      sum += top + Math.log(Math.exp(w - top) + Math.exp(rest - top)) - Math.log(size + 1);
+      sum += logAddExp(target[j] as number, rest) - Math.log(size + 1);
       count++;
     }
     return sum / count;

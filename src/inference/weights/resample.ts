@@ -1,4 +1,5 @@
 /** Resampling: weighted draws to even ones. Every scheme is unbiased: draw i is expected m·wᵢ times. */
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { permutation } from "../../core/random/discrete.ts";
@@ -24,7 +25,7 @@ export type ResamplingScheme = "multinomial" | "systematic" | "stratified" | "re
  * @throws `argument` when a weight is negative or they do not sum to 1.
  */
 export function resampleRows(weights: Float64Array, m: number, scheme: ResamplingScheme, key: Key): Int32Array {
-  if (!Number.isInteger(m) || m < 0) fail("argument", `resample: expected a non-negative number of draws, got ${m}`);
+  checkWhole("resample", "the number of draws", m, 0);
   let total = 0;
   for (const w of weights) {
     if (!(w >= 0)) fail("argument", `resample: weights must be non-negative, got ${w}`);

@@ -2,7 +2,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import * as E from "fp-ts/lib/Either.js";
 import {
-  adam,
   type EngineInfo,
   elbo,
   infer,
@@ -22,6 +21,7 @@ import { loadIdxFolder, loadMnistPackage, nineGaussians } from "tilted/data";
 import { bernoulli, beta, categorical, gamma, normal, poisson } from "tilted/dist";
 import { encode, vae } from "tilted/models";
 import { linear, mlp } from "tilted/nn";
+import { adam } from "tilted/optim";
 import { scatter, toPng } from "tilted/plot";
 
 /** What the program found. */

@@ -1,0 +1,12 @@
+/** `tilted/compile`: programs of tensors as compiled steps, and values that the host makes afresh for every run of one. */
+export { currentArray, hostTensor } from "../core/tracing.ts";
+export {
+  type Compiled,
+  type CompiledInput,
+  type CompiledOutput,
+  type CompileOptions,
+  compile,
+  type Float64NdArray,
+  type Precision,
+  type Step,
+} from "./compile.ts";

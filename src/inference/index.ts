@@ -1,0 +1,54 @@
+/**
+ * `tilted/inference`: what the author of a method needs. A method is a record `{ name, run }`; `run` is given a {@link Problem}. Here is
+ * what the library's own methods are made of: the interpreter and its records, what a model looks like before the first draw, draws with
+ * weights, and what is said of weights and of chains.
+ */
+export { commonPlates, logJoint, plateDepth, scored, sumSites } from "../effects/density.ts";
+export {
+  type Execution,
+  type InterpretOptions,
+  interpret,
+  type ParamRecord,
+  type SiteRecord,
+} from "../effects/interpret.ts";
+export {
+  type ChooseRows,
+  type ScoredEffect,
+  scoreOnly,
+  startImproper,
+  unscored,
+  withPlates,
+  withRows,
+} from "../effects/run-handlers.ts";
+export { exportSite } from "../effects/site-value.ts";
+export {
+  bulkEss,
+  type Chains,
+  diagnoseChains,
+  MIXED_RHAT,
+  meanEss,
+  meanMcse,
+  rhat,
+  type ScalarDiagnostics,
+  splitChains,
+  tailEss,
+} from "./diagnostics/chains.ts";
+export type {
+  GuideType,
+  Method,
+  MethodFits,
+  Problem,
+  Progress,
+  ResultFor,
+  ResultKind,
+} from "./method/infer.ts";
+export { inspectModel, type SiteInfo, type Structure } from "./problem/inspect-model.ts";
+export { type Weighed, type WeighOptions as PairWeighOptions, weigh } from "./problem/log-weights.ts";
+export { type ModelAndGuide, matchGuide, type PairOptions } from "./problem/match-guide.ts";
+export { type Plan, type Proposal, plan, type WeighOptions, weighOnce } from "./problem/proposal.ts";
+export { drawnSites, drawsOf } from "./problem/site-draws.ts";
+export { type Bound, type EvidenceOf, evidenceLabel, type Sandwich } from "./weights/bound.ts";
+export { logZ } from "./weights/log-z.ts";
+export { paretoK, UNRELIABLE_K } from "./weights/pareto.ts";
+export { type ResamplingScheme, resampleRows } from "./weights/resample.ts";
+export { diagnose, normalizeWeights, sumWeights, type WeightDiagnostics, type WeightSums } from "./weights/weights.ts";
