@@ -75,6 +75,11 @@ const compilerRoomRules = Object.entries(compilerRooms).map(([room, others]) => 
   };
 });
 
+const outsideRooms = {
+  path: "^src/inference/",
+  pathNot: `^src/inference/((${Object.keys(rooms).join("|")})/|index\\.ts$)`,
+};
+
 /** Modules that package.json names as entry points. */
 const entryPoints = Object.values(require("./package.json").exports).map((entry) =>
   entry.default.replace(/^\.\/lib\/(.*)\.js$/, "$1"),
@@ -89,8 +94,15 @@ module.exports = {
       name: "every-file-in-a-room",
       severity: "error",
       comment: "Files of src/inference lie in a room; only the public entry point does not.",
-      from: { path: "^src/inference/", pathNot: `^src/inference/((${Object.keys(rooms).join("|")})/|index\\.ts$)` },
+      from: outsideRooms,
       to: {},
+    },
+    {
+      name: "every-file-in-a-room",
+      severity: "error",
+      comment: "The same of files that import nothing.",
+      from: {},
+      to: outsideRooms,
     },
     {
       name: "core-packages",

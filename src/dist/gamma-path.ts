@@ -8,7 +8,7 @@ import type { Key } from "../core/key.ts";
 import { gamma as gammaDraws, logGammaDraws } from "../core/random/rejection.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import { broadcastTo } from "../engine/smooth.ts";
-import type { Draw } from "./family.ts";
+import type { DrawContext } from "./family.ts";
 
 /** ψ(x) in float64, x > 0. */
 function digamma(x: number): number {
@@ -142,7 +142,7 @@ export interface GammaNoise {
 /** Standard gamma noise of shape `[...draws, ...batch, ...extra]`, differentiable in the concentration. */
 export function gammaNoise(
   concentration: tf.Tensor,
-  d: Draw,
+  d: DrawContext,
   { scale, key = d.key, extra = [] }: GammaNoise,
 ): tf.Tensor {
   const shape = [...d.shape, ...extra];

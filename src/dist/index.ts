@@ -1,4 +1,4 @@
-/** `tilted/dist`: distributions, constraints, bijections. */
+/** `tilted/dist`: distributions, the constraints and bijections of their values, and the builder of families. */
 
 export { type BernoulliOptions, bernoulli } from "./bernoulli.ts";
 export { beta } from "./beta.ts";
@@ -35,9 +35,16 @@ export {
   softplusPositive,
   unitInterval,
 } from "./constraints.ts";
-export { cauchy, halfCauchy, halfNormal, laplace, logistic, logNormal, normal } from "./continuous.ts";
+export { cauchy, halfCauchy, halfNormal, laplace, logistic, logNormal, normal, within } from "./continuous.ts";
 export { dirichlet } from "./dirichlet.ts";
 export type { Distribution } from "./distribution.ts";
+export {
+  completeDistribution,
+  type DrawContext,
+  type Family,
+  type FamilyParams,
+  fromFamily,
+} from "./family.ts";
 export { gamma } from "./gamma.ts";
 export { geometric } from "./geometric.ts";
 export { inverseGamma } from "./inverse-gamma.ts";

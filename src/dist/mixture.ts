@@ -12,7 +12,7 @@ import { classProbs, logClassProbs } from "./categorical.ts";
 import type { Constraint } from "./constraint.ts";
 import { diagonalMixtureLogProb } from "./diagonal-mixture.ts";
 import type { Distribution } from "./distribution.ts";
-import { complete } from "./family.ts";
+import { completeDistribution } from "./family.ts";
 import { choices, logWeightsOf, mixingOf, moments, prefixed, unsupported } from "./mixing.ts";
 
 /** Numbers in one slice of the table of values × components that a log-density or a sampler makes. */
@@ -86,7 +86,7 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
     return tf.reshape(tf.concat(parts, 0), [...x.shape.slice(0, lead), ...(parts[0] as tf.Tensor).shape.slice(1)]);
   };
 
-  return complete({
+  return completeDistribution({
     family: "mixture",
     batchShape,
     eventShape,
@@ -142,7 +142,7 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
 /** One mixture over a larger batch: its entries are draws of the same few components, which are not repeated. */
 function repeated(base: Distribution, batchShape: Shape): Distribution {
   const over = (x: tf.Tensor, extra: Shape = []) => broadcastTo(x, [...batchShape, ...extra]);
-  return complete({
+  return completeDistribution({
     ...base,
     batchShape,
     logProb: (value) =>
@@ -250,7 +250,7 @@ function several(mixing: Distribution, components: readonly Distribution[]): Dis
       k,
       ...eventShape.map(() => 1),
     ]);
-  return complete({
+  return completeDistribution({
     family: "mixture",
     batchShape,
     eventShape,

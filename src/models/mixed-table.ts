@@ -6,7 +6,7 @@ import { fail } from "../core/errors.ts";
 import { fold } from "../core/key.ts";
 import { broadcastShapes } from "../core/shape.ts";
 import type { Distribution } from "../dist/distribution.ts";
-import { checkExpansion, complete } from "../dist/family.ts";
+import { checkExpansion, completeDistribution } from "../dist/family.ts";
 import { bernoulli, normal, oneHotCategorical, real } from "../dist/index.ts";
 import { param } from "../effects/effects.ts";
 import { logSoftmax, stopGradient } from "../engine/ops.ts";
@@ -94,7 +94,7 @@ function tableOf(pieces: readonly Piece[], raw: tf.Tensor, sd: tf.Tensor): Distr
       ),
     );
   const logs = (piece: Piece) => logSoftmax(part(raw, piece));
-  return complete({
+  return completeDistribution({
     family: "table",
     batchShape: raw.shape,
     eventShape: [],
