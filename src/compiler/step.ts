@@ -3,14 +3,15 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import type { HostValues } from "../core/tracing.ts";
-import { elements, multiplications, threadsFor } from "./ir/cost-model.ts";
+import { elements, multiplications, threadsFor } from "./cost-model.ts";
 import type { Graph, NumericArray } from "./ir/node.ts";
 import { show } from "./ir/show.ts";
-import type { ScanOptions } from "./lower/lower.ts";
+import type { ScanOptions } from "./lower/scan.ts";
 import { simplify } from "./passes/rules.ts";
 import { createProgram, type PortableProgram, type Program } from "./runtime/session.ts";
 import { difference } from "./trace/compare.ts";
-import { type HostInput, type Traced, type TraceInput, trace } from "./trace/trace.ts";
+import { trace } from "./trace/trace.ts";
+import type { HostInput, Traced, TraceInput } from "./trace/traced.ts";
 
 /** What to record. */
 export interface StepSpec {

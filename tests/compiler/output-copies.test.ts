@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createBuilder } from "../../src/compiler/ir/graph.ts";
+import { createBuilder } from "../../src/compiler/primitives/builder.ts";
 import { knowsStopper, wroteAll } from "../../src/compiler/runtime/output-copies.ts";
 import { findRuntime } from "../../src/compiler/runtime/runtime.ts";
 import type { LoadedModel, Tensor } from "../../src/compiler/runtime/runtime-types.ts";

@@ -5,7 +5,7 @@
  * It makes the copies when all is written, in the order of the outputs, and stops at the first that it has no type of JavaScript for. So
  * the model gets such an output, an empty sequence, in front of the others: asked for too, it spares their copies.
  */
-import { encodeModel, type OnnxGraph, type OnnxValue } from "../lower/onnx.ts";
+import { encodeModel, type OnnxGraph, type OnnxValue } from "../onnx/model.ts";
 import type { LoadedModel, Runtime } from "./runtime-types.ts";
 
 /** The name of that output. */

@@ -1,9 +1,12 @@
 /** A compiled program: a graph lowered, loaded into ONNX Runtime, and run on typed arrays. */
 import { fail } from "../../core/errors.ts";
-import { type Graph, type NumericArray, type Shape, sizeOf, textOf } from "../ir/node.ts";
-import type { Precision } from "../lower/emit.ts";
-import { type Lowered, lower, type Port, type ScanOptions } from "../lower/lower.ts";
-import { encodeModel } from "../lower/onnx.ts";
+import { type Shape, sizeOf } from "../../core/shape.ts";
+import { type Graph, type NumericArray, textOf } from "../ir/node.ts";
+import { lower } from "../lower/lower.ts";
+import type { Lowered, Port } from "../lower/nodes.ts";
+import type { ScanOptions } from "../lower/scan.ts";
+import type { Precision } from "../onnx/emit.ts";
+import { encodeModel } from "../onnx/model.ts";
 import { STOPPER, withStopper, wroteAll } from "./output-copies.ts";
 import { findRuntime, type LoadedModel, type Runtime, type RuntimeName, sessionOptions } from "./runtime.ts";
 import type { SessionSettings, Values } from "./runtime-types.ts";

@@ -6,7 +6,8 @@
  */
 import { fail } from "../../core/errors.ts";
 import { nodeModule } from "../../core/node.ts";
-import { type NumericArray, sizeOf } from "../ir/node.ts";
+import { sizeOf } from "../../core/shape.ts";
+import type { NumericArray } from "../ir/node.ts";
 import { ARRAYS, type PortableProgram, type TypedPort } from "./session.ts";
 
 type Arrays = Readonly<Record<string, NumericArray>>;

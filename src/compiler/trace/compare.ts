@@ -3,7 +3,7 @@
  * differs between the two is a number that was worked out on the host and frozen, and must not be.
  */
 import type { Attrs, Node, NumericArray } from "../ir/node.ts";
-import type { Traced } from "./trace.ts";
+import type { Traced } from "./traced.ts";
 
 const sameValues = (a: NumericArray, b: NumericArray): boolean =>
   a === b || (a.length === b.length && a.every((x, i) => Object.is(x, b[i])));

@@ -3,17 +3,28 @@ import * as tf from "@tensorflow/tfjs-core";
 import { FUSED_KERNELS } from "../../engine/kernels/fused.ts";
 import { MIXTURE, MIXTURE_SLOPE } from "../../engine/kernels/mixture.ts";
 import { mixtureSlope, mixtureValue } from "../../engine/mixture-slices.ts";
-import type { TraceKernel } from "./kernel.ts";
-import { KERNELS } from "./kernels.ts";
+import type { Builder } from "../primitives/builder.ts";
+import { KERNELS } from "../primitives/families.ts";
+import type { TraceKernel, TraceKernels } from "../primitives/primitive.ts";
+import { BLOCK_KERNELS } from "./block-kernels.ts";
+import { NORMALISATION_KERNELS } from "./normalisation-kernels.ts";
 import type { Refusals } from "./refusals.ts";
+import { RESIZING_KERNELS } from "./resizing-kernels.ts";
 
 /** What a record does with a kernel. */
 export interface Recording {
-  run(name: string, kernel: TraceKernel, inputs: tf.NamedTensorInfoMap, attrs: tf.NamedAttrMap): unknown;
+  run(name: string, kernel: TraceKernel<Builder>, inputs: tf.NamedTensorInfoMap, attrs: tf.NamedAttrMap): unknown;
   readonly refusals: Pick<Refusals, "draw" | "kernel">;
 }
 
-/** Kernels that are compositions of ops, which record themselves. */
+const RECORDED: TraceKernels<Builder> = {
+  ...KERNELS,
+  ...NORMALISATION_KERNELS,
+  ...BLOCK_KERNELS,
+  ...RESIZING_KERNELS,
+};
+
+/** Kernels that call ops, which record themselves. */
 const COMPOSED: readonly Pick<tf.KernelConfig, "kernelName" | "kernelFunc">[] = [
   ...FUSED_KERNELS,
   { kernelName: MIXTURE, kernelFunc: ({ inputs }) => mixtureValue(inputs.x as tf.Tensor, inputs.rows as tf.Tensor) },
@@ -34,7 +45,7 @@ export function installTraceKernels(backendName: string, current: () => Recordin
   installed = true;
   const register = (kernelName: string, kernelFunc: tf.KernelFunc) =>
     tf.registerKernel({ kernelName, backendName, kernelFunc });
-  for (const [name, kernel] of Object.entries(KERNELS)) {
+  for (const [name, kernel] of Object.entries(RECORDED)) {
     register(name, ({ inputs, attrs }) => current().run(name, kernel, inputs, attrs ?? {}) as tf.TensorInfo);
   }
   for (const { kernelName, kernelFunc } of COMPOSED) register(kernelName, kernelFunc);
