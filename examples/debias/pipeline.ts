@@ -1,8 +1,9 @@
 /** The walkthrough from digits to balanced samples. Pure of files and figures, so that the benchmark runs it too. */
 import type { NdArray, Progress, TiltFit } from "tilted";
-import { ensureEngine } from "tilted";
+import { ensureEngine, type Posteriors } from "tilted";
 import type { Digits } from "tilted/data";
-import { encode, type LatentBase, type Posteriors, refinedRows, type Vae } from "tilted/models";
+import { encode, type Vae } from "tilted/models";
+import { type LatentBase, refinedRows } from "tilted/tilt";
 import { type Baseline, priorLatents } from "./baselines.ts";
 import { baseOf, fitEnergy, sampleByLangevin, sampleByWeights } from "./latent.ts";
 import { type Balance, balanceOf } from "./measure.ts";
