@@ -128,6 +128,21 @@ module.exports = {
       from: { pathNot: "^tests/" },
       to: { path: "^tests/support/" },
     },
+    {
+      name: "models-without-privileges",
+      severity: "error",
+      comment:
+        "src/models are ordinary programs: of effects they know the language and mapRows, of inference types alone, of the engine what tilted/math exports.",
+      from: { path: "^src/models/", pathNot: "\\.test\\.ts$" },
+      to: {
+        path: "^src/(effects|inference|engine|compiler)/",
+        pathNot: `^src/(${[
+          "effects/(effects|plate|handle|handlers|sites|map-rows)",
+          "inference/problem/latent-variable",
+          "engine/(linalg|ops|smooth|special)",
+        ].join("|")})\\.ts$`,
+      },
+    },
     { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
     {
       name: "public-api-only",

@@ -3,22 +3,29 @@
  * a shared pool. An encoder misplaces data it was not trained on; a tilt fitted to its draws would learn those misplacements.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { type NdArray, ndarray } from "../core/array.ts";
-import { checkWhole } from "../core/check.ts";
-import { fold, type Key, type Seed, toKey } from "../core/key.ts";
-import { logAddExp } from "../core/numeric/log-sum-exp.ts";
-import { bits, normal } from "../core/random/draws.ts";
-import { scope } from "../core/scope.ts";
-import { currentArray, hostTensor } from "../core/tracing.ts";
-import type { Tree } from "../core/tree.ts";
-import { predictive } from "../effects/predictive.ts";
-import { logDensities } from "../effects/trace.ts";
-import type { DrawableRows } from "../inference/tilt/fit-tilt-types.ts";
-import { resampleRows } from "../inference/weights/resample.ts";
-import { normalizeWeights } from "../inference/weights/weights.ts";
-import { aggregateBase } from "./latent.ts";
-import { inChunks } from "./rows.ts";
-import { encode, type Posteriors, type Vae } from "./vae.ts";
+import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
+import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
+import { logAddExp } from "../../core/numeric/log-sum-exp.ts";
+import { bits, normal } from "../../core/random/draws.ts";
+import { scope } from "../../core/scope.ts";
+import { currentArray, hostTensor } from "../../core/tracing.ts";
+import type { Tree } from "../../core/tree.ts";
+import type { ParamEffect, Program } from "../../effects/effects.ts";
+import { mapRows } from "../../effects/map-rows.ts";
+import { predictive } from "../../effects/predictive.ts";
+import { logDensities } from "../../effects/trace.ts";
+import type { LatentVariableModel, Posteriors } from "../problem/latent-variable.ts";
+import { resampleRows } from "../weights/resample.ts";
+import { normalizeWeights } from "../weights/weights.ts";
+import type { DrawableRows } from "./fit-tilt-types.ts";
+import { aggregateBase, type LatentBase } from "./latent-base.ts";
+
+/** An encoder, and a decoder that gives the logits of a Bernoulli for each feature. A `vae` is one. */
+export interface BernoulliVae {
+  readonly encoder: LatentVariableModel["encode"];
+  readonly decoder: (z: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
+}
 
 /** Options of {@link refinedRows}. */
 export interface RefineOptions {
@@ -40,7 +47,7 @@ export interface RefineOptions {
  * @throws `argument` when a number of candidates or draws is not a positive integer.
  */
 export function refinedRows(
-  net: Vae,
+  net: BernoulliVae,
   params: Tree<NdArray>,
   x: NdArray,
   aggregate: Posteriors,
@@ -49,9 +56,9 @@ export function refinedRows(
   const { pool = 8192, own = 16, draws = 32 } = options;
   for (const [name, value] of Object.entries({ pool, own, draws })) checkWhole("refinedRows", name, value);
   const key = toKey(options.seed);
-  const [m, d] = [x.shape[0] as number, net.options.latent];
   const base = aggregateBase(aggregate);
-  const q = encode(net, params, x);
+  const q = mapRows(x, params, net.encoder);
+  const [m, d] = q.loc.shape as [number, number];
 
   const shared = predictive(base, { draws: pool, seed: fold(key, "pool") }).z as NdArray;
   const personal = ownCandidates(q, own, fold(key, "own"));
@@ -111,9 +118,9 @@ function ownCandidates({ loc, scale }: Posteriors, own: number, key: Key): NdArr
 }
 
 /** What the weight of a candidate needs: logits and Σ softplus(logits) of its decoding, and log q_agg. */
-function targetOf(net: Vae, params: Tree<NdArray>, base: ReturnType<typeof aggregateBase>, z: NdArray) {
-  const logits = inChunks(z, params, (rows) => net.decoder(rows));
-  const softplus = inChunks(logits, {}, function* (rows) {
+function targetOf({ decoder }: BernoulliVae, params: Tree<NdArray>, base: LatentBase, z: NdArray) {
+  const logits = mapRows(z, params, decoder);
+  const softplus = mapRows(logits, {}, function* (rows) {
     return tf.sum(tf.softplus(rows), 1);
   });
   return { logits, softplus: softplus.data, logAggregate: logDensities(base, { z }).data };

@@ -1,14 +1,14 @@
 /** Bases for a latent tilt, as programs with the one site `z`: the prior, or the aggregated posterior of the data. */
 import * as tf from "@tensorflow/tfjs-core";
-import { fail } from "../core/errors.ts";
-import { fold, type Key } from "../core/key.ts";
-import { normal as normalDraws } from "../core/random/draws.ts";
-import { showShape } from "../core/shape.ts";
-import { currentArray, hostTensor } from "../core/tracing.ts";
-import { categorical, mixtureSameFamily, normal } from "../dist/index.ts";
-import { type Model, model, type SampleEffect, sample } from "../effects/effects.ts";
-import type { DrawableRows } from "../inference/tilt/fit-tilt-types.ts";
-import type { Posteriors } from "./vae.ts";
+import { fail } from "../../core/errors.ts";
+import { fold, type Key } from "../../core/key.ts";
+import { normal as normalDraws } from "../../core/random/draws.ts";
+import { showShape } from "../../core/shape.ts";
+import { currentArray, hostTensor } from "../../core/tracing.ts";
+import { categorical, mixtureSameFamily, normal } from "../../dist/index.ts";
+import { type Model, model, type SampleEffect, sample } from "../../effects/effects.ts";
+import type { Posteriors } from "../problem/latent-variable.ts";
+import type { DrawableRows } from "./fit-tilt-types.ts";
 
 /** A program that draws one latent. */
 export type LatentBase = Model<[], SampleEffect<"z">, tf.Tensor>;

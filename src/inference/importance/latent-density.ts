@@ -1,24 +1,19 @@
-/** log p(x) of a latent-variable model and log p_E(x) = log p(x) − E(x) − log Z of its tilt, each between two bounds. */
+/** log p(x) of a latent-variable model between two bounds, by importance sampling from its encoder. */
 import * as tf from "@tensorflow/tfjs-core";
-import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
-import { checkWhole } from "../core/check.ts";
-import { fail } from "../core/errors.ts";
-import { fold, type Key, type Seed, toKey } from "../core/key.ts";
-import { scope } from "../core/scope.ts";
-import { showShape } from "../core/shape.ts";
-import { type Tree, toTensors } from "../core/tree.ts";
-import { normal } from "../dist/index.ts";
-import type { ParamEffect } from "../effects/effects.ts";
-import type { Energy } from "../effects/handlers.ts";
-import { interpret } from "../effects/interpret.ts";
-import { tiltedBounds } from "../inference/tilt/tilt-density.ts";
-import type { Bound, Sandwich } from "../inference/weights/bound.ts";
-import { logZ } from "../inference/weights/log-z.ts";
-import type { Generative } from "./generative.ts";
-import { weighedDraws } from "./posterior-weights.ts";
-import { inChunks } from "./rows.ts";
+import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
+import { fail } from "../../core/errors.ts";
+import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
+import { scope } from "../../core/scope.ts";
+import { showShape } from "../../core/shape.ts";
+import { type Tree, toTensors } from "../../core/tree.ts";
+import { normal } from "../../dist/index.ts";
+import { interpret } from "../../effects/interpret.ts";
+import { encoderDraws, type LatentVariableModel } from "../problem/latent-variable.ts";
+import type { Bound, Sandwich } from "../weights/bound.ts";
+import { logZ } from "../weights/log-z.ts";
 
-/** Options of {@link logDensityOf} and {@link tiltedLogDensity}. */
+/** Options of {@link logDensityOf} and `tiltedLogDensity`. */
 export interface DensityOptions {
   readonly seed: Seed | Key;
   /** Unconstrained parameters of model and energy, as a fit's `params`. */
@@ -45,11 +40,7 @@ const CHUNK = 1 << 14;
  * @param x - `[n, features]`.
  * @throws `shape` unless x is `[n, features]`; `argument` with fewer than 64 particles.
  */
-export function logDensityOf(
-  net: Pick<Generative, "features" | "latent" | "encode" | "decode">,
-  x: NdArray,
-  options: DensityOptions,
-): DensityBounds<"log p(x)"> {
+export function logDensityOf(net: LatentVariableModel, x: NdArray, options: DensityOptions): DensityBounds<"log p(x)"> {
   const { particles = 1024, params = {} } = options;
   if (x.shape.length !== 2 || x.shape[1] !== net.features)
     fail("shape", `logDensityOf: expected data of shape [n, ${net.features}], got ${showShape(x.shape)}`);
@@ -64,7 +55,7 @@ export function logDensityOf(
     const { data } = scope(() => {
       const noise = normal(tf.zeros([count, net.latent]), 1).sample(fold(fold(key, "density"), from), [particles]);
       const given = { params: toTensors(params), key: fold(key, "init") };
-      return fromTensor(interpret(weighedDraws(net, part.tensor(), noise), given).result.logWeights);
+      return fromTensor(interpret(encoderDraws(net, part.tensor(), noise), given).result.logWeights);
     });
     for (let i = 0; i < count; i++)
       rows.push(
@@ -75,36 +66,6 @@ export function logDensityOf(
       );
   }
   return { ...meanOf(rows), rows };
-}
-
-/**
- * log p_E(x) = log p(x) − E(x) − log Z of each row under the tilt e^{−E}p/Z.
- *
- * Lower: the lower bound of log p(x) less the upper of log Z; upper: the other way round. Every side errs to its own side in expectation,
- * unlike the customary mix of an IWAE bound with −log Ẑ, which is neither.
- *
- * @param energy - E, as given to `tilt`.
- * @param z - log Z of the tilt: `fit.logZ`, or `logZ(weights)` of base draws.
- * @throws As {@link logDensityOf}.
- */
-export function tiltedLogDensity(
-  net: Pick<Generative, "features" | "latent" | "encode" | "decode">,
-  energy: Energy<ParamEffect>,
-  z: Sandwich<"log Z">,
-  x: NdArray,
-  options: DensityOptions,
-): DensityBounds<"log p_E(x)"> {
-  const base = logDensityOf(net, x, options);
-  const energies = inChunks(x, options.params ?? {}, function* (rows) {
-    const e = energy(rows);
-    return e instanceof tf.Tensor ? e : yield* e;
-  });
-  const rows = base.rows.map(({ lower, upper }, i) => {
-    return tiltedBounds({ lower, upper }, energies.data[i] as number, z);
-  });
-  // log Z is common to all rows: its error does not average out.
-  const e = Array.from(energies.data).reduce((sum, value) => sum + value, 0) / rows.length;
-  return { ...tiltedBounds(base, e, z), rows };
 }
 
 /** Means over rows, whose draws are independent: the error is that of the draws, not that of a choice of rows. */

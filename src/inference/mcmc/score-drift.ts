@@ -1,14 +1,19 @@
 /** Scores of data as drifts of `langevin`: chains over x alone, p(x) e^{−E(x)}/Z, with the latent integrated out. */
 import * as tf from "@tensorflow/tfjs-core";
-import { checkWhole } from "../core/check.ts";
-import { fold, rootKey } from "../core/key.ts";
-import { normal } from "../dist/index.ts";
-import { interpret } from "../effects/interpret.ts";
-import { logSumExp, stopGradient } from "../engine/ops.ts";
-import type { Drift, DriftEstimate } from "../inference/mcmc/langevin-marginal.ts";
-import { checkSmooth, elboTerm, likelihoodTerm, type Term } from "./fisher.ts";
-import type { Generative } from "./generative.ts";
-import { weighedDraws } from "./posterior-weights.ts";
+import { checkWhole } from "../../core/check.ts";
+import { fold, rootKey } from "../../core/key.ts";
+import { normal } from "../../dist/index.ts";
+import { interpret } from "../../effects/interpret.ts";
+import { logSumExp, stopGradient } from "../../engine/ops.ts";
+import {
+  checkSmooth,
+  elboTerm,
+  encoderDraws,
+  type LatentVariableModel,
+  likelihoodTerm,
+  type ScoreTerm,
+} from "../problem/latent-variable.ts";
+import type { Drift, DriftEstimate } from "./langevin-marginal.ts";
 
 /** Options of {@link fisherDrift} and {@link elboDrift}. */
 export interface DriftOptions {
@@ -20,7 +25,7 @@ const PARTICLES = 64;
 
 /**
  * ∇_x log p(x) ≈ Σ_k w_k ∇_x log p(x|z_k), z_k ~ q(z|x) afresh in every step, w_k ∝ p(x, z_k)/q(z_k|x) (Fisher's identity, as
- * {@link fisherScore}).
+ * `fisherScore`).
  *
  * @remarks With `adjusted` (the default of `langevin`) the acceptance uses p̂(x) = mean_k p(x, z_k)/q(z_k|x), which is unbiased: chains are
  * pseudo-marginal and settle in e^{−E(x)} p(x)/Z at any K. With `adjusted: false` neither p(x) nor p̂(x) enters: x' = x + η(ŝ(x) − ∇E) +
@@ -30,19 +35,19 @@ const PARTICLES = 64;
  * const chains = await infer(tilted, langevin({ drift: fisherDrift(net), stepSize: 0.1 }), { params, seed: 1 });
  * @throws `argument` unless particles is a positive integer; in the run `not-differentiable` for a discrete likelihood.
  */
-export const fisherDrift = (net: Generative, options: DriftOptions = {}): Drift<"x"> =>
+export const fisherDrift = (net: LatentVariableModel, options: DriftOptions = {}): Drift<"x"> =>
   driftOf("fisher", net, options, likelihoodTerm, (terms, logWeights) => {
     const weights = stopGradient(tf.softmax(tf.transpose(logWeights)));
     return tf.sum(tf.mul(tf.transpose(weights), terms));
   });
 
 /**
- * **An approximation**: ∇_x ELBO(x), as {@link elboScore}. Without Metropolis the chains settle in something else than the tilted model,
+ * **An approximation**: ∇_x ELBO(x), as `elboScore`. Without Metropolis the chains settle in something else than the tilted model,
  * and the result says so; with it they are exact, since the acceptance uses p̂(x), not the drift.
  *
  * @throws As {@link fisherDrift}.
  */
-export const elboDrift = (net: Generative, options: DriftOptions = {}): Drift<"x"> =>
+export const elboDrift = (net: LatentVariableModel, options: DriftOptions = {}): Drift<"x"> =>
   driftOf("elbo-approximation", net, options, elboTerm, (terms) => tf.sum(tf.mean(terms, 0)));
 
 /** Σ over chains of the number whose gradient in x is the drift, from `terms` `[K, chains]` and detached log-weights. */
@@ -50,9 +55,9 @@ type Combine = (terms: tf.Tensor, logWeights: tf.Tensor) => tf.Tensor;
 
 function driftOf(
   name: Drift["name"],
-  net: Generative,
+  net: LatentVariableModel,
   { particles = PARTICLES }: DriftOptions,
-  term: (net: Generative) => Term,
+  term: (net: LatentVariableModel) => ScoreTerm,
   combine: Combine,
 ): Drift<"x"> {
   checkWhole(`${name} drift`, "particles", particles);
@@ -64,7 +69,7 @@ function driftOf(
       // Parameters that are not given take the same initial values in every step.
       const given = { params, key: rootKey(name) };
       const noise = normal(tf.zeros([x.shape[0] as number, net.latent]), 1).sample(fold(key, "noise"), [particles]);
-      const { z, dist, logWeights } = interpret(weighedDraws(net, x, noise), given).result;
+      const { z, dist, logWeights } = interpret(encoderDraws(net, x, noise), given).result;
       checkSmooth(name, dist);
       // z stays where it was drawn; only `term` says what of it moves with x.
       const gradient = tf.grad((at: tf.Tensor) =>

@@ -3,18 +3,24 @@
  * named approximation, the gradient of the ELBO.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { fromTensor, type NdArray, ndarray } from "../core/array.ts";
-import { checkWhole } from "../core/check.ts";
-import { fail } from "../core/errors.ts";
-import { fold, type Key, type Seed, toKey } from "../core/key.ts";
-import { scope } from "../core/scope.ts";
-import { showShape } from "../core/shape.ts";
-import { type Tree, toTensors } from "../core/tree.ts";
-import { normal } from "../dist/index.ts";
-import type { ParamEffect, Program } from "../effects/effects.ts";
-import { interpret } from "../effects/interpret.ts";
-import type { Generative } from "./generative.ts";
-import { type WeighedDraws, weighedDraws } from "./posterior-weights.ts";
+import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
+import { fail } from "../../core/errors.ts";
+import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
+import { scope } from "../../core/scope.ts";
+import { showShape } from "../../core/shape.ts";
+import { type Tree, toTensors } from "../../core/tree.ts";
+import { normal } from "../../dist/index.ts";
+import { interpret } from "../../effects/interpret.ts";
+import {
+  checkSmooth,
+  elboTerm,
+  encoderDraws,
+  type LatentVariableModel,
+  likelihoodTerm,
+  type ScoreTerm,
+} from "../problem/latent-variable.ts";
+import { diagnose, normalizeWeights, sumWeights } from "../weights/weights.ts";
 
 /** Options of {@link fisherScore} and {@link elboScore}. */
 export interface ScoreOptions {
@@ -56,24 +62,19 @@ const FEWEST_EFFECTIVE = 10;
  * @param x - Where to take it, `[n, features]`.
  * @throws `shape` unless x is `[n, features]`; `not-differentiable` for a discrete likelihood: run chains over (z, ε) with `inNoise`.
  */
-export function fisherScore(net: Generative, x: NdArray, options: ScoreOptions): Score {
+export function fisherScore(net: LatentVariableModel, x: NdArray, options: ScoreOptions): Score {
   const { rows, particles, ...terms } = perParticle("fisherScore", net, x, options, likelihoodTerm(net));
-  const logWeights = terms.logWeights;
-  const weights = new Float64Array(logWeights.length);
+  const weights = new Float64Array(rows * particles);
   const essRatio = new Float64Array(rows);
   for (let i = 0; i < rows; i++) {
-    let top = Number.NEGATIVE_INFINITY;
-    for (let k = 0; k < particles; k++) top = Math.max(top, logWeights[k * rows + i] as number);
-    let [sum, squares] = [0, 0];
-    for (let k = 0; k < particles; k++) {
-      const w = Math.exp((logWeights[k * rows + i] as number) - top);
+    const ofRow = Float64Array.from({ length: particles }, (_, k) => terms.logWeights[k * rows + i] as number);
+    const sums = sumWeights(ofRow);
+    if (!(sums.sum > 0))
+      fail("non-finite", `fisherScore: row ${i} has density 0, or one that is not finite, at every draw`);
+    essRatio[i] = diagnose(sums).essRatio;
+    normalizeWeights(ofRow).forEach((w, k) => {
       weights[k * rows + i] = w;
-      sum += w;
-      squares += w * w;
-    }
-    if (!(sum > 0)) fail("non-finite", `fisherScore: row ${i} has density 0, or one that is not finite, at every draw`);
-    for (let k = 0; k < particles; k++) weights[k * rows + i] = (weights[k * rows + i] as number) / sum;
-    essRatio[i] = (sum * sum) / squares / particles;
+    });
   }
   const poor = essRatio.reduce((count, ratio) => count + (ratio * particles < FEWEST_EFFECTIVE ? 1 : 0), 0);
   const warnings =
@@ -82,7 +83,7 @@ export function fisherScore(net: Generative, x: NdArray, options: ScoreOptions):
       : [
           `fisherScore: ${poor} of ${rows} rows have fewer than ${FEWEST_EFFECTIVE} effective particles of ${particles}: the encoder is far from the posterior there; take more particles`,
         ];
-  return { ...weigh(terms.gradients, weights, rows, particles, x.shape), method: "fisher", essRatio, warnings };
+  return { ...weightedMean(terms.gradients, weights, rows, particles, x.shape), method: "fisher", essRatio, warnings };
 }
 
 /**
@@ -93,37 +94,19 @@ export function fisherScore(net: Generative, x: NdArray, options: ScoreOptions):
  *
  * @throws As {@link fisherScore}.
  */
-export function elboScore(net: Generative, x: NdArray, options: ScoreOptions): Score {
+export function elboScore(net: LatentVariableModel, x: NdArray, options: ScoreOptions): Score {
   const { rows, particles, gradients } = perParticle("elboScore", net, x, options, elboTerm(net));
-  const even = new Float64Array(rows * particles).fill(1 / particles);
+  const equal = new Float64Array(rows * particles).fill(1 / particles);
   return {
-    ...weigh(gradients, even, rows, particles, x.shape),
+    ...weightedMean(gradients, equal, rows, particles, x.shape),
     method: "elbo-approximation",
     essRatio: new Float64Array(rows).fill(1),
     warnings: ["elboScore: the gradient of a bound, off by that of KL(q(z|x) ‖ p(z|x)); fisherScore has no such bias"],
   };
 }
 
-/** A number for each draw, `[particles, rows]`, whose gradient in x at fixed noise is taken. */
-export type Term = (x: tf.Tensor, z: tf.Tensor, noise: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
-
-/** log p(x|z), z as it was drawn. */
-export const likelihoodTerm = (net: Generative): Term =>
-  function* (x, z) {
-    return (yield* net.decode(z)).dist.event(1).logProb(x);
-  };
-
-/** log p(x, z)/q(z|x), z moving with x through the encoder. */
-export const elboTerm = (net: Generative): Term =>
-  function* (x, _, noise) {
-    const { loc, scale } = yield* net.encode(x);
-    const z = tf.add(loc, tf.mul(scale, noise));
-    const ratio = tf.sub(normal(0, 1).logProb(z), normal(loc, scale).logProb(z));
-    return tf.add(yield* likelihoodTerm(net)(x, z, noise), tf.sum(ratio, -1));
-  };
-
 /** For each of K draws z_k ~ q(z|x): the gradient of `term` in x at fixed noise, `[K, n, features]`, and log p(x, z_k)/q(z_k|x), `[K, n]`. */
-function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOptions, term: Term) {
+function perParticle(what: string, net: LatentVariableModel, x: NdArray, options: ScoreOptions, term: ScoreTerm) {
   const { particles = 256, params = {} } = options;
   const { features, latent } = net;
   if (x.shape.length !== 2 || x.shape[1] !== features)
@@ -142,7 +125,7 @@ function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOp
       const given = { params: toTensors(params), key: fold(key, "init") };
       const at = tf.tile(tf.expandDims(part.tensor(), 0), [particles, 1, 1]);
       const noise = normal(tf.zeros([count, latent]), 1).sample(fold(fold(key, "score"), from), [particles]);
-      const run = interpret(weighedDraws(net, part.tensor(), noise), given).result;
+      const run = interpret(encoderDraws(net, part.tensor(), noise), given).result;
       checkSmooth(what, run.dist);
       const gradientAt = tf.grad((moved: tf.Tensor) => tf.sum(interpret(term(moved, run.z, noise), given).result));
       return [fromTensor(gradientAt(at)).data, fromTensor(run.logWeights).data] as const;
@@ -156,18 +139,8 @@ function perParticle(what: string, net: Generative, x: NdArray, options: ScoreOp
   return { rows, particles, gradients, logWeights };
 }
 
-/** @throws `not-differentiable` for a likelihood that cannot be differentiated in x. */
-export function checkSmooth(what: string, { discrete, family }: WeighedDraws["dist"]): void {
-  if (discrete || family === "bernoulli")
-    fail(
-      "not-differentiable",
-      `${what}: a likelihood of the family ${family} has no gradient in x; run chains over its noise, with inNoise("x")`,
-      { site: "x" },
-    );
-}
-
 /** Weighted means over particles with their standard errors, in double precision. */
-function weigh(
+function weightedMean(
   gradients: Float32Array,
   weights: Float64Array,
   rows: number,
