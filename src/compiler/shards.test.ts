@@ -100,7 +100,7 @@ describe("shards", () => {
   });
 
   it("also when nothing is known of that end: they wait so long and no longer", async () => {
-    const shards = await shardsFor(2, { patience: 100 });
+    const shards = await shardsFor(2, { timeout: 100 });
     const before = kept(shards.run(fillWith(inputsOf)));
     // The news of it cannot arrive before this function waits for something.
     const ended = endThreads();

@@ -8,10 +8,10 @@
 import { fail } from "../core/errors.ts";
 import { sizeOf } from "../core/shape.ts";
 import type { NumericArray } from "./ir/node.ts";
+import { ARRAYS, type TypedPort, usedIn } from "./runtime/ports.ts";
 import { answersNatively } from "./runtime/runtime.ts";
-import { ARRAYS, type TypedPort } from "./runtime/session.ts";
 import { shardThreads, type ThreadProgram } from "./runtime/shard-thread.ts";
-import { compileStep, type StepSpec, type Values } from "./step.ts";
+import { type CompiledStep, compileStep, type PortableStep, type StepSpec, type Values } from "./step.ts";
 
 /** A step in shards. */
 export interface Shards {
@@ -29,12 +29,77 @@ export interface Shards {
 
 export interface ShardOptions {
   /** Milliseconds after its own shard for which the caller waits at least; a thread that takes longer is lost. */
-  readonly patience?: number;
+  readonly timeout?: number;
 }
 
-const PATIENCE = 10_000;
+const TIMEOUT = 10_000;
 /** The caller also waits so many times what its own shard took. */
 const SLOWEST = 50;
+
+/** Loads a program in threads; where one cannot, what the others hold is released. */
+async function loadIn(threads: ReturnType<typeof shardThreads>, step: PortableStep): Promise<readonly ThreadProgram[]> {
+  const loading = await Promise.allSettled(threads.map((thread) => thread.load(step, step.fixed)));
+  const programs = loading.flatMap((loaded) => (loaded.status === "fulfilled" ? [loaded.value] : []));
+  const failure = loading.find((loaded) => loaded.status === "rejected");
+  if (failure === undefined) return programs;
+  for (const program of programs) program.release();
+  throw failure.reason;
+}
+
+/** Runs of the shards of a step that is loaded everywhere. */
+function createRun(
+  step: CompiledStep,
+  { inputs, outputs, fixed, guardsHold }: PortableStep,
+  remote: readonly ThreadProgram[],
+  timeout: number,
+) {
+  const ports = new Map([...inputs, ...outputs].map((port) => [port.name, port]));
+  /** The part of arrays that a run of so many iterations reads or writes. */
+  const rowsOf = (values: Values, steps: number): Values =>
+    Object.fromEntries(
+      Object.entries(values).map(([name, array]) => [name, usedIn(ports.get(name) as TypedPort, array, steps)]),
+    );
+  const own: Values = Object.fromEntries(
+    inputs
+      .filter(({ name }) => fixed[name] === undefined)
+      .map(({ name, type, shape }): [string, NumericArray] => [name, new ARRAYS[type](sizeOf(shape))]),
+  );
+  const runHere = (values: Values, into?: Values) => step.run(values, into) as Values | undefined;
+  /** A shard whose thread was lost. The runtime takes no shared memory. */
+  const runInstead = (program: ThreadProgram, steps: number) =>
+    runHere(
+      Object.fromEntries(Object.entries(rowsOf(program.inputs, steps)).map(([name, array]) => [name, array.slice()])),
+    );
+  /** Where runs of the caller's own shard leave their outputs, by the number of their iterations. */
+  const places = new Map<number, Values>();
+
+  return (fill: (j: number, inputs: Values) => void, steps: number): readonly Values[] | undefined => {
+    remote.forEach((program, i) => {
+      fill(i + 1, rowsOf(program.inputs, steps));
+      program.start(steps);
+    });
+    const given = rowsOf(own, steps);
+    fill(0, given);
+    const began = performance.now();
+    let first: Values | undefined;
+    let took = 0;
+    const others: (Values | undefined)[] = [];
+    try {
+      first = runHere(given, places.get(steps));
+      if (first !== undefined) places.set(steps, first);
+      took = performance.now() - began;
+    } finally {
+      // Also when that threw: no thread may still read its inputs when the next run writes them.
+      for (const program of remote) {
+        const done = program.finish(Math.max(timeout, SLOWEST * took));
+        const results = rowsOf(program.outputs, steps);
+        others.push(done ? (guardsHold(results) ? results : undefined) : runInstead(program, steps));
+      }
+    }
+    const all = [first, ...others];
+    return all.every((out) => out !== undefined) ? (all as Values[]) : undefined;
+  };
+}
 
 /**
  * Compiles a step for `count` shards.
@@ -44,78 +109,29 @@ const SLOWEST = 50;
 export async function compileShards(
   spec: StepSpec,
   count: number,
-  { patience = PATIENCE }: ShardOptions = {},
+  { timeout = TIMEOUT }: ShardOptions = {},
 ): Promise<Shards> {
-  // They start while the step is recorded here.
+  // They start while the step is traced here.
   const threads = shardThreads(count - 1);
   const step = await compileStep({ ...spec, threads: 1 });
-  const remote: ThreadProgram[] = [];
-  const dispose = () => {
-    step.dispose();
-    for (const program of remote.splice(0)) program.release();
-  };
   try {
     if (!answersNatively(step)) fail("engine", "shards need the native runtime");
     const portable = step.portable();
-    const loading = await Promise.allSettled(threads.map((thread) => thread.load(portable, portable.fixed)));
-    for (const loaded of loading) if (loaded.status === "fulfilled") remote.push(loaded.value);
-    for (const loaded of loading) if (loaded.status === "rejected") throw loaded.reason;
-
-    const own: Values = Object.fromEntries(
-      portable.inputs
-        .filter(({ name }) => portable.fixed[name] === undefined)
-        .map(({ name, type, shape }): [string, NumericArray] => [name, new ARRAYS[type](sizeOf(shape))]),
-    );
-    const { scan } = spec;
-    const ports = new Map([...portable.inputs, ...portable.outputs].map((port) => [port.name, port]));
-    /** The part of arrays that a run of so many iterations reads or writes. */
-    const rowsOf = (values: Values, steps: number): Values =>
-      Object.fromEntries(
-        Object.entries(values).map(([name, array]) => {
-          const { perStep, shape } = ports.get(name) as TypedPort;
-          return [name, perStep ? array.subarray(0, steps * sizeOf(shape.slice(1))) : array];
-        }),
-      );
-    // The runtime takes no shared memory.
-    const instead = ({ inputs }: ThreadProgram, steps: number) =>
-      here(Object.fromEntries(Object.entries(rowsOf(inputs, steps)).map(([name, array]) => [name, array.slice()])));
-    const here = (inputs: Values, into?: Values) => step.run(inputs, into) as Values | undefined;
-    /** Where runs of the caller's own shard leave their outputs, by the number of their iterations. */
-    const places = new Map<number, Values>();
+    const remote = [...(await loadIn(threads, portable))];
+    const run = createRun(step, portable, remote, timeout);
+    const { size, runtime } = step;
     return {
       count,
-      size: step.size,
-      runtime: step.runtime,
-      run(fill, steps = scan?.length ?? 1) {
-        remote.forEach((program, i) => {
-          fill(i + 1, rowsOf(program.inputs, steps));
-          program.start(steps);
-        });
-        const inputs = rowsOf(own, steps);
-        fill(0, inputs);
-        const began = performance.now();
-        let first: Values | undefined;
-        let took = 0;
-        const others: (Values | undefined)[] = [];
-        try {
-          first = here(inputs, places.get(steps));
-          if (first !== undefined) places.set(steps, first);
-          took = performance.now() - began;
-        } finally {
-          // Also when that threw: no thread may still read its inputs when the next run writes them.
-          for (const program of remote) {
-            const done = program.finish(Math.max(patience, SLOWEST * took));
-            const outputs = rowsOf(program.outputs, steps);
-            others.push(done ? (portable.held(outputs) ? outputs : undefined) : instead(program, steps));
-          }
-        }
-        const all = [first, ...others];
-        return all.every((out) => out !== undefined) ? (all as Values[]) : undefined;
+      size,
+      runtime,
+      run: (fill, steps = spec.scan?.length ?? 1) => run(fill, steps),
+      dispose() {
+        step.dispose();
+        for (const program of remote.splice(0)) program.release();
       },
-      dispose,
     };
   } catch (error) {
-    dispose();
+    step.dispose();
     throw error;
   }
 }

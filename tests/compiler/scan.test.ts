@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/compiler/ir/node.ts";
 import { simplify } from "../../src/compiler/passes/rules.ts";
 import { createBuilder } from "../../src/compiler/primitives/builder.ts";
-import { type Arrays, createProgram } from "../../src/compiler/runtime/session.ts";
+import type { Arrays } from "../../src/compiler/runtime/ports.ts";
+import { createProgram } from "../../src/compiler/runtime/session.ts";
 import { evaluate } from "../support/graph-reference.ts";
 import { programFor } from "../support/programs.ts";
 

@@ -124,7 +124,7 @@ describe("a method from outside", () => {
     expectMean(
       found.weighted.map(({ evidence }) => evidence),
       truth,
-      { what: "evidence", detects: 0.01 },
+      { what: "evidence", detects: 0.004 },
     );
     expectMean(
       found.weighted.map(({ mean }) => mean),

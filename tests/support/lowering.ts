@@ -4,7 +4,7 @@ import type { Node } from "../../src/compiler/ir/node.ts";
 import { show } from "../../src/compiler/ir/show.ts";
 import { lower } from "../../src/compiler/lower/lower.ts";
 import { type Builder, createBuilder } from "../../src/compiler/primitives/builder.ts";
-import type { Arrays } from "../../src/compiler/runtime/session.ts";
+import type { Arrays } from "../../src/compiler/runtime/ports.ts";
 import { evaluate } from "./graph-reference.ts";
 import { programFor } from "./programs.ts";
 

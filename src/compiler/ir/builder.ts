@@ -24,7 +24,7 @@ export interface Core {
   finish(outputs: readonly Output[]): Graph;
 }
 
-/** What a core is told of primitives. */
+/** What a core must know of primitives. */
 export interface Semantics {
   /** The type of `op` applied to `inputs`. Throws code `shape` where they do not agree. */
   type(op: string, inputs: readonly Node[], attrs: Attrs): TensorType;

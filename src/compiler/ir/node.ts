@@ -1,4 +1,4 @@
-/** What a graph is made of: nodes with a static shape and a dtype. What each op means is told by `primitives/`. */
+/** What a graph is made of: nodes with a static shape and a dtype. What each op means is said in `primitives/`. */
 import type { Shape } from "../../core/shape.ts";
 
 export type DType = "float32" | "int32" | "bool";

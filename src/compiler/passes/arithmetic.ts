@@ -123,7 +123,7 @@ const bare = (b: Builder, x: Node): Node => {
 
 /**
  * Elementwise primitives take their operands before broadcasting and broadcast themselves; where all operands were
- * broadcast, the result is, after less work.
+ * broadcast, the result is, after fewer operations.
  */
 export const lateBroadcast: Rewrite = (b, op, inputs, attrs) => {
   if (!(isBinary(op) || isUnary(op) || op === "where" || op === "cast")) return undefined;

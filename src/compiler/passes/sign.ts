@@ -9,11 +9,11 @@ import { splatOf } from "./constant-folding.ts";
 const neverNegative: readonly Op[] = ["square", "abs", "exp", "sigmoid", "softplus", "relu", "sqrt"];
 const keepsSign: readonly Op[] = ["sum", "mean", "max", "min", "reshape", "transpose", "broadcast", "slice"];
 
-/** Steps that are looked back at most: a ladder of products of shared nodes has exponentially many paths. */
-const FARTHEST = 8;
+/** Operands of operands are looked at to this depth: nested products of shared nodes have exponentially many paths. */
+const DEEPEST = 8;
 
 /** 1 where no element is negative, −1 where none is positive, NaN where neither is known. */
-function signOf(x: Node, left = FARTHEST): number {
+function signOf(x: Node, left = DEEPEST): number {
   const value = splatOf(x);
   if (value !== undefined) return value >= 0 ? 1 : -1;
   if (is(x, ...neverNegative)) return 1;

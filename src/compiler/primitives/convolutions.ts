@@ -10,16 +10,16 @@ import { mismatch } from "./types.ts";
 import {
   CHANNELS_FIRST,
   CHANNELS_LAST,
+  cropImage,
   evenPad,
   type Four,
-  framed,
+  outputSize,
   type Pad,
+  padImage,
   padsOf,
   places,
-  sweep,
   tap,
   total,
-  unframed,
   untap,
   type WindowOptions,
   windowAttrs,
@@ -43,7 +43,7 @@ function productShape(op: string, image: Shape, filter: Shape, attrs: Node["attr
   const groups = attrs.groups ?? 1;
   if (image.length !== 4 || filter.length !== 4 || filter[2]! * groups !== image[3] || filter[3]! % groups !== 0)
     mismatch(op, `${textOf(image)} and filter ${textOf(filter)}`, "[n,h,w,c] and [kh,kw,c/groups,out]");
-  return [image[0]!, ...sweep(image, filter, attrs), filter[3]!];
+  return [image[0]!, ...outputSize(image, filter, attrs), filter[3]!];
 }
 
 /** A gradient is told the shape of what it differentiates by; that shape must be consistent with the product. */
@@ -113,7 +113,7 @@ const convByPlaces: Decomposition<Products> = (b, operands, attrs) => {
   const [x, filter] = operands as readonly [Node, Node];
   const w = windowsOf(x.shape, filter.shape, attrs);
   const groups = attrs.groups ?? 1;
-  const padded = framed(b, x, w);
+  const padded = padImage(b, x, w);
   const terms = places(w).map((place) =>
     b.matmul(byGroup(b, tap(b, padded, w, place), groups), filterAt(b, filter, place, groups)),
   );
@@ -130,7 +130,7 @@ const inputGradByPlaces: Decomposition<Products> = (b, operands, attrs) => {
     const back = b.matmul(pixels, filterAt(b, filter, place, groups), { transposeB: true });
     return untap(b, ungroup(b, back, seen), w, place);
   });
-  return unframed(b, total(b, terms), w);
+  return cropImage(b, total(b, terms), w);
 };
 
 const filterGradByPlaces: Decomposition<Products> = (b, operands, attrs) => {
@@ -138,7 +138,7 @@ const filterGradByPlaces: Decomposition<Products> = (b, operands, attrs) => {
   const shape = attrs.shape!;
   const w = windowsOf(x.shape, shape, attrs);
   const groups = attrs.groups ?? 1;
-  const padded = framed(b, x, w);
+  const padded = padImage(b, x, w);
   const pixels = byGroup(b, dy, groups);
   const terms = places(w).map((place) => {
     const seen = byGroup(b, tap(b, padded, w, place), groups);

@@ -12,12 +12,12 @@ import {
   CHANNELS_LAST,
   evenPad,
   type Four,
-  framed,
+  outputSize,
   type Pad,
   type Pair,
+  padImage,
   padsOf,
   places,
-  sweep,
   tap,
   total,
   type WindowOptions,
@@ -40,7 +40,7 @@ export interface Pools extends Convolutions {
 const poolType: TypeRule = ([x], attrs, op) => {
   const { shape, dtype } = x!;
   if (shape.length !== 4) mismatch(op, textOf(shape), "[n,h,w,c]");
-  return { shape: [shape[0]!, ...sweep(shape, attrs.window!, attrs), shape[3]!], dtype };
+  return { shape: [shape[0]!, ...outputSize(shape, attrs.window!, attrs), shape[3]!], dtype };
 };
 
 const lowerPool =
@@ -67,7 +67,7 @@ function insideCounts(b: Products, w: Windows): Node {
 /** ONNX Runtime has it for single width only. */
 const avgByPlaces: Decomposition<Products> = (b, [x], attrs) => {
   const w = windowsOf(x!.shape, attrs.window!, attrs);
-  const padded = framed(b, x!, w);
+  const padded = padImage(b, x!, w);
   const terms = places(w).map((place) => tap(b, padded, w, place));
   return b.binary("div", total(b, terms), insideCounts(b, w));
 };

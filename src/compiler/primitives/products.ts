@@ -44,21 +44,21 @@ const swapLast = (shape: Shape) => {
   return [...perm.slice(0, -2), perm.at(-1)!, perm.at(-2)!];
 };
 
-/** Rows and columns of a product from which its left operand is better turned beforehand: ONNX Runtime turns it again for every 128 columns. */
+/** Rows and columns of a product from which its left operand is better transposed beforehand: ONNX Runtime does so again for every 128 columns. */
 const [MANY_ROWS, MANY_COLUMNS] = [64, 200];
 
 const lowerMatmul: Lowering = (e, node, [left, b, bias]) => {
   const [x, y] = node.inputs as readonly [Node, Node];
   const flat = x.shape.length === 2 && y.shape.length === 2;
   const large = node.shape.at(-2)! >= MANY_ROWS && node.shape.at(-1)! >= MANY_COLUMNS;
-  const turned = flat && large && node.attrs.transposeA === true;
-  const a = turned ? e.once(`${left} turned`, () => e.op("Transpose", [left!], { perm: [1, 0] })) : left;
+  const beforehand = flat && large && node.attrs.transposeA === true;
+  const a = beforehand ? e.once(`${left} transposed`, () => e.op("Transpose", [left!], { perm: [1, 0] })) : left;
   const flags = {
-    transA: Number(!turned && (node.attrs.transposeA ?? false)),
+    transA: Number(!beforehand && (node.attrs.transposeA ?? false)),
     transB: Number(node.attrs.transposeB ?? false),
   };
   if (flat && node.dtype === "float32") {
-    // A product without bias or flags is MatMul: Gemm would have to be told of a bias that is not there.
+    // A product without bias or flags is MatMul: Gemm would want a bias.
     if (bias || flags.transA || flags.transB) return e.op("Gemm", [a!, b!, ...(bias ? [bias] : [])], flags);
     return e.op("MatMul", [a!, b!]);
   }

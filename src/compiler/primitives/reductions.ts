@@ -64,7 +64,7 @@ const lowerSum: Lowering = (e, node, args) => {
   return node.shape.length === 1 ? total : e.op("Reshape", [total, e.ints(node.shape)]);
 };
 
-interface Reduction extends Primitive<Shapes> {
+export interface Reduction extends Primitive<Shapes> {
   readonly operand: Operand;
   /** The tfjs kernel of the same operand. */
   readonly kernel: string;

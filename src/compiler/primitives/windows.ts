@@ -1,4 +1,4 @@
-/** What primitives of windows share: their sweep over an image [n,h,w,c], their attributes, and the image seen place by place. */
+/** What primitives of windows share: how windows lie over an image [n,h,w,c], their attributes, and the image seen place by place. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Shape } from "../../core/shape.ts";
 import type { Attrs, Node } from "../ir/node.ts";
@@ -23,8 +23,8 @@ export const windowAttrs = ({ strides = [1, 1], dilations = [1, 1], paddings }: 
   ],
 });
 
-/** Height and width of what a sweep makes. */
-export function sweep(image: Shape, window: Shape, { strides = [], dilations = [], paddings = [] }: Attrs): Pair {
+/** Height and width of the result: one place for each window. */
+export function outputSize(image: Shape, window: Shape, { strides = [], dilations = [], paddings = [] }: Attrs): Pair {
   const along = (i: 0 | 1) => {
     const [before, after] = paddings[i]!;
     const reach = dilations[i]! * (window[i]! - 1) + 1;
@@ -33,7 +33,7 @@ export function sweep(image: Shape, window: Shape, { strides = [], dilations = [
   return [along(0), along(1)];
 }
 
-/** The sweep of a window over an image. */
+/** How a window moves over an image. */
 export interface Windows {
   readonly image: Shape;
   readonly window: Shape;
@@ -46,18 +46,19 @@ export interface Windows {
 
 export function windowsOf(image: Shape, window: Shape, attrs: Attrs): Windows {
   const { strides = [], dilations = [], paddings = [] } = attrs;
-  return { image, window, strides, dilations, paddings, out: sweep(image, window, attrs) };
+  return { image, window, strides, dilations, paddings, out: outputSize(image, window, attrs) };
 }
 
 /** The places of a window, row by row. */
 export const places = ({ window }: Windows): readonly Pair[] =>
   Array.from({ length: window[0]! * window[1]! }, (_, k) => [Math.floor(k / window[1]!), k % window[1]!] as const);
 
-/** The image with its paddings. */
-export const framed = (b: Products, x: Node, { paddings }: Windows): Node =>
+/** The image with its paddings, which are zeros. */
+export const padImage = (b: Products, x: Node, { paddings }: Windows): Node =>
   b.pad(x, [[0, 0], paddings[0]!, paddings[1]!, [0, 0]], 0);
 
-export const unframed = (b: Products, x: Node, { image, paddings }: Windows): Node =>
+/** The image without its paddings. */
+export const cropImage = (b: Products, x: Node, { image, paddings }: Windows): Node =>
   b.slice(x, [0, paddings[0]![0], paddings[1]![0], 0], image);
 
 /** What every output sees at one place of its window: [n, h', w', c]. */

@@ -1,6 +1,6 @@
 /**
- * Which node the data of a tensor stands for. Symbolic data depends on an input of the record and has no values; known data lies with
- * the engine underneath and becomes a constant where the record uses it, or an input when it is large.
+ * Which node the data of a tensor stands for. Symbolic data depends on an input of the trace and has no values; known data lies with
+ * the engine underneath and becomes a constant where the trace uses it, or an input when it is large.
  */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Shape } from "../../core/shape.ts";
@@ -99,7 +99,7 @@ export function createTensorNodes({
     },
     remember,
     written(id, values, shape, dtype) {
-      // A copy: the array is the caller's, who may write to it before the record is compiled.
+      // A copy: the array is the caller's, who may write to it before the trace is compiled.
       if (exact || values.length <= LARGE) remember(id, constant(values.slice(), shape, dtype));
     },
     fixed,

@@ -11,7 +11,7 @@ export interface TraceBackendOptions {
   readonly under: Backend;
   readonly refusals: Pick<Refusals, "read">;
   isSymbolic(id: object): boolean;
-  /** Whether the record is still open. */
+  /** Whether the trace is under way. */
   isOpen(): boolean;
   /** A tensor that comes into being; gives the id of its data. */
   write(values: HostValues, shape: Shape, dtype: DType): object;
@@ -28,7 +28,7 @@ export function createTraceBackend({ under, refusals, isSymbolic, isOpen, write 
   const backend: TraceBackend = {
     write: (values, shape, dtype) => write(values as HostValues, shape, dtype as DType),
     readSync: (id) => (isSymbolic(id) ? refusals.read() : backend.valuesOf(id)),
-    // `data()` need not be awaited: the record fails for it, and a promise that nobody handles would end the process.
+    // `data()` need not be awaited: the trace fails for it, and a promise that nobody handles would end the process.
     async read(id) {
       try {
         return backend.readSync(id) as never;

@@ -1,9 +1,9 @@
 /**
- * Tracing: a tfjs backend whose kernels write down what they are asked to do. Forward pass and gradients of any order are recorded
+ * Tracing: a tfjs backend whose kernels make nodes of a graph. Forward pass and gradients of any order are traced
  * as tfjs dispatches them, so that every repair of `src/engine` holds for compiled programs too.
  *
  * A kernel whose inputs are all known is run at once by the engine underneath: its result is known too, and may be read. What
- * depends on an input of the record is symbolic: reading it is an error that says what to write instead.
+ * depends on an input of the trace is symbolic: reading it is an error that says what to write instead.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
@@ -16,7 +16,7 @@ import type { TraceKernel } from "../primitives/primitive.ts";
 import { createRefusals, type Refusals } from "./refusals.ts";
 import { createTensorNodes, type TensorNodes } from "./tensor-nodes.ts";
 import { createTraceBackend, type TraceBackend } from "./trace-backend.ts";
-import { installTraceKernels, type Recording } from "./trace-kernels.ts";
+import { installTraceKernels, type KernelTracer } from "./trace-kernels.ts";
 import type { HostInput, Traced, TraceInput, TraceOptions } from "./traced.ts";
 import { engine, withBackend, withRandom } from "./with-backend.ts";
 
@@ -26,7 +26,7 @@ export const TRACE_BACKEND = "tilted-trace";
 const SMALL_GUARD = 4096;
 
 /** A trace under way. */
-interface Trace extends Tracer, Recording {
+interface Trace extends Tracer, KernelTracer {
   /** What tfjs sees. */
   readonly backend: TraceBackend;
   readonly refusals: Refusals;
@@ -34,7 +34,7 @@ interface Trace extends Tracer, Recording {
   readonly nodes: TensorNodes;
   /** A new symbolic tensor. */
   tensor(node: Node): tf.Tensor;
-  /** Closes the record. */
+  /** The graph of what was traced. */
   finish(outputs: { readonly [name: string]: Node }): Traced;
 }
 
@@ -75,7 +75,7 @@ function createHostInputs(builder: Builder) {
 
 type Given = readonly [string, tf.TensorInfo];
 
-/** How kernels are recorded: at once by the engine where all is known, else as nodes. */
+/** How kernels are run: at once by the engine where all is known, else as nodes. */
 function createRun(builder: Builder, nodes: TensorNodes, exact: boolean, onEngine: <T>(body: () => T) => T) {
   const apply = (kernel: TraceKernel<Builder>, given: readonly Given[], attrs: tf.NamedAttrMap) =>
     kernel(builder, Object.fromEntries(given.map(([key, x]) => [key, nodes.of(x)])), attrs as never);
@@ -84,7 +84,7 @@ function createRun(builder: Builder, nodes: TensorNodes, exact: boolean, onEngin
     shape: [...node.shape],
     dtype: node.dtype,
   });
-  const run: Recording["run"] = (name, kernel, inputs, attrs) => {
+  const run: KernelTracer["run"] = (name, kernel, inputs, attrs) => {
     const given = Object.entries(inputs).filter(([, x]) => x !== undefined && x !== null) as Given[];
     if (given.some(([, x]) => nodes.isSymbolic(x.dataId))) {
       const made = apply(kernel, given, attrs);
@@ -102,7 +102,7 @@ function createRun(builder: Builder, nodes: TensorNodes, exact: boolean, onEngin
 
 const isList = (made: Node | readonly Node[]): made is readonly Node[] => Array.isArray(made);
 
-/** Opens a record over the engine that is active. */
+/** A trace over the engine that is active. */
 function createTrace({ exact = false, what = "this step", copies = new WeakMap() }: TraceOptions): Trace {
   const { backendName, backendInstance: under } = engine();
   const onEngine = <T>(body: () => T): T => withBackend(backendName, under, body);
@@ -169,7 +169,7 @@ function createTrace({ exact = false, what = "this step", copies = new WeakMap()
 const current = (): Trace => currentTracer() as Trace;
 
 /**
- * Records what `body` does with tensors of the given shapes.
+ * Traces what `body` does with tensors of the given shapes.
  *
  * @remarks The engine that was active is active again afterwards, also when `body` throws, and no tensor of the trace is left.
  * @throws `trace` when `body` reads a value that depends on its inputs; `unsupported` when it uses an op that cannot be compiled.
@@ -184,7 +184,7 @@ export function trace(
   installTraceKernels(TRACE_BACKEND, current);
   const run = createTrace(options);
   const noRandom = () => run.refusals.draw("something without a seed (Math.random, tf.randomNormal, tf.dropout)");
-  const record = (): Traced => {
+  const traced = (): Traced => {
     let outputs: { readonly [name: string]: Node } = {};
     scope(() => {
       const given = Object.entries(inputs).map(([name, { shape, dtype }]) => {
@@ -197,5 +197,5 @@ export function trace(
     });
     return run.finish(outputs);
   };
-  return withTracer(run, () => withRandom(noRandom, () => withBackend(TRACE_BACKEND, run.backend, record)));
+  return withTracer(run, () => withRandom(noRandom, () => withBackend(TRACE_BACKEND, run.backend, traced)));
 }

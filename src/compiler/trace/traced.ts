@@ -2,7 +2,7 @@
 import type { HostValues } from "../../core/tracing.ts";
 import type { Graph, NumericArray, TensorType } from "../ir/node.ts";
 
-/** A tensor that a record starts from. */
+/** A tensor that a trace starts from. */
 export type TraceInput = TensorType;
 
 /** An input that the host makes before every run. */
@@ -28,9 +28,9 @@ export interface Traced {
 
 /** How to trace. */
 export interface TraceOptions {
-  /** Records also what is known already, so that a program in double precision computes it so. */
+  /** Traces also what is known already, so that a program in double precision computes it so. */
   readonly exact?: boolean;
-  /** What it is that is being recorded, for messages. */
+  /** What it is that is being traced, for messages. */
   readonly what?: string;
   /** Copies of data that was there before, shared by several traces. */
   readonly copies?: WeakMap<object, NumericArray>;

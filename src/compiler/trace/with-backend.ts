@@ -39,7 +39,7 @@ export function withBackend<T>(name: string, backend: Backend, body: () => T): T
 
 /**
  * Runs `body` with another `Math.random`. Everything of tfjs that draws without a seed (tf.randomNormal, tf.dropout, …) takes its seed
- * from there, and two records of a small draw may agree by chance: so asking for one is refused where it happens.
+ * from there, and two traces of a small draw may agree by chance: so asking for one is refused where it happens.
  */
 export function withRandom<T>(random: () => number, body: () => T): T {
   const before = Math.random;

@@ -47,7 +47,7 @@ const rows = ndarray(Float32Array.from([0, 3, 0, 1]));
 async function weighted(seeds: number) {
   const runs = [];
   for (let seed = 0; seed < seeds; seed++) {
-    const found = await infer(shift, defensive(narrow, 500), { args: [2], seed });
+    const found = await infer(shift, defensive(narrow, 4000), { args: [2], seed });
     const mu = found.sites.mu.data;
     runs.push({
       evidence: Math.exp(found.logEvidence.value),
