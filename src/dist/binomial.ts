@@ -2,14 +2,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import { binomial as binomialDraws } from "../core/random/rejection.ts";
-import { broadcastShapes, sizeOf } from "../core/shape.ts";
+import { broadcastShapes } from "../core/shape.ts";
 import { logSigmoid, softplus } from "../engine/ops.ts";
 import { broadcastTo } from "../engine/smooth.ts";
 import { logChoose, logRatioGapAt, stirlingCorrection } from "../engine/special.ts";
 import { integerInterval, nonNegativeInteger } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { isCount } from "./geometric.ts";
 import { fromLogits, fromProbs, givenForm, ODDS_PARAMS, type Odds, type ProbsOrLogits } from "./logits.ts";
 
@@ -91,11 +91,7 @@ function family<P extends "probs" | "logits">(form: P, odds: Odds): Family<P | "
     draw(params, d) {
       const { count } = params as { count: tf.Tensor };
       const probs = d.values(odds.probs(params[form]));
-      return tf.tensor(
-        binomialDraws(d.key, d.values(count), probs, sizeOf(d.shape), d.offset),
-        [...d.shape],
-        "float32",
-      );
+      return tf.tensor(binomialDraws(d.key, d.values(count), probs, d.size, d.offset), [...d.shape], "float32");
     },
     mean: (params) => tf.mul((params as { count: tf.Tensor }).count, odds.probs(params[form])),
     variance(params) {
@@ -111,5 +107,5 @@ const byLogits = family("logits", fromLogits);
 /** P(k) = n-choose-k · pᵏ(1 − p)^{n−k}, n the count, p from `{ probs }` or `{ logits }`. */
 export const binomial = (count: ArrayLike, p: ProbsOrLogits): Distribution =>
   givenForm("binomial", p) === "probs"
-    ? build(byProbs, { count, probs: (p as { probs: ArrayLike }).probs })
-    : build(byLogits, { count, logits: (p as { logits: ArrayLike }).logits });
+    ? fromFamily(byProbs, { count, probs: (p as { probs: ArrayLike }).probs })
+    : fromFamily(byLogits, { count, logits: (p as { logits: ArrayLike }).logits });

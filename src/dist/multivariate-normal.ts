@@ -9,7 +9,7 @@ import { cholesky, diagonal, triangularInverse } from "../engine/linalg.ts";
 import { broadcastTo } from "../engine/smooth.ts";
 import { independent, lowerCholesky, positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { HALF_LOG_2PI } from "./gamma.ts";
 
 const vector = independent(real, 1);
@@ -117,6 +117,6 @@ export function multivariateNormal(params: MultivariateNormalParams): Distributi
   }
   const loc = broadcastTo(given, broadcastShapes(given.shape, [d as number]));
   return "scaleDiag" in params
-    ? build(diagonalFamily, { loc, scaleDiag: scale })
-    : build(fullFamily, { loc, scaleTril: scale });
+    ? fromFamily(diagonalFamily, { loc, scaleDiag: scale })
+    : fromFamily(fullFamily, { loc, scaleTril: scale });
 }

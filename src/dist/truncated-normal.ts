@@ -12,7 +12,7 @@ import { checkOrder, onHost } from "./bounded.ts";
 import { interval, positive, real } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Draw, type Family, type Params } from "./family.ts";
+import { type DrawContext, type Family, type FamilyParams, fromFamily } from "./family.ts";
 
 type Truncated = "loc" | "scale" | "low" | "high";
 
@@ -33,7 +33,7 @@ const legendre = () => {
  * The interval in units t = sign·(x − origin)/scale, where the density is in proportion to exp(−r·t − t²/2), r ≥ 0: the
  * origin is the end nearest to the mean, or the mean when it lies between the bounds (then r = 0).
  */
-function standardize({ loc, scale, low, high }: Params<Truncated>) {
+function standardize({ loc, scale, low, high }: FamilyParams<Truncated>) {
   const below = tf.less(high, loc);
   const above = tf.greater(low, loc);
   const onSide = tf.logicalOr(below, above);
@@ -96,7 +96,7 @@ function tailQuantile(r: tf.Tensor, e: tf.Tensor): tf.Tensor {
   return tf.where(tf.less(e, SERIES_BELOW), start, step(t));
 }
 
-function draw(p: Params<Truncated>, d: Draw): tf.Tensor {
+function draw(p: FamilyParams<Truncated>, d: DrawContext): tf.Tensor {
   const at = standardize(p);
   const { onSide, origin, sign, r, from, to, length } = at;
   const u = d.noise(uniformDraws);
@@ -145,5 +145,5 @@ const truncatedNormalFamily: Family<Truncated> = {
 /** N(loc, scale²) given low ≤ x ≤ high; a bound may be infinite. @throws `parameter` unless low < high. */
 export function truncatedNormal(loc: ArrayLike, scale: ArrayLike, low: ArrayLike, high: ArrayLike): Distribution {
   checkOrder("truncatedNormal", low, high);
-  return build(truncatedNormalFamily, { loc, scale, low, high });
+  return fromFamily(truncatedNormalFamily, { loc, scale, low, high });
 }

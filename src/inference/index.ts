@@ -3,6 +3,7 @@
  * what the library's own methods are made of: the interpreter and its records, what a model looks like before the first draw, draws with
  * weights, and what is said of weights and of chains.
  */
+export { toArrays, toTensors } from "../core/tree.ts";
 export { commonPlates, logJoint, plateDepth, scored, sumSites } from "../effects/density.ts";
 export {
   type Execution,
@@ -50,6 +51,7 @@ export {
 export { mala } from "./mcmc/mala.ts";
 export { ula } from "./mcmc/ula.ts";
 export type {
+  EffectsIn,
   GuideType,
   Method,
   MethodFits,

@@ -1,9 +1,9 @@
 /** Convolutional energies, the two ways of resampling, and what watches a training: each by itself. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { infer, model, ndarray, param, sample, snisOutputs, tilt, tiltLikelihood } from "tilted";
+import { infer, inNoise, model, ndarray, param, sample, snisOutputs, tilt, tiltLikelihood } from "tilted";
 import { normal } from "tilted/dist";
-import { convEnergy, energy, type Generative, gaussian, generative, inNoise } from "tilted/models";
+import { convEnergy, energy, type Generative, gaussian, generative } from "tilted/models";
 import { convolution } from "tilted/nn";
 import { adam, cosineDecay } from "tilted/optim";
 import { chainDraws, classEntropy } from "tilted/tilt";
@@ -13,7 +13,8 @@ import { normal as draws } from "../../src/core/random/draws.ts";
 import { scope } from "../../src/core/scope.ts";
 import { interpret } from "../../src/effects/interpret.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { divergence, type EnergyLook, ring } from "../../src/inference/tilt/stability.ts";
+import { divergence, type EnergyLook, lastGood } from "../../src/inference/tilt/stability.ts";
+import { ring } from "../../src/inference/train/recovery.ts";
 import { expectEstimate, meanOf } from "../support/statistics.ts";
 
 beforeAll(() => useEngine("wasm"));
@@ -135,14 +136,21 @@ describe("what watches a training", () => {
     const params = new Float32Array(1);
     for (const step of [1, 2, 3]) {
       params[0] = step;
-      kept.push({ step, params });
+      kept.offer({ step, epoch: step - 1, loss: 0, copy: () => ({ w: ndarray(params.slice()) }) });
     }
-    expect(kept.entries.map(({ step, params: p }) => [step, p[0]])).toEqual([
+    expect(kept.entries.map(({ step, params: p }) => [step, p.w?.data[0]])).toEqual([
       [2, 2],
       [3, 3],
     ]);
-    expect(kept.before(2)?.step).toBe(2);
-    expect(kept.before(0)?.step).toBe(2);
+    expect(kept.choose()?.step).toBe(3);
+  });
+
+  it("goes back to the last state before the gap rose, the newest if it did not, the oldest if all are younger", () => {
+    const states = [2, 3].map((step) => ({ step, epoch: step - 1, params: {} }));
+    const from = (gaps: readonly number[]) => lastGood(states, gaps.map(look), { looks: 1, growth: 1, floor: 0 })?.step;
+    expect(from([1, 0.5, 3])).toBe(2);
+    expect(from([3, 2, 1])).toBe(3);
+    expect(from([1, 2, 3])).toBe(2);
   });
 
   it("an energy whose chains cannot follow it drifts, and the run ends before the drift", async () => {

@@ -129,12 +129,12 @@ export async function chainProgram(
 
   if (divisible && hostValues === undefined && worthShards(where, work)) {
     try {
-      const { fewThreads } = await import("../../compiler/ir/cost-model.ts");
+      const { fewThreads } = await import("../../compiler/cost-model.ts");
       const threads = Math.min(chains, where.threads ?? fewThreads());
       const size = partsOf(Math.min(wanted, Math.ceil(chains / threads)));
       const starts = startsOf(chains, size);
       if (starts.length > 1) {
-        const { compileShards } = await import("../../compiler/runtime/shards.ts");
+        const { compileShards } = await import("../../compiler/shards.ts");
         const lanes = Math.min(threads, starts.length);
         const shards = await compileShards(specOf(size, length), lanes);
         const about = { size, starts, lanes, length, runtime: shards.runtime, threads: 1, operations: shards.size };
