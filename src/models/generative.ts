@@ -16,9 +16,10 @@ import {
   sample,
 } from "../effects/effects.ts";
 import { plate } from "../effects/plate.ts";
+import type { LatentVariableModel } from "../inference/problem/latent-variable.ts";
 import { type Activation, heNormal, linear, mlp, silu } from "../nn/layers.ts";
 import { binary, binaryEntries, type Entries, type Likelihood } from "./likelihoods.ts";
-import type { Posteriors, Vae } from "./vae.ts";
+import type { Vae } from "./vae.ts";
 
 /** Sizes and parts of a {@link generative}. */
 export interface GenerativeOptions {
@@ -42,13 +43,8 @@ export type Base = Model<[], BaseEffects, tf.Tensor>;
 type Parts<Sites> = Sites | ParamEffect | PlateEffect<"data">;
 
 /** What a tilt of data needs of a latent-variable model. */
-export interface Generative {
-  readonly features: number;
-  readonly latent: number;
-  /** p(x|z). */
+export interface Generative extends LatentVariableModel {
   readonly decode: (z: tf.Tensor) => Program<ParamEffect, Entries>;
-  /** Parameters of q(z|x). */
-  readonly encode: (x: tf.Tensor) => Program<ParamEffect, Posteriors<tf.Tensor>>;
   /** One datum from nothing: `pipe(net.base, tilt("x", energy))` is the tilted model. */
   readonly base: Base;
   /** Rows of data, `[n, features]`: sites `z` and `x` in the plate `data`. */
@@ -91,10 +87,10 @@ export function generative(options: GenerativeOptions): Generative {
   function* decode(z: tf.Tensor): Program<ParamEffect, Entries> {
     return yield* heads(body === undefined ? z : yield* body(z));
   }
-  function* encode(x: tf.Tensor): Program<ParamEffect, Posteriors<tf.Tensor>> {
+  const encode: Generative["encode"] = function* (x) {
     const h = trunk === undefined ? x : yield* trunk(x);
     return { loc: yield* loc(h), scale: tf.add(tf.softplus(yield* scale(h)), MIN_SCALE) };
-  }
+  };
   const rows = (x: NdArray) => {
     if (x.shape.length !== 2 || x.shape[1] !== features)
       fail("shape", `generative: expected data of shape [n, ${features}], got ${showShape(x.shape)}`);

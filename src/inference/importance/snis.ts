@@ -5,10 +5,10 @@ import type { Effect, Model } from "../../effects/effects.ts";
 import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { type Proposal, plan } from "../problem/proposal.ts";
 import { weightedDraws } from "../problem/weighted-draws.ts";
-import { compiledChunk, weighing } from "./compiled-weights.ts";
 import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
 import { snisRows } from "./snis-rows.ts";
 import type { SnisRowsResult } from "./snis-rows-result.ts";
+import { compiledChunk, weighing } from "./weighing.ts";
 
 export interface SnisKind extends ResultKind {
   readonly result: SnisResult<EffectsIn<this>>;

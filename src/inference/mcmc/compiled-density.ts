@@ -4,7 +4,7 @@ import type { Values } from "../../compiler/step.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
-import { reasonOf, WORTH_COMPILING } from "../train/compiled-loss.ts";
+import { reasonOf, tooFewSteps } from "../train/compile-policy.ts";
 import { blockLength, blockSize, partSize, startsOf } from "./block-size.ts";
 import { blockSpec, blocksOf, GRADIENT, type LangevinBlocks, POSITION } from "./langevin-block.ts";
 import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
@@ -48,8 +48,8 @@ export async function compileKernel(
     dispose: () => undefined,
   });
   if (choice === "wasm" || choice === "node-gpu") return without(`the ${choice} engine was asked for`);
-  if (choice === "auto" && steps < WORTH_COMPILING)
-    return without(`${steps} steps do not repay the recording; { engine: "compiled" } insists`);
+  const notWorth = tooFewSteps(steps);
+  if (choice === "auto" && notWorth !== undefined) return without(notWorth);
   const wanted = evaluateLangevin(kernel, start);
   let compiled: Awaited<ReturnType<typeof compileDensity>> | undefined;
   try {

@@ -1,6 +1,6 @@
-/** When a training stops, and which of its states are kept. */
+/** When a training stops, and to which of its states it goes back. */
 import { describe, expect, it } from "vitest";
-import { divergence, type EnergyLook, ring } from "./stability.ts";
+import { divergence, type EnergyLook, lastGood } from "./stability.ts";
 
 describe("what watches a training", () => {
   const look = (gap: number, i: number): EnergyLook => ({ step: i + 1, target: gap, negatives: 0, gap });
@@ -13,18 +13,11 @@ describe("what watches a training", () => {
     expect(looks([0.01, 0.02, 0.04, 0.08, 0.16, 0.32])).toBeUndefined();
   });
 
-  it("keeps the last states only, as copies", () => {
-    const kept = ring(2);
-    const params = new Float32Array(1);
-    for (const step of [1, 2, 3]) {
-      params[0] = step;
-      kept.push({ step, params });
-    }
-    expect(kept.entries.map(({ step, params: p }) => [step, p[0]])).toEqual([
-      [2, 2],
-      [3, 3],
-    ]);
-    expect(kept.before(2)?.step).toBe(2);
-    expect(kept.before(0)?.step).toBe(2);
+  it("goes back to the last state before the gap rose, the newest if it did not, the oldest if all are younger", () => {
+    const states = [2, 3].map((step) => ({ step, epoch: step - 1, params: {} }));
+    const from = (gaps: readonly number[]) => lastGood(states, gaps.map(look), { looks: 1, growth: 1, floor: 0 })?.step;
+    expect(from([1, 0.5, 3])).toBe(2);
+    expect(from([3, 2, 1])).toBe(3);
+    expect(from([1, 2, 3])).toBe(2);
   });
 });

@@ -19,7 +19,7 @@ import type { StepContext } from "../train/loss.ts";
 import { train } from "../train/train.ts";
 import type { EpochInfo, Trained, TrainingHistory, TrainState } from "../train/train-types.ts";
 import type { Bound, EvidenceOf } from "../weights/bound.ts";
-import { compileBound } from "./compiled-bound.ts";
+import { compileBound } from "./bound-program.ts";
 import { boundParts, estimateBound, estimating } from "./estimate-bound.ts";
 import { type Baseline, type Estimator, surrogate } from "./importance-bound.ts";
 

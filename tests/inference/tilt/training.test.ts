@@ -1,8 +1,8 @@
 /** Training of an energy on its data: a run that goes astray is stopped, jumps carry chains, classes of the buffer are counted. */
 import * as tf from "@tensorflow/tfjs-core";
-import { infer, model, ndarray, param, sample, tiltLikelihood } from "tilted";
+import { infer, inNoise, model, ndarray, param, sample, tiltLikelihood } from "tilted";
 import { normal } from "tilted/dist";
-import { energy, type Generative, gaussian, generative, inNoise } from "tilted/models";
+import { energy, type Generative, gaussian, generative } from "tilted/models";
 import { adam, cosineDecay } from "tilted/optim";
 import { chainDraws, classEntropy } from "tilted/tilt";
 import { beforeAll, describe, expect, it } from "vitest";
