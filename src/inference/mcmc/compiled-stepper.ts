@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { NumericArray } from "../../compiler/ir/node.ts";
 import type { Values } from "../../compiler/step.ts";
-import { fold, type Key } from "../../core/key.ts";
+import type { Key } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { CompileInfo } from "../../engine/info.ts";
@@ -53,7 +53,7 @@ function firstStep(spec: StepSpec, state: ArrayState, key: Key) {
 /**
  * Records and compiles steps.
  *
- * @param state - Where the chains are; the first step from there is what is compared.
+ * @param state - Where the chains are, and the key of the first step from there, which is compared: what fails in it fails in any case.
  * @throws `trace`, `engine`, as `compileStep` does; what the model throws where the chains are.
  */
 export async function compileSteps(
@@ -63,8 +63,7 @@ export async function compileSteps(
   use: ScanUse,
 ): Promise<CompiledStepper> {
   const began = performance.now();
-  const probe = fold(key, "compare");
-  const { wanted, fixed } = firstStep(spec, state, probe);
+  const { wanted, fixed } = firstStep(spec, state, key);
   const program = await chainProgram(spec, state, fixed, use);
   const stepper = stepperOf(spec, fixed, program);
   const { runtime, threads, operations, length, lanes } = program;
@@ -81,7 +80,7 @@ export async function compileSteps(
       compileMs: performance.now() - began,
     },
     async compare() {
-      const found = (await stepper.run(state, [probe], [], { takeAll: true }))?.state;
+      const found = (await stepper.run(state, [key], [], { takeAll: true }))?.state;
       if (found === undefined) return undefined;
       for (const [name, values] of Object.entries(wanted)) {
         const differs = disagreement(name, values, found[name] as Float32Array, name === "logp" ? 1 : 0);
@@ -92,50 +91,36 @@ export async function compileSteps(
   };
 }
 
+/** Numbers of one chain in every entry of a state; 0 for what all chains share. */
+const sizesOf = ({ shapes }: StepSpec): { readonly [name: string]: number } =>
+  Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, shape.length === 0 ? 0 : sizeOf(shape.slice(1))]),
+  );
+
 /** A compiled program as a stepper. */
 function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainProgram) {
-  const { chains, shapes } = spec;
   const { size, starts, length } = program;
   const noise = blockNoise(noiseInputs(spec.steps.noise, spec.sites), spec);
   // Parts keep every core busy: then nobody has time for noise.
   const whole = starts.length === 1;
-  /** Numbers of one chain in an entry; 0 for what all chains share. */
-  const each = Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => [name, shape.length === 0 ? 0 : sizeOf(shape.slice(1))]),
-  );
-
-  const read = (before: ArrayState, parts: readonly Values[], count: number): Block => {
-    /** An array of all chains, `n` numbers of a chain, from the `i`-th row of every part. */
-    const gathered = (name: string, n: number, i = 0): NumericArray => {
-      const rows = parts.map((out) => (out[name] as NumericArray).subarray(i * size * n, (i + 1) * size * n));
-      const [first] = rows as [NumericArray];
-      if (rows.length === 1) return first;
-      const all = new (first.constructor as new (length: number) => NumericArray)(chains * n);
-      rows.forEach((row, j) => {
-        all.set(row, (starts[j] as number) * n);
-      });
-      return all;
+  const each = sizesOf(spec);
+  /** `takeAll`: with uniforms of 0 every proposal is taken. */
+  const write = (state: ArrayState, keys: readonly Key[], takeAll: boolean) => (j: number, inputs: Values) => {
+    const start = starts[j] as number;
+    // What the program does not use is not among its inputs.
+    const fill = (name: string, to: (array: Float32Array) => void) => {
+      const array = inputs[name];
+      if (array !== undefined) to(array as Float32Array);
     };
-    const shared = (name: string) => (parts[0] as Values)[entry(name)] as Float32Array;
-    const takesAll = parts[0]?.acceptance === undefined;
-    return {
-      count,
-      state: Object.fromEntries(
-        Object.keys(shapes).map((name) => [
-          name,
-          fixed.has(name)
-            ? (before[name] as Float32Array)
-            : each[name] === 0
-              ? shared(name)
-              : (gathered(entry(name), each[name] as number) as Float32Array),
-        ]),
-      ),
-      x: (i) => gathered(DRAW, each.x as number, i) as Float32Array,
-      acceptance: (i) => (takesAll ? 1 : meanOf(gathered("acceptance", 1, i), gathered("finite", 1, i))),
-      nonFinite: (i) => countNonFinite(gathered("finite", 1, i)),
-    };
+    for (const [name, n] of Object.entries(each)) {
+      const values = state[name] as Float32Array;
+      fill(entry(name), (array) => array.set(n === 0 ? values : values.subarray(start * n, (start + size) * n)));
+    }
+    for (const { input, fill: draw } of noise.of(keys)) fill(input, (array) => draw(array, start, size));
+    if (!takeAll) return;
+    for (const [name, kind] of Object.entries(spec.steps.noise))
+      if (kind === "uniform") fill(name, (array) => array.fill(0));
   };
-
   return {
     length,
     dispose() {
@@ -149,26 +134,56 @@ function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainPro
       { takeAll = false }: { readonly takeAll?: boolean } = {},
     ): Block | undefined | Promise<Block | undefined> {
       if (whole) noise.start(keys);
+      const fill = write(state, keys, takeAll);
       const out = program.run((j, inputs) => {
-        const start = starts[j] as number;
-        // What the program does not use is not among its inputs.
-        const write = (name: string, to: (array: Float32Array) => void) => {
-          const array = inputs[name];
-          if (array !== undefined) to(array as Float32Array);
-        };
-        for (const [name, n] of Object.entries(each)) {
-          const values = state[name] as Float32Array;
-          write(entry(name), (array) => array.set(n === 0 ? values : values.subarray(start * n, (start + size) * n)));
-        }
-        for (const { input, fill } of noise.of(keys)) write(input, (array) => fill(array, start, size));
-        if (takeAll)
-          for (const [name, kind] of Object.entries(spec.steps.noise))
-            if (kind === "uniform") write(name, (array) => array.fill(0));
+        fill(j, inputs);
         if (whole && following.length > 0) noise.prefetch(following);
       }, keys.length);
-      return out instanceof Promise
-        ? out.then((parts) => parts && read(state, parts, keys.length))
-        : out && read(state, out, keys.length);
+      const read = (parts: readonly Values[]) => blockOf(spec, fixed, program, state, parts, keys.length);
+      return out instanceof Promise ? out.then((parts) => parts && read(parts)) : out && read(out);
     },
+  };
+}
+
+/** What a run of a program from a state means. */
+function blockOf(
+  spec: StepSpec,
+  fixed: ReadonlySet<string>,
+  { size, starts }: ChainProgram,
+  before: ArrayState,
+  parts: readonly Values[],
+  count: number,
+): Block {
+  const each = sizesOf(spec);
+  /** An array of all chains, `n` numbers of a chain, from the `i`-th row of every part. */
+  const gathered = (name: string, n: number, i = 0): NumericArray => {
+    const rows = parts.map((out) => (out[name] as NumericArray).subarray(i * size * n, (i + 1) * size * n));
+    const [first] = rows as [NumericArray];
+    if (rows.length === 1) return first;
+    const all = new (first.constructor as new (length: number) => NumericArray)(spec.chains * n);
+    rows.forEach((row, j) => {
+      all.set(row, (starts[j] as number) * n);
+    });
+    return all;
+  };
+  const after = (name: string): Float32Array => {
+    if (fixed.has(name)) return before[name] as Float32Array;
+    const n = each[name] as number;
+    // What all chains share is in every part.
+    return (n === 0 ? parts[0]?.[entry(name)] : gathered(entry(name), n)) as Float32Array;
+  };
+  const finite = (i: number) => gathered("finite", 1, i);
+  const takesAll = parts[0]?.acceptance === undefined;
+  const means: number[] = [];
+  const acceptance = (i: number) => (takesAll ? 1 : meanOf(gathered("acceptance", 1, i), finite(i)));
+  return {
+    count,
+    state: Object.fromEntries(Object.keys(spec.shapes).map((name) => [name, after(name)])),
+    x: (i) => gathered(DRAW, each.x as number, i) as Float32Array,
+    acceptance(i) {
+      means[i] ??= acceptance(i);
+      return means[i];
+    },
+    nonFinite: (i) => countNonFinite(finite(i)),
   };
 }

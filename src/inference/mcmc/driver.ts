@@ -26,12 +26,12 @@ export interface ChainRun {
 
 /** Runs chains from where they start. */
 export async function runChains(problem: Problem, plan: ChainPlan, start: Stored): Promise<ChainRun> {
-  const run = beginRun(problem, plan);
+  const run = beginRun(problem, plan, start.shapes);
   const { kernel, warmup, steps, targetAcceptance } = plan;
   try {
     const begun = plan.burnIn > 0 ? await burnInChains(run, start) : start;
     const alike = targetAcceptance === undefined ? warmup + steps : steps;
-    const usual = await run.make(kernel, begun, { steps: alike, collect: true });
+    const usual = await run.make(kernel, begun, run.keyAt(run.bounds.warm), { steps: alike, collect: true });
     return await keepSteps(run, await warmUp(run, begun, usual), usual);
   } finally {
     run.dispose();

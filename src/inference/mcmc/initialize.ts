@@ -23,6 +23,7 @@ export interface Start {
 
 /** @throws `extra-site`, `shape` when `init` does not fit the sites. */
 export async function startPositions(
+  what: string,
   problem: Problem,
   { sites, draw }: Density,
   chains: number,
@@ -30,7 +31,7 @@ export async function startPositions(
 ): Promise<Start> {
   const given: Tree<NdArray> = Object.fromEntries(
     Object.entries(init).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, checkInit(name, value, sites, chains)]],
+      value === undefined ? [] : [[name, checkInit(what, name, value, sites, chains)]],
     ),
   );
   const complete = sites.every(({ name }) => given[name] !== undefined);
@@ -44,13 +45,13 @@ export async function startPositions(
   };
 }
 
-function checkInit(name: string, value: NdArray, sites: readonly SampledSite[], chains: number): NdArray {
+function checkInit(what: string, name: string, value: NdArray, sites: readonly SampledSite[], chains: number): NdArray {
   const site = sites.find((m) => m.name === name);
   if (site === undefined)
-    return fail("extra-site", `langevin: init names "${name}", which does not move`, { site: name });
+    return fail("extra-site", `${what}: init names "${name}", which does not move`, { site: name });
   const shape = [chains, ...site.shape];
   if (`${value.shape}` !== `${shape}`) {
-    fail("shape", `langevin: init of "${name}" has shape ${showShape(value.shape)}, expected ${showShape(shape)}`, {
+    fail("shape", `${what}: init of "${name}" has shape ${showShape(value.shape)}, expected ${showShape(shape)}`, {
       site: name,
     });
   }

@@ -3,7 +3,6 @@ import { checkPositive, checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { independence } from "./independence.ts";
-import type { Kernel } from "./kernel.ts";
 import { mala } from "./mala.ts";
 import {
   type ChainOptions,
@@ -16,7 +15,6 @@ import {
 } from "./mcmc.ts";
 import { type Drift, type DriftReport, driftWarnings, estimatedTarget, integrateOthers } from "./pseudo-marginal.ts";
 import { type ChainResult, chainResult } from "./result.ts";
-import type { AnySteps } from "./run.ts";
 import { chooseSites } from "./sites.ts";
 import { densityOf } from "./target.ts";
 import { ula } from "./ula.ts";
@@ -103,23 +101,23 @@ async function run(problem: Problem, settings: ChainSettings, dynamics: Dynamics
   const { temperature, adjusted, targetAcceptance, jumpEvery, drift } = dynamics;
   const { chains, warmup, steps } = settings;
   const sampled =
-    drift === undefined ? chooseSites(problem, settings.sites) : integrateOthers(problem, drift, settings.sites);
+    drift === undefined
+      ? chooseSites("langevin", problem, settings.sites)
+      : integrateOthers(problem, drift, settings.sites);
   if (drift !== undefined && problem.choice === "compiled")
     fail("unsupported", `langevin: ${OP_BY_OP}; leave out engine: "compiled"`);
-  const density = densityOf(problem, sampled);
+  const density = densityOf("langevin", problem, sampled);
   const estimated = drift && estimatedTarget(problem, drift, sampled, density.sites, { chains, temperature, adjusted });
   const setup: ChainSetup = {
     what: "langevin",
-    kernel: (adjusted ? mala(temperature) : ula(temperature)) as unknown as Kernel,
+    kernel: adjusted ? mala(temperature) : ula(temperature),
     density,
     targetAt: (key) => (estimated === undefined || key === undefined ? density.target : estimated.at(key)),
     temperature,
     targetAcceptance: adjusted ? targetAcceptance : undefined,
     burnIn: adjusted && drift === undefined ? Math.min(BURN_IN_STEPS, Math.floor(BURN_IN_SHARE * warmup)) : 0,
     jumps:
-      jumpEvery === undefined
-        ? undefined
-        : { every: jumpEvery, kernel: independence(density.logPrior, temperature) as unknown as AnySteps },
+      jumpEvery === undefined ? undefined : { every: jumpEvery, kernel: independence(density.logPrior, temperature) },
   };
   const within = drift === undefined ? problem : { ...problem, choice: "wasm" as const };
   const found = await sampleChains(within, sampled, setup, settings);

@@ -14,7 +14,7 @@ import { type ChainRun, runChains } from "./driver.ts";
 import { startPositions } from "./initialize.ts";
 import type { Kernel, KernelState, NoiseKinds } from "./kernel.ts";
 import { type ChainResult, chainResult } from "./result.ts";
-import type { AnySteps, ChainPlan } from "./run.ts";
+import type { ChainPlan } from "./run.ts";
 import { chooseSites, type SampledModel } from "./sites.ts";
 import { type StepSpec, type Stored, store } from "./stepper.ts";
 import { type Density, densityOf } from "./target.ts";
@@ -109,17 +109,17 @@ export async function sampleChains(
   setup: ChainSetup,
   settings: ChainSettings,
 ): Promise<{ readonly run: ChainRun; readonly sites: Tree<NdArray>; readonly checkpoint: Checkpoint }> {
-  const { what: _, kernel, density, targetAt, burnIn, ...how } = setup;
+  const { what, kernel, density, targetAt, burnIn, ...how } = setup;
   const { chains, steps, warmup, thin, stepSize, init, from } = settings;
   const begun =
     from === undefined
-      ? await startPositions({ ...problem, model }, density, chains, init)
+      ? await startPositions(what, { ...problem, model }, density, chains, init)
       : { far: false, stored: restore(from, setup, chains) };
   const start = "stored" in begun ? begun.stored : startState(problem, setup, begun.x, chains, stepSize);
   const first = from?.step ?? 0;
   const plan: ChainPlan = {
     ...how,
-    kernel: kernel as AnySteps,
+    kernel: kernel,
     chains,
     density,
     targetAt,
@@ -183,11 +183,11 @@ export function mcmc<S extends KernelState, N extends NoiseKinds, const Sites ex
   return {
     name,
     async run(problem) {
-      const sampled = chooseSites(problem, settings.sites);
-      const density = densityOf(problem, sampled);
+      const sampled = chooseSites(name, problem, settings.sites);
+      const density = densityOf(name, problem, sampled);
       const setup: ChainSetup = {
         what: name,
-        kernel: kernel as unknown as Kernel,
+        kernel: kernel,
         density,
         targetAt: () => density.target,
         temperature: 1,

@@ -36,8 +36,10 @@ export interface Run {
   readonly plan: ChainPlan;
   /** The first step after burn-in, the first that is kept, and the end. */
   readonly bounds: { readonly warm: number; readonly kept: number; readonly end: number };
-  /** Ways to make steps of a kernel from where the chains are. */
-  make(kernel: AnySteps, from: Stored, use: Omit<SteppersUse, "total">): Promise<Steppers>;
+  /** Key of a step. */
+  keyAt(t: number): Key;
+  /** Ways to make steps of a kernel from where the chains are; `key` is that of the first. */
+  make(kernel: AnySteps, from: Stored, key: Key, use: Omit<SteppersUse, "total">): Promise<Steppers>;
   /** Makes steps with the jumps that are due between them, and tells of them. `after` says from which state to go on. */
   advance(
     steppers: Steppers,
@@ -50,57 +52,62 @@ export interface Run {
   dispose(): void;
 }
 
-/** Begins a run. */
-export function beginRun(problem: Problem, plan: ChainPlan): Run {
+/** Begins a run of chains whose kernel has a state of these shapes. */
+export function beginRun(problem: Problem, plan: ChainPlan, shapes: Stored["shapes"]): Run {
   const { chains, density, targetAt, jumps, first, warmup, steps } = plan;
   const [warm, kept, end] = [first + plan.burnIn, first + warmup, first + warmup + steps];
   const made: Steppers[] = [];
   const jumped = { sum: 0, count: 0 };
   const keysOf = (name: string) => (t: number) => fold(fold(problem.key, name), t);
+  const [keyAt, jumpKeyAt] = [keysOf("step"), keysOf("jump")];
   let jumpers: Steppers | undefined;
 
-  const make: Run["make"] = async (kernel, { state, shapes }, use) => {
+  const make: Run["make"] = async (kernel, { state, shapes }, key, use) => {
     const drawPrior = (key: Key) => density.draw(key, chains);
     const spec = { steps: kernel, sites: density.sites, chains, shapes, targetAt, drawPrior };
-    const from = { state, key: fold(problem.key, kernel.name) };
-    const steppers = await steppersFor(problem, spec, from, { total: warmup + steps, ...use });
+    const steppers = await steppersFor(problem, spec, { state, key }, { total: warmup + steps, ...use });
     made.push(steppers);
     return steppers;
   };
 
   /** The state before step `t`, after the jump that is due there. */
-  const jump = async (from: Stored, t: number): Promise<ArrayState> => {
-    if (jumps === undefined || t % jumps.every !== 0) return from.state;
-    jumpers ??= await make(jumps.kernel, from, { steps: Math.ceil((end - first) / jumps.every), collect: false });
-    const range = { from: t - 1, to: t, keyAt: keysOf("jump") };
-    const next = await makeSteps(jumpers, from.state, range, (block) => {
+  const jump = async (state: ArrayState, t: number): Promise<ArrayState> => {
+    if (jumps === undefined || t % jumps.every !== 0) return state;
+    jumpers ??= await make(jumps.kernel, { state, shapes }, jumpKeyAt(t - 1), {
+      steps: Math.ceil((end - first) / jumps.every),
+      collect: false,
+    });
+    const range = { from: t - 1, to: t, keyAt: jumpKeyAt };
+    const next = await makeSteps(jumpers, state, range, (block) => {
       if (t > kept) {
         jumped.sum += block.acceptance(0);
         jumped.count++;
       }
       return block.state;
     });
-    return { ...from.state, ...next };
+    // What a warm-up carries beside the kernel's state stays.
+    return { ...state, ...next };
   };
 
   return {
     problem,
     plan,
     bounds: { warm, kept, end },
+    keyAt,
     make,
     jumped,
-    async advance(steppers, { state, shapes }, range, after = (block) => block.state) {
-      const all = { ...range, keyAt: keysOf("step"), ...(jumps && { every: jumps.every }) };
-      const last = await makeSteps(steppers, state, all, async (block, at) => {
+    async advance(steppers, from, range, after = (block) => block.state) {
+      const all = { ...range, keyAt, ...(jumps && { every: jumps.every }) };
+      const state = await makeSteps(steppers, from.state, all, async (block, at) => {
         const t = at + block.count;
         let mean = 0;
         for (let i = 0; i < block.count; i++) mean += block.acceptance(i) / block.count;
-        const next = await jump({ state: after(block, at), shapes }, t);
+        const next = await jump(after(block, at), t);
         const metrics = { acceptance: mean, stepSize: next.eta?.[0] as number };
         await problem.tick({ step: t - first, total: warmup + steps, metrics });
         return next;
       });
-      return { state: last, shapes };
+      return { ...from, state };
     },
     dispose() {
       for (const { compiled } of made) compiled?.dispose();

@@ -31,7 +31,7 @@ export interface SampledModel {
  *
  * @throws `missing-site` for a site that the model lacks, or a latent one that is not chosen.
  */
-export function chooseSites(problem: Problem, chosen: readonly string[] | undefined): SampledModel {
+export function chooseSites(what: string, problem: Problem, chosen: readonly string[] | undefined): SampledModel {
   const before = inspectModel(problem);
   const known = new Map(before.sites.map((site) => [site.name, site]));
   const wanted = new Set(chosen ?? before.latents.map((site) => site.name));
@@ -39,7 +39,7 @@ export function chooseSites(problem: Problem, chosen: readonly string[] | undefi
     const kind = known.get(name)?.kind;
     if (kind !== "sample" && kind !== "observe") {
       const names = before.sites.map((s) => `"${s.name}"`).join(", ");
-      fail("missing-site", `langevin: the model has no site "${name}" that could move; its sites are ${names}`, {
+      fail("missing-site", `${what}: the model has no site "${name}" that could move; its sites are ${names}`, {
         site: name,
       });
     }
@@ -48,7 +48,7 @@ export function chooseSites(problem: Problem, chosen: readonly string[] | undefi
     if (!wanted.has(name)) {
       fail(
         "missing-site",
-        `langevin: "${name}" is latent but not among the sites that move; add it, or fix it with condition({ ${name}: ... })`,
+        `${what}: "${name}" is latent but not among the sites that move; add it, or fix it with condition({ ${name}: ... })`,
         { site: name },
       );
     }
@@ -59,13 +59,13 @@ export function chooseSites(problem: Problem, chosen: readonly string[] | undefi
 }
 
 /** @throws `not-differentiable` for a discrete site; `missing-site` when there is none at all. */
-export function sampledSites({ latents }: Structure): readonly SampledSite[] {
+export function sampledSites(what: string, { latents }: Structure): readonly SampledSite[] {
   let from = 0;
   const sites = latents.map((info): SampledSite => {
     if (info.discrete || info.support === undefined) {
       fail(
         "not-differentiable",
-        `langevin: "${info.name}" is discrete; sum it out, condition on it, move it in its noise with inNoise("${info.name}"), or use snis`,
+        `${what}: "${info.name}" is discrete; sum it out, condition on it, move it in its noise with inNoise("${info.name}"), or use snis`,
         { site: info.name },
       );
     }
@@ -74,7 +74,7 @@ export function sampledSites({ latents }: Structure): readonly SampledSite[] {
     from += site.size;
     return site;
   });
-  if (sites.length === 0) fail("missing-site", "langevin: the model has no latent site to move");
+  if (sites.length === 0) fail("missing-site", `${what}: the model has no latent site to move`);
   return sites;
 }
 

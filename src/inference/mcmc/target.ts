@@ -66,8 +66,8 @@ function addLogDets(total: tf.Tensor, sites: readonly SampledSite[], free: reado
 }
 
 /** The density of a model that is to be sampled. @throws As {@link sampledSites}. */
-export function densityOf(problem: Problem, { model, structure }: SampledModel): Density {
-  const sites = sampledSites(structure);
+export function densityOf(what: string, problem: Problem, { model, structure }: SampledModel): Density {
+  const sites = sampledSites(what, structure);
   const placed = withPlates(structure.plates)(model);
   const prior = scoreOnly(({ kind }) => kind === "sample")(placed);
   const initial = startImproper(unscored(placed));
@@ -109,7 +109,7 @@ export function densityOf(problem: Problem, { model, structure }: SampledModel):
         const free = sites.map((site) => {
           const record = drawn.sites.get(site.name);
           if (record === undefined)
-            return fail("missing-site", `langevin: "${site.name}" vanished between runs`, { site: site.name });
+            return fail("missing-site", `${what}: "${site.name}" vanished between runs`, { site: site.name });
           return bijectionOf(site).inverse(exportSite(drawn, record).tensor());
         });
         return joinPositions(free, sites).dataSync().slice() as Float32Array;

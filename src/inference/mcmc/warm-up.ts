@@ -3,18 +3,17 @@ import * as tf from "@tensorflow/tfjs-core";
 import { fold } from "../../core/key.ts";
 import { burnIn, resampleStuckChains, startBurnIn } from "./burn-in.ts";
 import type { GradientState } from "./kernel.ts";
-import type { AnySteps, Run } from "./run.ts";
+import type { Run } from "./run.ts";
 import { dimensionOf } from "./sites.ts";
 import { adapting, adaptStepSize, endAdapting, type StepSizeState, startAdapting, startStepSize } from "./step-size.ts";
 import { mapStored, type Stored } from "./stepper.ts";
 import { makeSteps, type Steppers } from "./steppers.ts";
 
 /** The chains after a burn-in: those that are stuck take the places of others. */
-export async function burnInChains({ problem, plan, bounds, make }: Run, start: Stored): Promise<Stored> {
+export async function burnInChains({ problem, plan, bounds, keyAt, make }: Run, start: Stored): Promise<Stored> {
   const { temperature, density, first, warmup, steps } = plan;
   const chains = mapStored(start, (state) => startBurnIn(state as GradientState));
-  const steppers = await make(burnIn(temperature) as AnySteps, chains, { steps: plan.burnIn, collect: false });
-  const keyAt = (t: number) => fold(fold(problem.key, "step"), t);
+  const steppers = await make(burnIn(temperature), chains, keyAt(first), { steps: plan.burnIn, collect: false });
   const state = await makeSteps(steppers, chains.state, { from: first, to: bounds.warm, keyAt }, async (block, at) => {
     await problem.tick({ step: at + block.count - first, total: warmup + steps, metrics: {} });
     return block.state;
@@ -44,7 +43,10 @@ export async function warmUp(run: Run, chains: Stored, usual: Steppers): Promise
   // An adaptation inside the program needs all chains in it.
   if (usual.compiled?.parts === 1 && kept - warm >= WORTH_OWN_PROGRAM) {
     const begun = mapStored(chains, startAdapting);
-    const own = await run.make(adapting(kernel, targetAcceptance), begun, { steps: kept - warm, collect: false });
+    const own = await run.make(adapting(kernel, targetAcceptance), begun, run.keyAt(warm), {
+      steps: kept - warm,
+      collect: false,
+    });
     return mapStored(await run.advance(own, begun, range), endAdapting);
   }
   const { eta } = chains.state;

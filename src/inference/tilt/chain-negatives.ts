@@ -121,7 +121,7 @@ function chainsOf({ problem, tilted }: NegativeSetting, settings: ChainSettings)
     drift === undefined
       ? { model: tilted, structure: inspectModel(inside) }
       : integrateOthers(inside, drift, undefined);
-  const density = densityOf(inside, sampled);
+  const density = densityOf("chainDraws", inside, sampled);
   const wanted = inspectModel(problem).latents.map(({ name }) => name);
   const valuesAt = (x: Float32Array): NegativeDraws =>
     scope(() => {
@@ -172,22 +172,19 @@ async function moversFrom(
     const use = { steps: updates * most, total, collect: false, most, hostValues: "constant" as const };
     return steppersFor(within, spec, { state, key: fold(problem.key, kernel.name) }, use);
   };
-  const kernel = kernelOf(settings) as AnySteps;
+  const kernel = kernelOf(settings);
   const [mover, begun] = adjusted
     ? [adapting(kernel, targetAcceptance), mapStored(start, startAdapting)]
     : [kernel, start];
   return {
-    reevaluate: await make(reevaluation as AnySteps, start, 1),
+    reevaluate: await make(reevaluation, start, 1),
     move: await make(mover, begun, steps),
-    jump:
-      jumpEvery === undefined
-        ? undefined
-        : await make(independence(density.logPrior, temperature) as unknown as AnySteps, start, 1),
+    jump: jumpEvery === undefined ? undefined : await make(independence(density.logPrior, temperature), start, 1),
   };
 }
 
 const kernelOf = ({ adjusted, temperature }: ChainSettings): Kernel =>
-  (adjusted ? mala(temperature) : ula(temperature)) as unknown as Kernel;
+  adjusted ? mala(temperature) : ula(temperature);
 
 const targetAt = ({ density, estimated }: Pick<Chains, "density" | "estimated">, key: Key | undefined) =>
   estimated === undefined || key === undefined ? density.target : estimated.at(key);
