@@ -10,7 +10,7 @@ import { scope } from "../../core/scope.ts";
 import { resolveChoice } from "../../engine/engine.ts";
 import { checkClip } from "../optim/clip.ts";
 import { flatten, unflatten, views } from "../optim/flat.ts";
-import { type Evaluator, evaluatorOf, tensorsOf } from "./evaluate.ts";
+import { type Evaluator, evaluatorOf, tensorsIn } from "./evaluate.ts";
 import { leastLoss, type Recovery } from "./recovery.ts";
 import type { EpochInfo, Trained, TrainOptions, TrainState } from "./train-types.ts";
 import {
@@ -138,7 +138,7 @@ const evaluatorFor = (
 function validationLoss({ name, key, validate }: Settings, run: Run, state: RunState, epoch: number): number {
   const loss = scope(() => {
     const context = { ...contextAt(run, state, fold(key, "validate")), epoch };
-    const out = validate?.(tensorsOf(run.params, run.layout), context) as NonNullable<
+    const out = validate?.(tensorsIn(run.params, run.layout)(), context) as NonNullable<
       ReturnType<NonNullable<typeof validate>>
     >;
     return typeof out === "number" ? out : (out.dataSync()[0] as number);
