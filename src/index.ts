@@ -51,6 +51,8 @@ export {
   type Unconditioned,
   uncondition,
 } from "./effects/handlers.ts";
+export { mapRows } from "./effects/map-rows.ts";
+export { type InNoise, type InNoiseOptions, inNoise } from "./effects/noise-space.ts";
 export { type Plate, type PlateOptions, plate } from "./effects/plate.ts";
 export { type Predictions, type PredictiveOptions, predictive } from "./effects/predictive.ts";
 export type {
@@ -68,6 +70,8 @@ export type {
 } from "./effects/sites.ts";
 export { type LatentValues, logDensities, logDensity, type RunOptions, type Trace, trace } from "./effects/trace.ts";
 export { type CompileInfo, type EngineChoice, type EngineInfo, ensureEngine, useEngine } from "./engine/engine.ts";
+export { type DensityBounds, type DensityOptions, logDensityOf } from "./inference/importance/latent-density.ts";
+export { elboScore, fisherScore, type Score, type ScoreOptions } from "./inference/importance/score.ts";
 export {
   type Keep,
   type KeptBy,
@@ -89,8 +93,10 @@ export { type ChainEvidenceOptions, chainEvidence } from "./inference/mcmc/chain
 export { type LangevinKind, type LangevinOptions, langevin } from "./inference/mcmc/langevin.ts";
 export type { Drift, DriftEstimate, DriftReport } from "./inference/mcmc/langevin-marginal.ts";
 export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/mcmc/result.ts";
+export { type DriftOptions, elboDrift, fisherDrift } from "./inference/mcmc/score-drift.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/method/infer.ts";
 export { type ProgressBarOptions, progressBar } from "./inference/method/progress.ts";
+export type { LatentVariableModel, Posteriors } from "./inference/problem/latent-variable.ts";
 export { type FitTiltKind, fitTilt } from "./inference/tilt/fit-tilt.ts";
 export type { DrawableRows, FitTiltOptions, TiltFit } from "./inference/tilt/fit-tilt-types.ts";
 export type { EnergyLook, StopRule } from "./inference/tilt/stability.ts";

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** `compile`: a pure function of tensors, recorded once for each set of shapes and run by ONNX Runtime. */
+/** `compile`: a pure function of tensors, traced once for each set of shapes and run by ONNX Runtime. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type DType as ArrayDType, type ArrayLike, type NdArray, ndarray, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
@@ -42,16 +42,16 @@ export interface CompileOptions<P extends Precision = Precision> {
 /** A compiled function. */
 export interface Compiled<I extends string, O extends string, P extends Precision = "float32"> extends Disposable {
   /**
-   * Runs it on arrays; with other shapes or dtypes than before it is recorded first.
+   * Runs it on arrays; with other shapes or dtypes than before it is traced first.
    *
    * @param seed - Of the key that the function is given; needed if it draws.
-   * @throws `trace` when the function cannot be recorded; `engine` when ONNX Runtime is not installed; `argument` after `dispose`.
+   * @throws `trace` when the function cannot be traced; `engine` when ONNX Runtime is not installed; `argument` after `dispose`.
    */
   run(
     inputs: { readonly [N in I]: CompiledInput },
     seed?: Seed | Key,
   ): Promise<{ readonly [N in O]: CompiledOutput<P> }>;
-  /** The graphs recorded so far, as text. */
+  /** The graphs traced so far, as text. */
   show(): string;
   dispose(): void;
 }
@@ -100,7 +100,7 @@ function outputsOf(name: string, out: unknown): TensorTree {
 }
 
 /**
- * Compiles a pure function of tensors. It is recorded once for each set of shapes and dtypes, gradients included, simplified, and from
+ * Compiles a pure function of tensors. It is traced once for each set of shapes and dtypes, gradients included, simplified, and from
  * then on run without tfjs.
  *
  * @param step - Ops on its inputs and on tensors it captures, which become constants. What it draws must come from `key`, through a

@@ -169,10 +169,10 @@ export function checkExpansion(family: string, from: Shape, to: Shape): Shape {
 }
 
 /**
- * Draws from parameters. A sampler that must see them (rejection, a choice among classes) cannot be recorded; where they are known,
- * its draws are made anew for every run.
+ * Draws from parameters. A sampler that reads them (rejection, a choice among classes) cannot be traced; where they are concrete, its
+ * draws are computed on the host for every run.
  *
- * @throws `trace` when they are not known.
+ * @throws `trace` when they are not concrete.
  */
 export function drawn<P extends string>(
   params: FamilyParams<P>,

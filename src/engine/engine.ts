@@ -1,4 +1,4 @@
-/** The choice of engine: the embedded wasm one unless told otherwise, or the GPU through an optional peer. */
+/** The choice of engine: the embedded wasm one by default, or the GPU through an optional peer. */
 
 import * as wasm from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";

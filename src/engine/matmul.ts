@@ -87,7 +87,7 @@ function multiply({ run, workspace }: Native, left: Factor, right: Factor, { a, 
   }
 }
 
-/** Every product of a batch, in loops of ours. */
+/** Every product of a batch, by the SIMD loops. */
 function multiplyAll(backend: Backend, native: Native, left: Factor, right: Factor, out: tf.TensorInfo): void {
   const [a, b, to] = [left, right, out].map(({ dataId }) => backend.getMemoryOffset(dataId)) as [
     number,
@@ -129,7 +129,7 @@ function multiplyByParts(
     const copy = kernelFunc({ inputs: { x: info(x) }, attrs: { perm: [0, 2, 1] }, backend }) as tf.TensorInfo;
     return { ...x, dataId: keep(copy), transposed: false };
   };
-  /** Matrix i by itself, in memory of its own. */
+  /** Matrix i by itself, as a copy. */
   const slice = (x: Factor, i: number): Factor => {
     const length = x.rows * x.columns;
     const copy = backend.makeOutput([1, x.rows, x.columns], "float32");

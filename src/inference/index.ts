@@ -3,6 +3,7 @@
  * what the library's own methods are made of: the interpreter and its records, what a model looks like before the first draw, draws with
  * weights, and what is said of weights and of chains.
  */
+export { toArrays, toTensors } from "../core/tree.ts";
 export { commonPlates, logJoint, plateDepth, scored, sumSites } from "../effects/density.ts";
 export {
   type Execution,
@@ -34,6 +35,7 @@ export {
   tailEss,
 } from "./diagnostics/chains.ts";
 export type {
+  EffectsIn,
   GuideType,
   Method,
   MethodFits,

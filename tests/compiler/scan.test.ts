@@ -1,9 +1,10 @@
 /** Steps repeated inside the runtime: the same as running the step again and again. */
 import { describe, expect, it } from "vitest";
-import { createBuilder } from "../../src/compiler/ir/graph.ts";
 import type { Graph } from "../../src/compiler/ir/node.ts";
 import { simplify } from "../../src/compiler/passes/rules.ts";
-import { type Arrays, createProgram } from "../../src/compiler/runtime/session.ts";
+import { createBuilder } from "../../src/compiler/primitives/builder.ts";
+import type { Arrays } from "../../src/compiler/runtime/ports.ts";
+import { createProgram } from "../../src/compiler/runtime/session.ts";
 import { evaluate } from "../support/graph-reference.ts";
 import { programFor } from "../support/programs.ts";
 

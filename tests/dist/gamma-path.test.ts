@@ -2,8 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { TiltedError } from "../../src/core/errors.ts";
+import { logGammaSlope } from "../../src/core/numeric/gamma-slope.ts";
 import { scope } from "../../src/core/scope.ts";
-import { gammaPath, logGammaSlope } from "../../src/dist/gamma-path.ts";
+import { gammaPath } from "../../src/dist/gamma-path.ts";
 import { useEngine } from "../../src/engine/engine.ts";
 import { gammaSlopes } from "../support/fixtures.ts";
 

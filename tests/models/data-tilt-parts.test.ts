@@ -1,9 +1,9 @@
 /** Convolutional energies, the two ways of resampling, and what watches a training: each by itself. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { infer, model, ndarray, param, sample, snisOutputs, tilt, tiltLikelihood } from "tilted";
+import { infer, inNoise, model, ndarray, param, sample, snisOutputs, tilt, tiltLikelihood } from "tilted";
 import { normal } from "tilted/dist";
-import { convEnergy, energy, type Generative, gaussian, generative, inNoise } from "tilted/models";
+import { convEnergy, energy, type Generative, gaussian, generative } from "tilted/models";
 import { convolution } from "tilted/nn";
 import { adam, cosineDecay } from "tilted/optim";
 import { chainDraws, classEntropy } from "tilted/tilt";

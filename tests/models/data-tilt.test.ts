@@ -1,8 +1,8 @@
 /** Tilts of data against exact answers: linear decoders for which the tilted distribution of x is known in closed form or by quadrature. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { infer, langevin, ndarray, snis, tilt } from "tilted";
-import { binary, generative, inNoise, student } from "tilted/models";
+import { infer, inNoise, langevin, ndarray, snis, tilt } from "tilted";
+import { binary, generative, student } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import {
   covarianceOf,

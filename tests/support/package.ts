@@ -39,6 +39,7 @@ export function compileProject({ folder }: Project, files: readonly string[], ou
     strict: true,
     exactOptionalPropertyTypes: true,
     noUncheckedIndexedAccess: true,
+    rewriteRelativeImportExtensions: true,
     declaration: true,
     // tfjs's own declarations do not agree with the DOM's.
     skipLibCheck: true,

@@ -36,7 +36,7 @@ interface PoolAttrs {
   dimRoundingMode?: "floor" | "round" | "ceil";
 }
 
-/** One tensor of the output's shape per place in the window: what that place sees. `outside` is seen beyond the edge. */
+/** One tensor of the output's shape for each element of the window: the inputs under it. Beyond the edge they are `outside`. */
 export function poolWindows(x: tf.Tensor, outside: number, attrs: PoolAttrs): tf.Tensor[] {
   const info = tf.backend_util.computePool2DInfo(
     x.shape as [number, number, number, number],

@@ -77,13 +77,13 @@ export async function blockProgram(
   const { kernelOf, start } = parting;
   if (worthParts(where, parting)) {
     try {
-      const { fewThreads } = await import("../../compiler/ir/cost-model.ts");
+      const { fewThreads } = await import("../../compiler/cost-model.ts");
       const threads = Math.min(chains, where.threads ?? fewThreads());
       const each = Math.min(size, Math.ceil(chains / threads));
       const starts = startsOf(chains, each);
       const part = starts.length === 1 ? undefined : partKernel(kernel, each, kernelOf, start);
       if (part !== undefined) {
-        const { compileShards } = await import("../../compiler/runtime/shards.ts");
+        const { compileShards } = await import("../../compiler/shards.ts");
         const count = Math.min(threads, starts.length);
         return inRounds(each, starts, count, await compileShards(stepSpec(part, length, where), count));
       }

@@ -1,17 +1,6 @@
 /** Models of the library as exported constants. */
-import type { Effect, Model } from "tilted";
-import {
-  classifier,
-  energy,
-  fromVae,
-  gaussian,
-  generative,
-  inNoise,
-  miwae,
-  notMiwae,
-  pointNet,
-  vae,
-} from "tilted/models";
+import { type Effect, inNoise, type Model } from "tilted";
+import { classifier, energy, fromVae, gaussian, generative, miwae, notMiwae, pointNet, vae } from "tilted/models";
 
 /** A library of models lies in a program that runs them. */
 export type Base = Model<[], Effect, unknown>;
