@@ -8,6 +8,7 @@ import { yieldToEventLoop } from "../../core/event-loop.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { resolveChoice } from "../../engine/engine.ts";
+import type { Problem } from "../method/infer.ts";
 import { checkClip } from "../optim/clip.ts";
 import { flatten, unflatten, views } from "../optim/flat.ts";
 import { type Evaluator, evaluatorOf, tensorsIn } from "./evaluate.ts";
@@ -90,6 +91,15 @@ export async function train(options: TrainOptions): Promise<Trained> {
   }
   return trained(run, state, { ending, recovery, resumable, evaluator });
 }
+
+/** What a training inside a method takes from its problem: a key, progress, and how it runs. */
+export const trainingIn = ({ key, tick, choice, threads, background }: Problem) => ({
+  key: fold(key, "train"),
+  tick,
+  engine: choice,
+  ...(threads !== undefined && { threads }),
+  ...(background && { background }),
+});
 
 /** Why a run ends before its last step. */
 interface Ending {
