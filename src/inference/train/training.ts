@@ -1,9 +1,10 @@
 /**
  * Training as `init` and `step`. A state is a record; what is large in it (parameters, slots of the optimiser, gradients, the history) lies
- * in buffers that every state of a run shares and a step overwrites. A step that throws has changed nothing but gradients.
+ * in buffers that every state of a run shares and a step overwrites. A step that throws leaves the state as it was, but where the optimiser
+ * itself finds what is not finite: then parameters and slots mean nothing.
  */
 import { fold, type Key } from "../../core/key.ts";
-import { type ArrayTree, mapTree, type Tree } from "../../core/tree.ts";
+import { mapTree, type Tree } from "../../core/tree.ts";
 import { arena } from "../../engine/wasm/arena.ts";
 import { type Clip, clipGradients } from "../optim/clip.ts";
 import { fill, type Layout, layoutOf, lengthOf, unflatten } from "../optim/flat.ts";
@@ -149,14 +150,14 @@ export function validated({ params, layout }: Run, state: RunState, loss: number
   };
 }
 
-/** Epochs since the best validation loss. */
-export const epochsSinceBest = ({ best, history }: RunState): number =>
-  best === undefined ? 0 : history.train.length - 1 - best.epoch;
+/** Whether so many epochs in a row were without a better validation loss. */
+export const isStale = ({ best, history }: RunState, patience: number): boolean =>
+  best !== undefined && history.train.length - 1 - best.epoch >= patience;
 
 /** A copy of everything. */
 export const snapshot = ({ params, layout }: Run, { history, optimizer, ...state }: RunState): TrainState => ({
   ...state,
-  params: unflatten(params, layout) as ArrayTree,
+  params: unflatten(params, layout),
   optimizer: copyState(optimizer),
   history: { train: [...history.train], validation: [...history.validation] },
 });
