@@ -34,6 +34,22 @@ export {
   splitChains,
   tailEss,
 } from "./diagnostics/chains.ts";
+export { independence } from "./mcmc/independence.ts";
+export {
+  type Evaluation,
+  evaluated,
+  type GradientState,
+  type Kernel,
+  type KernelState,
+  metropolis,
+  moveTo,
+  type NoiseKind,
+  type NoiseKinds,
+  type StepInfo,
+  type Target,
+} from "./mcmc/kernel.ts";
+export { mala } from "./mcmc/mala.ts";
+export { ula } from "./mcmc/ula.ts";
 export type {
   EffectsIn,
   GuideType,
