@@ -147,8 +147,9 @@ module.exports = {
     {
       name: "public-api-only",
       severity: "error",
-      comment: "Examples and benchmarks import the package by its name: only public entry points.",
-      from: { path: "^(examples|bench)/" },
+      comment:
+        "Examples, benchmarks and programs of outsiders import the package by its name: only public entry points.",
+      from: { path: "^(examples|bench|tests/outside/(programs|declared))/" },
       to: { path: "^src/", pathNot: `^src/(${entryPoints.join("|")})\\.ts$` },
     },
     { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true, pathNot: "tfjs-node-gpu" } },

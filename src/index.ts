@@ -90,9 +90,11 @@ export {
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/importance/snis-result.ts";
 export type { RowSummary, RowsEvidence, SnisRowsResult } from "./inference/importance/snis-rows-result.ts";
 export { type ChainEvidenceOptions, chainEvidence } from "./inference/mcmc/chain-evidence.ts";
-export { type LangevinKind, type LangevinOptions, langevin } from "./inference/mcmc/langevin.ts";
-export type { Drift, DriftEstimate, DriftReport } from "./inference/mcmc/langevin-marginal.ts";
-export type { ChainDiagnostics, LangevinCheckpoint, LangevinResult } from "./inference/mcmc/result.ts";
+export type { Checkpoint } from "./inference/mcmc/checkpoint.ts";
+export { type LangevinKind, type LangevinOptions, type LangevinResult, langevin } from "./inference/mcmc/langevin.ts";
+export { type ChainKind, type ChainOptions, type McmcOptions, mcmc } from "./inference/mcmc/mcmc.ts";
+export type { Drift, DriftEstimate, DriftReport } from "./inference/mcmc/pseudo-marginal.ts";
+export type { ChainDiagnostics, ChainResult } from "./inference/mcmc/result.ts";
 export { type DriftOptions, elboDrift, fisherDrift } from "./inference/mcmc/score-drift.ts";
 export { type InferOptions, infer, type Method, type Progress } from "./inference/method/infer.ts";
 export { type ProgressBarOptions, progressBar } from "./inference/method/progress.ts";
@@ -112,6 +114,11 @@ export { train } from "./inference/train/train.ts";
 export type { Trained, TrainOptions } from "./inference/train/train-types.ts";
 export { type ElboOptions, elbo } from "./inference/vi/elbo.ts";
 export { type IwaeOptions, iwae } from "./inference/vi/iwae.ts";
-export type { Variational, VariationalFit, VariationalKind, VariationalOptions } from "./inference/vi/variational.ts";
+export type {
+  Variational,
+  VariationalFit,
+  VariationalKind,
+  VariationalOptions,
+} from "./inference/vi/variational-types.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/weights/bound.ts";
 export type { ResamplingScheme } from "./inference/weights/resample.ts";

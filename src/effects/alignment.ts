@@ -16,8 +16,8 @@ export interface RunAxes {
   readonly depth: number;
 }
 
-/** Where a shape belongs: the site, for messages, and its plates. */
-export interface Place extends Pick<Context, "plates"> {
+/** A site and the plates around it. */
+export interface PlacedSite extends Pick<Context, "plates"> {
   readonly name: string;
 }
 
@@ -38,8 +38,8 @@ const fits = (shape: Shape, target: Shape): boolean => {
   return common !== undefined && sameShape(common, target);
 };
 
-/** @throws `shape` unless the batch shape broadcasts to the site's place. */
-export function checkBatch(axes: RunAxes, { name, plates = [] }: Place, batchShape: Shape): void {
+/** @throws `shape` unless the batch shape broadcasts to particles and plates. */
+export function checkBatch(axes: RunAxes, { name, plates = [] }: PlacedSite, batchShape: Shape): void {
   const target = batchShapeIn(axes, plates);
   if (fits(batchShape, target)) return;
   const inside =
@@ -52,9 +52,9 @@ export function checkBatch(axes: RunAxes, { name, plates = [] }: Place, batchSha
 }
 
 /** The distribution with a batch axis for every particle and plate. @throws As {@link checkBatch}. */
-export function expandIn(axes: RunAxes, place: Place, dist: Distribution): Distribution {
-  checkBatch(axes, place, dist.batchShape);
-  const target = batchShapeIn(axes, place.plates ?? []);
+export function expandIn(axes: RunAxes, site: PlacedSite, dist: Distribution): Distribution {
+  checkBatch(axes, site, dist.batchShape);
+  const target = batchShapeIn(axes, site.plates ?? []);
   return sameShape(dist.batchShape, target) ? dist : dist.expand(target);
 }
 
@@ -66,7 +66,7 @@ export function expandIn(axes: RunAxes, place: Place, dist: Distribution): Distr
  */
 export function alignValue(
   axes: RunAxes,
-  { name, plates = [] }: Place,
+  { name, plates = [] }: PlacedSite,
   value: tf.Tensor,
   eventRank: number,
 ): tf.Tensor {
@@ -95,7 +95,7 @@ export function alignValue(
  *
  * @throws `shape` when it does not fit.
  */
-export function alignLogProb(axes: RunAxes, { name, plates = [] }: Place, logProb: tf.Tensor): tf.Tensor {
+export function alignLogProb(axes: RunAxes, { name, plates = [] }: PlacedSite, logProb: tf.Tensor): tf.Tensor {
   const target = batchShapeIn(axes, plates);
   if (!fits(logProb.shape, target)) {
     fail(
@@ -110,7 +110,7 @@ export function alignLogProb(axes: RunAxes, { name, plates = [] }: Place, logPro
 }
 
 /** @throws `shape` unless a value's event is that of its distribution. */
-export function checkEvent({ name }: Place, value: tf.Tensor, { eventShape }: Distribution): void {
+export function checkEvent({ name }: PlacedSite, value: tf.Tensor, { eventShape }: Distribution): void {
   const event = value.shape.slice(value.rank - eventShape.length);
   if (sameShape(event, eventShape)) return;
   fail(
@@ -123,7 +123,7 @@ export function checkEvent({ name }: Place, value: tf.Tensor, { eventShape }: Di
 /** @throws `shape` unless a mask of entries broadcasts to the values of its site. */
 export function checkEntryMask(
   axes: RunAxes,
-  { name, plates = [] }: Place,
+  { name, plates = [] }: PlacedSite,
   mask: Shape,
   { eventShape }: Distribution,
 ): void {

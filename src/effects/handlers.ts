@@ -251,7 +251,7 @@ export function scope<const P extends string>(prefix: P) {
     handle(model) as never;
 }
 
-/** Sites that carry a value for an energy to look at. */
+/** Sites with a value, of which there can be an energy. */
 const TILTABLE: ReadonlySet<Effect["kind"]> = new Set(["sample", "observe", "deterministic"]);
 
 /** An energy: a function of a value, or a program (a network with parameters). Shape `[...particles, ...plates]`. */

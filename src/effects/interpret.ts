@@ -54,7 +54,7 @@ export interface InterpretOptions {
 }
 
 /** Names of factors that no program chose, with or without a prefix: repeats are numbered. A site may be tilted twice. */
-const UNCHOSEN = /(^|\/)(factor$|tilt\()/;
+const DEFAULT_NAME = /(^|\/)(factor$|tilt\()/;
 
 /** What happened at a site. Tensors belong to the caller's scope. */
 export interface SiteRecord {
@@ -136,14 +136,14 @@ const describe = (value: unknown): string =>
   value instanceof Object ? `${value.constructor.name}; call programs with yield*, not yield` : String(value);
 
 function answerSample(run: Run, effect: SampleEffect): tf.Tensor {
-  claim(run, effect.name);
+  checkUnused(run, effect.name);
   const value = siteValue(run, effect);
   record(run, effect, value, effect.dist);
   return value;
 }
 
 function answerObserve(run: Run, effect: ObserveEffect): tf.Tensor {
-  claim(run, effect.name);
+  checkUnused(run, effect.name);
   const { name, observed } = effect;
   const value = alignValue(run, effect, toTensor(effect.value), effect.dist.eventShape.length);
   let { dist } = effect;
@@ -162,12 +162,12 @@ function answerObserve(run: Run, effect: ObserveEffect): tf.Tensor {
 
 function answerFactor(run: Run, effect: FactorEffect): undefined {
   let name = effect.name;
-  if (UNCHOSEN.test(name)) for (let i = 1; run.sites.has(name); i++) name = `${effect.name}.${i}`;
-  claim(run, name);
+  if (DEFAULT_NAME.test(name)) for (let i = 1; run.sites.has(name); i++) name = `${effect.name}.${i}`;
+  checkUnused(run, name);
   const { plates = [], mask, differentiable } = effect;
   let logWeight = toTensor(effect.logWeight);
   if (mask !== undefined) logWeight = tf.where(tf.cast(toTensor(mask), "bool"), logWeight, tf.zerosLike(logWeight));
-  const logProb = effect.scored === false ? undefined : finishLogProb(run, { ...effect, name }, logWeight);
+  const logProb = effect.scored === false ? undefined : scaledLogProb(run, { ...effect, name }, logWeight);
   run.sites.set(name, {
     kind: "factor",
     name,
@@ -220,7 +220,7 @@ function answerPlate(run: Run, effect: PlateEffect): PlateFrame {
 
 function answerDeterministic(run: Run, effect: DeterministicEffect): tf.Tensor {
   const { name, plates = [] } = effect;
-  claim(run, name);
+  checkUnused(run, name);
   const given = toTensor(effect.value);
   const value = effect.eventRank === undefined ? given : alignValue(run, effect, given, effect.eventRank);
   const eventRank = effect.eventRank ?? Math.max(0, value.rank - batchShapeIn(run, plates).length);
@@ -237,7 +237,7 @@ function answerDeterministic(run: Run, effect: DeterministicEffect): tf.Tensor {
   return value;
 }
 
-function claim(run: Run, name: string): void {
+function checkUnused(run: Run, name: string): void {
   if (run.sites.has(name)) {
     fail("duplicate-site", `two sites are named "${name}"; rename one, or prefix a nested model with scope("...")`, {
       site: name,
@@ -265,14 +265,14 @@ function record(run: Run, effect: SampleEffect | ObserveEffect, value: tf.Tensor
   let logProb: tf.Tensor | undefined;
   if (effect.scored !== false) {
     const counted = mask === undefined ? dist : dist.mask(mask);
-    logProb = finishLogProb(run, effect, counted.logProb(value));
+    logProb = scaledLogProb(run, effect, counted.logProb(value));
   }
   const eventRank = dist.eventShape.length;
   run.sites.set(name, { kind, name, plates, eventRank, value, logProb, dist, differentiable: undefined });
 }
 
 /** Gives a log-probability its full shape and scale, and refuses what is not a number. */
-function finishLogProb(run: Run, effect: Context & { readonly name: string }, logProb: tf.Tensor): tf.Tensor {
+function scaledLogProb(run: Run, effect: Context & { readonly name: string }, logProb: tf.Tensor): tf.Tensor {
   const { name, plates = [], scale } = effect;
   let out = alignLogProb(run, effect, logProb);
   const rows = plates.reduce((s, frame) => s * (frame.size / frame.length), 1);

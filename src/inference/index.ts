@@ -34,6 +34,22 @@ export {
   splitChains,
   tailEss,
 } from "./diagnostics/chains.ts";
+export { independence } from "./mcmc/independence.ts";
+export {
+  type Evaluation,
+  evaluated,
+  type GradientState,
+  type Kernel,
+  type KernelState,
+  metropolis,
+  moveTo,
+  type NoiseKind,
+  type NoiseKinds,
+  type StepInfo,
+  type Target,
+} from "./mcmc/kernel.ts";
+export { mala } from "./mcmc/mala.ts";
+export { ula } from "./mcmc/ula.ts";
 export type {
   EffectsIn,
   GuideType,
@@ -49,6 +65,10 @@ export { type Weighed, type WeighOptions as PairWeighOptions, weigh } from "./pr
 export { type ModelAndGuide, matchGuide, type PairOptions } from "./problem/match-guide.ts";
 export { type Plan, type Proposal, plan, type WeighOptions, weighOnce } from "./problem/proposal.ts";
 export { drawnSites, drawsOf } from "./problem/site-draws.ts";
+export type { Loss, LossOutput, StepContext } from "./train/loss.ts";
+export { type GoodState, leastLoss, type Offered, type Recovery, type Ring, ring } from "./train/recovery.ts";
+export { trainingIn } from "./train/train.ts";
+export type { EpochInfo, TrainingHistory, TrainState } from "./train/train-types.ts";
 export { type Bound, type EvidenceOf, evidenceLabel, type Sandwich } from "./weights/bound.ts";
 export { logZ } from "./weights/log-z.ts";
 export { paretoK, UNRELIABLE_K } from "./weights/pareto.ts";

@@ -14,7 +14,7 @@ import type { Problem } from "../method/infer.ts";
 import { inspectModel, type Structure } from "../problem/inspect-model.ts";
 import { type EvidenceOf, evidenceLabel, type Sandwich } from "../weights/bound.ts";
 import { logZWithDraws } from "../weights/log-z.ts";
-import type { LangevinResult } from "./result.ts";
+import type { ChainResult } from "./result.ts";
 
 /** Options of {@link chainEvidence}. */
 export interface ChainEvidenceOptions {
@@ -43,7 +43,7 @@ const AT_ONCE = 1 << 19;
  */
 export function chainEvidence<E extends Effect>(
   model: Model<[], E, unknown>,
-  chains: Pick<LangevinResult, "sites">,
+  chains: Pick<ChainResult, "sites">,
   options: ChainEvidenceOptions,
 ): Sandwich<EvidenceOf<E>> {
   const { draws = 8192, params = {} } = options;

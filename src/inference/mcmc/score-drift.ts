@@ -13,7 +13,7 @@ import {
   likelihoodTerm,
   type ScoreTerm,
 } from "../problem/latent-variable.ts";
-import type { Drift, DriftEstimate } from "./langevin-marginal.ts";
+import type { Drift, DriftEstimate } from "./pseudo-marginal.ts";
 
 /** Options of {@link fisherDrift} and {@link elboDrift}. */
 export interface DriftOptions {

@@ -92,11 +92,15 @@ export interface GuideType {
  * @typeParam G - The guide that must fit the model; `undefined` when the method has none.
  * @remarks The types of the two stand in `types` and are absent at run time: state them as the return type of the function that makes
  * the method.
- * @example Draws of the prior, and nothing else:
- * const prior = (n: number): Method<PriorKind, undefined> => ({
- *   name: "prior",
- *   run: async (problem) => ...,
- * });
+ * @example log p(z, data) at one draw z of the prior:
+ * interface DensityKind extends ResultKind {
+ *   readonly result: number;
+ * }
+ * const priorDensity: Method<DensityKind, undefined> = {
+ *   name: "prior-density",
+ *   run: async ({ model, args, key }) =>
+ *     tensorScope(() => logJoint(interpret(model(...args), { key })).dataSync()[0]),
+ * };
  */
 export interface Method<K extends ResultKind = ResultKind, G extends GuideType | undefined = GuideType | undefined> {
   /** For progress and for messages. */

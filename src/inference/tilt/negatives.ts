@@ -8,7 +8,7 @@ import type { Effect, Model } from "../../effects/effects.ts";
 import { interpret } from "../../effects/interpret.ts";
 import { unscored } from "../../effects/run-handlers.ts";
 import { exportSite } from "../../effects/site-value.ts";
-import type { DriftReport } from "../mcmc/langevin-marginal.ts";
+import type { DriftReport } from "../mcmc/pseudo-marginal.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
 

@@ -104,7 +104,7 @@ describe("steps in one call", () => {
       const onProgress = ({ step }: { readonly step: number }) => {
         done = step;
       };
-      const method = langevin({ ...base, adjusted: false, stepSize: 0.006, warmup: 0, init });
+      const method = langevin({ ...base, steps: 2000, adjusted: false, stepSize: 0.005, warmup: 0, init });
       await expect(infer(fragile, method, { seed: 1, engine, onProgress })).rejects.toThrow(/scale must be positive/);
       return done;
     };

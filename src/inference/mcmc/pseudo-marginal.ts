@@ -3,7 +3,6 @@
  * and p(x) itself is never computed.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { fromTensor } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
@@ -14,8 +13,10 @@ import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
 import { scoreOnly, withPlates } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
-import { inspectModel, type Structure } from "../problem/inspect-model.ts";
-import type { LangevinKernel } from "./langevin-kernel.ts";
+import { inspectModel } from "../problem/inspect-model.ts";
+import type { Target } from "./kernel.ts";
+import { joinPositions, type SampledModel, type SampledSite, splitPositions } from "./sites.ts";
+import { perChainGradient } from "./target.ts";
 
 /** What a drift says of itself: `gradient`, of the model's own density; `fisher`; or `elbo-approximation`, which is biased. */
 export type DriftName = "gradient" | "fisher" | "elbo-approximation";
@@ -53,12 +54,16 @@ export interface DriftReport {
 /** Fewest effective draws behind an estimate that chains may follow without a warning. */
 const FEWEST_EFFECTIVE = 5;
 
-/** The model and its structure with nothing but the drift's site to move. @throws `missing-site`; `argument` where data are observed. */
-export function integrated(
+/**
+ * The model and its structure with nothing but the drift's site to move.
+ *
+ * @throws `missing-site`; `argument` where data are observed.
+ */
+export function integrateOthers(
   problem: Problem,
   { site }: Drift,
   chosen: readonly string[] | undefined,
-): { readonly model: Problem["model"]; readonly structure: Structure } {
+): SampledModel {
   if (chosen !== undefined && `${chosen}` !== site)
     fail("argument", `langevin: a drift over "${site}" moves that site alone; give sites: ["${site}"] or none`, {
       site,
@@ -75,64 +80,63 @@ export function integrated(
   return { model: problem.model, structure: { ...whole, latents } };
 }
 
-/** A kernel whose evaluations are estimates: −∇E from the model's factors, ∇ log p from the drift. */
-export function marginalKernel(
+/** A target that is estimated anew at every evaluation: the randomness of one comes from its key. */
+export interface EstimatedTarget {
+  at(key: Key): Target;
+  /** What the estimates so far were worth. */
+  report(): DriftReport;
+}
+
+/**
+ * −∇E from the model's factors, ∇ log p from the drift. Metropolis steps on it are pseudo-marginal: exact, since the state keeps the
+ * estimate with which it was taken.
+ *
+ * @throws `argument` when a factor depends on what is integrated out, or at a temperature at which the acceptance is not exact.
+ */
+export function estimatedTarget(
   problem: Problem,
   drift: Drift,
-  structure: Structure,
-  shape: Shape,
-  how: Pick<LangevinKernel, "temperature" | "adjusted">,
-): { readonly kernel: LangevinKernel; readonly report: () => DriftReport } {
-  if (how.adjusted && how.temperature !== 1)
+  { structure }: SampledModel,
+  sites: readonly SampledSite[],
+  {
+    chains,
+    temperature,
+    adjusted,
+  }: { readonly chains: number; readonly temperature: number; readonly adjusted: boolean },
+): EstimatedTarget {
+  if (adjusted && temperature !== 1)
     fail(
       "argument",
-      `langevin: with a drift Metropolis is exact at temperature 1 alone, got ${how.temperature}; give adjusted: false`,
+      `langevin: with a drift Metropolis is exact at temperature 1 alone, got ${temperature}; give adjusted: false`,
     );
-  const chains = shape[0] as number;
   const factors = scoreOnly(({ kind }) => kind === "factor")(withPlates(structure.plates)(problem.model));
   /** −E(x) = Σ factors. The other latents are drawn, and must not matter. */
   const tiltAt = (x: tf.Tensor, key: Key): tf.Tensor => {
     const run = interpret(replay({ latents: { [drift.site]: x } })(factors)(...problem.args), {
       key,
-      particles: chains,
+      particles: x.shape[0] as number,
       depth: structure.depth,
       params: toTensors(problem.params),
     });
     return logJoint(run);
   };
   const seen = { ess: 0, n: 0 };
-  const evaluate: NonNullable<LangevinKernel["evaluate"]> = ([position], key) => {
-    if (position === undefined || key === undefined)
-      return fail("argument", "langevin: a drift needs a position and a key");
-    return scope(() => {
-      const x = tf.tensor(position, [...shape]);
+  checkIndependence(problem, drift, [chains, ...(sites[0] as SampledSite).unconstrained], tiltAt);
+  return {
+    at: (key) => (position) => {
+      const [x] = splitPositions(position, sites) as [tf.Tensor];
       const known = drift.at(x, fold(key, "drift"), toTensors({ ...structure.params, ...problem.params }));
-      const { value, grad } = tf.valueAndGrad((at: tf.Tensor) => tiltAt(at, fold(key, "others")) as tf.Scalar)(
-        x,
-        tf.ones([chains]) as tf.Scalar,
-      );
+      const { value, grads } = perChainGradient(([at]) => tiltAt(at as tf.Tensor, fold(key, "others")), [x], chains);
       seen.ess += tf.mean(known.essRatio).dataSync()[0] as number;
       seen.n++;
-      return {
-        positions: [position],
-        gradients: [fromTensor(tf.add(known.gradient, grad)).data as Float32Array],
-        logDensity: fromTensor(tf.add(known.logDensity, value)).data as Float32Array,
-      };
-    });
-  };
-  checkAlone(problem, drift, shape, tiltAt);
-  return {
-    kernel: {
-      ...how,
-      shapes: [shape],
-      evaluate,
-      logDensity: () => fail("unsupported", "langevin: with a drift p(x) is never computed"),
+      const grad = tf.add(known.gradient, grads[0] as tf.Tensor);
+      return { logp: tf.add(known.logDensity, value), grad: joinPositions([grad], sites) };
     },
     report: () => ({
       name: drift.name,
       particles: drift.particles,
       essRatio: seen.n === 0 ? 1 : seen.ess / seen.n,
-      target: targetOf(drift, how.adjusted),
+      target: targetOf(drift, adjusted),
     }),
   };
 }
@@ -145,7 +149,7 @@ const targetOf = ({ name, particles }: Drift, adjusted: boolean): string =>
       : "not p(x) exp(−E(x))/Z: the drift is the gradient of a bound of log p(x), off by that of KL(q(z|x) ‖ p(z|x))";
 
 /** @throws `argument` when a factor depends on what is integrated out. */
-function checkAlone(
+function checkIndependence(
   problem: Problem,
   { site }: Drift,
   shape: Shape,
