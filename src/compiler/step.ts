@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import type { HostValues } from "../core/tracing.ts";
 import { elements, multiplications, threadsFor } from "./cost-model.ts";
-import type { Graph, NumericArray } from "./ir/node.ts";
+import type { Graph, Node, NumericArray } from "./ir/node.ts";
 import { show } from "./ir/show.ts";
 import type { ScanOptions } from "./lower/scan.ts";
 import type { Precision } from "./onnx/emit.ts";
@@ -119,7 +119,7 @@ export function countStep(spec: StepSpec): StepCounts {
 }
 
 /** The trace, checked and simplified. */
-function traceStep({ what, inputs, body, vary, dtype, worth }: StepSpec): {
+function traceStep({ what, inputs, body, vary, dtype, worth, scan }: StepSpec): {
   readonly traced: Traced;
   readonly graph: Graph;
 } {
@@ -133,13 +133,14 @@ function traceStep({ what, inputs, body, vary, dtype, worth }: StepSpec): {
     const differs = difference(traced, trace(inputs, body, options));
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
-  return { traced, graph: withoutUnusedInputs(simplify(traced.graph)) };
+  return { traced, graph: withoutUnusedInputs(simplify(traced.graph), scan?.carry ?? {}) };
 }
 
-/** Inputs that nothing uses need not be given. */
-function withoutUnusedInputs(graph: Graph): Graph {
+/** Inputs that nothing uses need not be given, but for a state that a repeated step carries without reading it. */
+function withoutUnusedInputs(graph: Graph, carried: ScanOptions["carry"]): Graph {
   const used = new Set(graph.nodes);
-  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input)) };
+  const isNeeded = (input: Node) => used.has(input) || Object.hasOwn(carried, input.attrs.name ?? "");
+  return { ...graph, inputs: graph.inputs.filter(isNeeded) };
 }
 
 function stepOf(

@@ -27,13 +27,23 @@ export interface CompiledStepper extends Stepper {
   readonly info: CompileInfo & { readonly used: true };
   /** Parts in which the chains lie. */
   readonly parts: number;
-  /** How its first step differs from the one op by op, see `disagreement`. */
-  compare(): Promise<string | undefined>;
+  /** How the first step differs from the one op by op that {@link firstStep} made, see `disagreement`. */
+  compare(state: ArrayState, key: Key, next: ArrayState): Promise<string | undefined>;
   dispose(): void;
 }
 
-/** A first step op by op, all of whose proposals are taken: no decision is on the edge, so that it can be compared. */
-function firstStep(spec: StepSpec, state: ArrayState, key: Key) {
+/** A first step. */
+export interface FirstStep {
+  readonly next: ArrayState;
+  /** Entries of the state that a step leaves as they are. */
+  readonly fixed: ReadonlySet<string>;
+}
+
+/**
+ * A first step op by op, all of whose proposals are taken: no decision is on the edge, so that it can be compared. What the model refuses
+ * in it, it would refuse in any case: the proposals are those of the step itself.
+ */
+export function firstStep(spec: StepSpec, state: ArrayState, key: Key): FirstStep {
   return scope(() => {
     const inputs = noiseInputs(spec.steps.noise, spec.sites);
     const given = stateTensors(state, spec.shapes);
@@ -46,24 +56,24 @@ function firstStep(spec: StepSpec, state: ArrayState, key: Key) {
     ) as typeof noise;
     const [next] = stepTensors(spec, given, sure, key);
     const fixed = new Set(Object.keys(spec.shapes).filter((name) => next[name] === given[name]));
-    return { wanted: store(next).state, fixed };
+    return { next: store(next).state, fixed };
   });
 }
 
 /**
  * Records and compiles steps.
  *
- * @param state - Where the chains are, and the key of the first step from there, which is compared: what fails in it fails in any case.
- * @throws `trace`, `engine`, as `compileStep` does; what the model throws where the chains are.
+ * @param state - Where the chains are.
+ * @param fixed - See {@link FirstStep}.
+ * @throws `trace`, `engine`, as `compileStep` does.
  */
 export async function compileSteps(
   spec: StepSpec,
   state: ArrayState,
-  key: Key,
+  fixed: ReadonlySet<string>,
   use: ScanUse,
 ): Promise<CompiledStepper> {
   const began = performance.now();
-  const { wanted, fixed } = firstStep(spec, state, key);
   const program = await chainProgram(spec, state, fixed, use);
   const stepper = stepperOf(spec, fixed, program);
   const { runtime, threads, operations, length, lanes } = program;
@@ -79,10 +89,10 @@ export async function compileSteps(
       ...(lanes > 1 && { shards: lanes }),
       compileMs: performance.now() - began,
     },
-    async compare() {
+    async compare(state, key, next) {
       const found = (await stepper.run(state, [key], [], { takeAll: true }))?.state;
       if (found === undefined) return undefined;
-      for (const [name, values] of Object.entries(wanted)) {
+      for (const [name, values] of Object.entries(next)) {
         const differs = disagreement(name, values, found[name] as Float32Array, name === "logp" ? 1 : 0);
         if (differs !== undefined) return differs;
       }

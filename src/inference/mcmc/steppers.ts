@@ -5,8 +5,8 @@
 import type { Key } from "../../core/key.ts";
 import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
-import { compileIfWorth } from "../train/compile-policy.ts";
-import { type CompiledStepper, compileSteps } from "./compiled-stepper.ts";
+import { compileIfWorth, tooFewSteps } from "../train/compile-policy.ts";
+import { type CompiledStepper, compileSteps, type FirstStep, firstStep } from "./compiled-stepper.ts";
 import type { ScanUse } from "./shards.ts";
 import { type ArrayState, type Block, type Stepper, type StepSpec, stepperOpByOp } from "./stepper.ts";
 
@@ -19,9 +19,6 @@ export interface Steppers {
   readonly info: CompileInfo;
 }
 
-/** Fewest steps of a run that repay recording, some hundred milliseconds. */
-const WORTH_COMPILING = 100;
-
 /** What the steps are made for. */
 export interface SteppersUse extends Pick<ScanUse, "steps" | "collect" | "most" | "hostValues"> {
   /** Steps of the whole run. */
@@ -31,8 +28,8 @@ export interface SteppersUse extends Pick<ScanUse, "steps" | "collect" | "most" 
 /**
  * The way to make steps that is wanted and pays.
  *
- * @param start - Where the chains are, and a key for the step from there that is compared between the engines.
- * @throws Under `compiled`: as `compileSteps`.
+ * @param start - Where the chains are, and the key of the first step from there, which is compared between the engines.
+ * @throws What the model throws in that step; under `compiled`: as `compileSteps`.
  */
 export async function steppersFor(
   { choice, threads, background = false }: Pick<Problem, "choice" | "threads" | "background">,
@@ -40,13 +37,18 @@ export async function steppersFor(
   start: { readonly state: ArrayState; readonly key: Key },
   { total, ...use }: SteppersUse,
 ): Promise<Steppers> {
+  let first: FirstStep | undefined;
+  const reference = () => {
+    first ??= firstStep(spec, start.state, start.key);
+    return first;
+  };
   const { compiled, info } = await compileIfWorth({
     what: spec.steps.name,
     choice,
-    notWorth:
-      total < WORTH_COMPILING ? `${total} steps do not repay the recording; { engine: "compiled" } insists` : undefined,
-    compile: (native) => compileSteps(spec, start.state, start.key, { ...use, threads, background, native }),
-    compare: (made) => made.compare(),
+    notWorth: tooFewSteps(total),
+    reference,
+    compile: (native) => compileSteps(spec, start.state, reference().fixed, { ...use, threads, background, native }),
+    compare: (made, { next }) => made.compare(start.state, start.key, next),
   });
   const one = stepperOpByOp(spec);
   return { spec, many: compiled ?? one, one, compiled, info };
