@@ -118,7 +118,7 @@ export function countStep(spec: StepSpec): StepCounts {
 }
 
 /** The trace, checked and simplified. */
-function traceStep({ what, inputs, body, vary, dtype, worth }: StepSpec): {
+function traceStep({ what, inputs, body, vary, dtype, worth, scan }: StepSpec): {
   readonly traced: Traced;
   readonly graph: Graph;
 } {
@@ -132,13 +132,14 @@ function traceStep({ what, inputs, body, vary, dtype, worth }: StepSpec): {
     const differs = difference(traced, trace(inputs, body, options));
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
-  return { traced, graph: withoutUnusedInputs(simplify(traced.graph)) };
+  return { traced, graph: withoutUnusedInputs(simplify(traced.graph), Object.keys(scan?.carry ?? {})) };
 }
 
-/** Inputs that nothing uses need not be given. */
-function withoutUnusedInputs(graph: Graph): Graph {
+/** Inputs that nothing uses need not be given, but for what is carried: a step may write what no step reads. */
+function withoutUnusedInputs(graph: Graph, carried: readonly string[]): Graph {
   const used = new Set(graph.nodes);
-  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input)) };
+  const needed = ({ attrs: { name } }: Graph["inputs"][number]) => name !== undefined && carried.includes(name);
+  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input) || needed(input)) };
 }
 
 function stepOf(
