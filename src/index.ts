@@ -114,6 +114,11 @@ export { train } from "./inference/train/train.ts";
 export type { Trained, TrainOptions } from "./inference/train/train-types.ts";
 export { type ElboOptions, elbo } from "./inference/vi/elbo.ts";
 export { type IwaeOptions, iwae } from "./inference/vi/iwae.ts";
-export type { Variational, VariationalFit, VariationalKind, VariationalOptions } from "./inference/vi/variational.ts";
+export type {
+  Variational,
+  VariationalFit,
+  VariationalKind,
+  VariationalOptions,
+} from "./inference/vi/variational-types.ts";
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "./inference/weights/bound.ts";
 export type { ResamplingScheme } from "./inference/weights/resample.ts";

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { hostTensor } from "../core/tracing.ts";
 import { normal } from "../dist/index.ts";
 import { ensureEngine } from "../engine/engine.ts";
@@ -54,6 +54,11 @@ const fillWith =
   (j: number, into: Values): void => {
     for (const [name, array] of Object.entries(inputs(j))) into[name]?.set(array);
   };
+
+/** Turns of the event loop until a condition holds. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
 
 async function shardsFor(count: number, options?: ShardOptions) {
   const shards = await compileShards(spec, count, options);
@@ -113,9 +118,9 @@ describe("shards", () => {
     const others = await compileShards(spec, 2);
     expect(heldByThreads()).toBe(2);
     shards.dispose();
-    await vi.waitFor(() => expect(heldByThreads()).toBe(1));
+    await until(() => heldByThreads() === 1);
     others.dispose();
-    await vi.waitFor(() => expect(heldByThreads()).toBe(0));
+    await until(() => heldByThreads() === 0);
     expect(() => others.run(() => undefined)).toThrow(
       expect.objectContaining({ code: "engine", message: expect.stringContaining("disposed") }),
     );

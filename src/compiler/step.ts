@@ -7,6 +7,7 @@ import { elements, multiplications, threadsFor } from "./cost-model.ts";
 import type { Graph, NumericArray } from "./ir/node.ts";
 import { show } from "./ir/show.ts";
 import type { ScanOptions } from "./lower/scan.ts";
+import type { Precision } from "./onnx/emit.ts";
 import { simplify } from "./passes/rules.ts";
 import { createProgram, type PortableProgram, type Program } from "./runtime/session.ts";
 import { difference } from "./trace/compare.ts";
@@ -22,7 +23,7 @@ export interface StepSpec {
   readonly body: (inputs: { readonly [name: string]: tf.Tensor }) => { readonly [name: string]: tf.Tensor };
   /** Brings what the host inputs depend on into one of two states that have nothing in common. */
   readonly vary?: (state: 0 | 1) => void;
-  readonly dtype?: "float32" | "float64";
+  readonly dtype?: Precision;
   /** Threads inside one operation. Default: one, and more where the products of a run are large. */
   readonly threads?: number;
   /** Given the multiplications of one run, why it does not pay to go on; nothing when it does. */

@@ -65,6 +65,10 @@ export { type Weighed, type WeighOptions as PairWeighOptions, weigh } from "./pr
 export { type ModelAndGuide, matchGuide, type PairOptions } from "./problem/match-guide.ts";
 export { type Plan, type Proposal, plan, type WeighOptions, weighOnce } from "./problem/proposal.ts";
 export { drawnSites, drawsOf } from "./problem/site-draws.ts";
+export type { Loss, LossOutput, StepContext } from "./train/loss.ts";
+export { type GoodState, leastLoss, type Offered, type Recovery, type Ring, ring } from "./train/recovery.ts";
+export { trainingIn } from "./train/train.ts";
+export type { EpochInfo, TrainingHistory, TrainState } from "./train/train-types.ts";
 export { type Bound, type EvidenceOf, evidenceLabel, type Sandwich } from "./weights/bound.ts";
 export { logZ } from "./weights/log-z.ts";
 export { paretoK, UNRELIABLE_K } from "./weights/pareto.ts";

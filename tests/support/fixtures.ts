@@ -1,4 +1,4 @@
-/** Values of arbitrary precision, stored by scripts/oracles.py. */
+/** Values of arbitrary precision, stored by scripts/oracles. */
 import { readFileSync } from "node:fs";
 
 const read = <T>(name: string): T =>

@@ -2,7 +2,7 @@
 import type { DType, Node } from "../ir/node.ts";
 import { type OnnxAttribute, type OnnxNode, type OnnxTensor, type OnnxType, onnxType, tensorOf } from "./model.ts";
 
-/** The element type that stands for real numbers in a compiled program. */
+/** The element type of real numbers in a compiled program. */
 export type Precision = "float32" | "float64";
 
 export interface Emitter {

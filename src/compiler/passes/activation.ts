@@ -77,7 +77,7 @@ function gradientIn({ inputs: [a, b] }: Node, holds: (y: Node, g: Node) => boole
  * that is small beside 1 is below the rounding of the result's largest values, while a probability needs its digits near 0 as well.
  */
 export function onlyActivates(s: Node, uses: Uses): boolean {
-  const isSumOrProduct = (x: Node) => is(x, "add", "mul", "sub");
+  const isSumOrProduct = (x: Node) => is(x, "add") || is(x, "mul") || is(x, "sub");
   const isSafe = (use: Node) =>
     isComplement(use, s) ? !uses.isOutput(use) && uses.of(use).every(isSumOrProduct) : isSumOrProduct(use);
   return !uses.isOutput(s) && activates(s, uses) && uses.of(s).every(isSafe);

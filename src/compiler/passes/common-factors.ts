@@ -107,10 +107,29 @@ function joinSums(b: Builder, terms: readonly Term[], added: (x: Node, y: Node) 
   return terms;
 }
 
+/** What a factor is the opposite of, also in another shape; undefined when it is not. */
+const oppositeOf = (b: Builder, x: Node): Node | undefined =>
+  is(x, "neg")
+    ? x.inputs[0]
+    : is(x, "reshape") && is(x.inputs[0]!, "neg")
+      ? b.reshape(x.inputs[0]!.inputs[0]!, x.shape)
+      : undefined;
+/** A term of several factors, with their signs in front. */
+const signed = (b: Builder, { sign, factors }: Term): Term =>
+  factors.length < 2
+    ? { sign, factors }
+    : factors.reduce<Term>(
+        (term, x) => {
+          const opposite = oppositeOf(b, x);
+          return { sign: opposite ? (-term.sign as 1 | -1) : term.sign, factors: [...term.factors, opposite ?? x] };
+        },
+        { sign, factors: [] },
+      );
+
 /** The graph with common factors taken out of its sums. */
 export function factorSums(graph: Graph): Graph {
   const uses = usesIn(graph);
-  const additive = (x: Node) => is(x, "add", "sub") && x.dtype === "float32";
+  const additive = (x: Node) => (is(x, "add") || is(x, "sub")) && x.dtype === "float32";
   const inner = (x: Node) =>
     additive(x) && uses.once(x) && uses.of(x).every((u) => additive(u) && sameShape(u.shape, x.shape));
   const pairs = new Set(graph.nodes.filter((n) => is(n, "add")).map((n) => n.inputs.map(key).join()));
@@ -123,24 +142,6 @@ export function factorSums(graph: Graph): Graph {
     });
   const factorsOf = (x: Node): readonly Node[] =>
     is(x, "mul") && uses.once(x) && x.dtype === "float32" ? x.inputs.flatMap(factorsOf) : [x];
-  /** What a factor is the opposite of, also in another shape; undefined when it is not. */
-  const oppositeOf = (b: Builder, x: Node): Node | undefined =>
-    is(x, "neg")
-      ? x.inputs[0]
-      : is(x, "reshape") && is(x.inputs[0]!, "neg")
-        ? b.reshape(x.inputs[0]!.inputs[0]!, x.shape)
-        : undefined;
-  /** A term of several factors, with their signs in front. */
-  const signed = (b: Builder, { sign, factors }: Term): Term =>
-    factors.length < 2
-      ? { sign, factors }
-      : factors.reduce<Term>(
-          (term, x) => {
-            const opposite = oppositeOf(b, x);
-            return { sign: opposite ? (-term.sign as 1 | -1) : term.sign, factors: [...term.factors, opposite ?? x] };
-          },
-          { sign, factors: [] },
-        );
 
   return rebuild(graph, {
     replace: (b, node, _, renewed) => {

@@ -6,8 +6,17 @@ import type { Rewrite } from "../primitives/builder.ts";
 import { is, type Op } from "../primitives/families.ts";
 import { splatOf } from "./constant-folding.ts";
 
-const neverNegative: readonly Op[] = ["square", "abs", "exp", "sigmoid", "softplus", "relu", "sqrt"];
-const keepsSign: readonly Op[] = ["sum", "mean", "max", "min", "reshape", "transpose", "broadcast", "slice"];
+const neverNegative: ReadonlySet<string> = new Set<Op>(["square", "abs", "exp", "sigmoid", "softplus", "relu", "sqrt"]);
+const keepsSign: ReadonlySet<string> = new Set<Op>([
+  "sum",
+  "mean",
+  "max",
+  "min",
+  "reshape",
+  "transpose",
+  "broadcast",
+  "slice",
+]);
 
 /** Operands of operands are looked at to this depth: nested products of shared nodes have exponentially many paths. */
 const DEEPEST = 8;
@@ -16,12 +25,12 @@ const DEEPEST = 8;
 function signOf(x: Node, left = DEEPEST): number {
   const value = splatOf(x);
   if (value !== undefined) return value >= 0 ? 1 : -1;
-  if (is(x, ...neverNegative)) return 1;
+  if (neverNegative.has(x.op)) return 1;
   if (left === 0) return Number.NaN;
   const [y, z] = x.inputs as readonly [Node, Node];
-  if (is(x, ...keepsSign)) return signOf(y, left - 1);
+  if (keepsSign.has(x.op)) return signOf(y, left - 1);
   if (is(x, "neg")) return -signOf(y, left - 1);
-  if (is(x, "mul", "div")) return y === z ? 1 : signOf(y, left - 1) * signOf(z, left - 1);
+  if (is(x, "mul") || is(x, "div")) return y === z ? 1 : signOf(y, left - 1) * signOf(z, left - 1);
   return Number.NaN;
 }
 
@@ -34,7 +43,7 @@ const LARGEST = 1e20;
  */
 export const constantOutOfSum: Rewrite = (b, op, [sum], attrs) => {
   if (op !== "sum" && op !== "mean") return undefined;
-  if (!sum || !is(sum, "add", "sub") || sum.dtype !== "float32") return undefined;
+  if (!sum || !(is(sum, "add") || is(sum, "sub")) || sum.dtype !== "float32") return undefined;
   const { inputs, shape } = sum;
   const at = inputs.findIndex((x) => splatOf(x) !== undefined);
   const [c, x] = [inputs[at], inputs[1 - at]];

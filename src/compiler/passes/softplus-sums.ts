@@ -47,7 +47,8 @@ export function softplusSums(graph: Graph): Graph {
   return rebuild(graph, {
     replace: (b, node, _, renewed) => {
       const [summand] = node.inputs;
-      if (!is(node, "sum") || !summand || !is(summand, "sub", "neg") || !uses.once(summand)) return undefined;
+      if (!is(node, "sum") || !summand || !(is(summand, "sub") || is(summand, "neg")) || !uses.once(summand))
+        return undefined;
       const { shape } = summand;
       const { axes = [], keepDims } = node.attrs;
       const last = shape.length - 1;

@@ -2,7 +2,7 @@
 import { fail } from "../../core/errors.ts";
 import { createCore } from "../ir/builder.ts";
 import type { Attrs, Node } from "../ir/node.ts";
-import { type Builder, constructors, type Op, primitive } from "./families.ts";
+import { type Builder, type Op, primitive, withConstructors } from "./families.ts";
 
 export type { Builder } from "./families.ts";
 
@@ -15,7 +15,7 @@ export interface BuilderOptions {
 
 /** An empty graph to build in. Constructors bring dtypes together and check shapes (error code `shape`). */
 export function createBuilder({ rewrite }: BuilderOptions = {}): Builder {
-  const builder: Builder = constructors(
+  const builder: Builder = withConstructors(
     createCore({
       type: (op, inputs, attrs) =>
         (primitive(op) ?? fail("unsupported", `The graph has no primitive ${op}.`)).type(inputs, attrs, op),

@@ -2,9 +2,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
-import { type Node, textOf } from "../ir/node.ts";
+import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
-import type { Decomposition, Family, TraceKernels, TypeRule } from "./primitive.ts";
+import type { Constructors, Decomposition, Family, TraceKernels, TypeRule } from "./primitive.ts";
 import type { Products } from "./products.ts";
 import { mismatch } from "./types.ts";
 import {
@@ -39,7 +39,7 @@ export interface Convolutions extends Products {
 }
 
 /** The shape of the product of an image and a filter. */
-function productShape(op: string, image: Shape, filter: Shape, attrs: Node["attrs"]): Shape {
+function productShape(op: string, image: Shape, filter: Shape, attrs: Attrs): Shape {
   const groups = attrs.groups ?? 1;
   if (image.length !== 4 || filter.length !== 4 || filter[2]! * groups !== image[3] || filter[3]! % groups !== 0)
     mismatch(op, `${textOf(image)} and filter ${textOf(filter)}`, "[n,h,w,c] and [kh,kw,c/groups,out]");
@@ -168,15 +168,18 @@ export const CONVOLUTIONS = {
   },
 } satisfies Family<Products>;
 
-export const convolutions = (b: Products): Convolutions => {
-  const attrsOf = (o: Conv2dOptions) => ({ ...windowAttrs(o), groups: o.groups ?? 1 });
-  return {
-    ...b,
-    conv2d: (x, filter, o) => b.emit("conv2d", [x, filter], attrsOf(o)),
-    conv2dInputGrad: (dy, filter, shape, o) =>
-      b.emit("conv2dInputGrad", [dy, filter], { ...attrsOf(o), shape: [...shape] }),
-    conv2dFilterGrad: (x, dy, shape, o) => b.emit("conv2dFilterGrad", [x, dy], { ...attrsOf(o), shape: [...shape] }),
-  };
+const convAttrs = (o: Conv2dOptions): Attrs => ({ ...windowAttrs(o), groups: o.groups ?? 1 });
+
+export const CONVOLUTION_CONSTRUCTORS: Constructors<Convolutions, Products> = {
+  conv2d(x, filter, o) {
+    return this.emit("conv2d", [x, filter], convAttrs(o));
+  },
+  conv2dInputGrad(dy, filter, shape, o) {
+    return this.emit("conv2dInputGrad", [dy, filter], { ...convAttrs(o), shape: [...shape] });
+  },
+  conv2dFilterGrad(x, dy, shape, o) {
+    return this.emit("conv2dFilterGrad", [x, dy], { ...convAttrs(o), shape: [...shape] });
+  },
 };
 
 interface ConvAttrs {

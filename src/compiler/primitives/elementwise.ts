@@ -6,7 +6,7 @@ import type { DType, Node } from "../ir/node.ts";
 import type { Emitter } from "../onnx/emit.ts";
 import { BINARY, type BinaryOp } from "./binary.ts";
 import type { ElementwisePrimitive } from "./elementwise-row.ts";
-import type { Family, TraceKernel, TraceKernels } from "./primitive.ts";
+import type { Constructors, Family, TraceKernel, TraceKernels } from "./primitive.ts";
 import type { Algebra } from "./special-functions.ts";
 import { broadcastShapes } from "./types.ts";
 import { UNARY, type UnaryOp } from "./unary.ts";
@@ -76,16 +76,21 @@ function prepared(b: Core, { operand }: ElementwisePrimitive, xs: readonly Node[
   return same[0]!.dtype === "bool" ? same.map((x) => cast(b, x, "int32")) : same;
 }
 
-export const elementwise = (b: Core): Elementwise => ({
-  ...b,
-  unary: (op, x) => b.emit(op, prepared(b, UNARY[op], [x])),
-  binary(op, x, y) {
-    const operands = prepared(b, BINARY[op], [x, y]);
-    return b.emit(op === "div" && operands[0]!.dtype === "int32" ? "floorDiv" : op, operands);
+export const ELEMENTWISE_CONSTRUCTORS: Constructors<Elementwise, Core> = {
+  unary(op, x) {
+    return this.emit(op, prepared(this, UNARY[op], [x]));
   },
-  where: (condition, x, y) => b.emit("where", [cast(b, condition, "bool"), ...alike(b, x, y)]),
-  cast: (x, dtype) => cast(b, x, dtype),
-});
+  binary(op, x, y) {
+    const operands = prepared(this, BINARY[op], [x, y]);
+    return this.emit(op === "div" && operands[0]!.dtype === "int32" ? "floorDiv" : op, operands);
+  },
+  where(condition, x, y) {
+    return this.emit("where", [cast(this, condition, "bool"), ...alike(this, x, y)]);
+  },
+  cast(x, dtype) {
+    return cast(this, x, dtype);
+  },
+};
 
 type Kernel = TraceKernel<Elementwise>;
 

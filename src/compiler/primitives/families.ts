@@ -1,20 +1,30 @@
 /** All families of primitives side by side: one table for the whole compiler. */
 import type { Core } from "../ir/builder.ts";
-import { CONVOLUTION_KERNELS, CONVOLUTIONS, convolutions } from "./convolutions.ts";
-import { ELEMENTWISE, ELEMENTWISE_KERNELS, elementwise } from "./elementwise.ts";
-import { INDEXING, INDEXING_KERNELS, indexing } from "./indexing.ts";
-import { POOL_KERNELS, POOLS, type Pools, pools } from "./pools.ts";
+import { CONVOLUTION_CONSTRUCTORS, CONVOLUTION_KERNELS, CONVOLUTIONS } from "./convolutions.ts";
+import { ELEMENTWISE, ELEMENTWISE_CONSTRUCTORS, ELEMENTWISE_KERNELS } from "./elementwise.ts";
+import { INDEXING, INDEXING_CONSTRUCTORS, INDEXING_KERNELS } from "./indexing.ts";
+import { POOL_CONSTRUCTORS, POOL_KERNELS, POOLS, type Pools } from "./pools.ts";
 import type { Family, Primitive, TraceKernels } from "./primitive.ts";
-import { PRODUCT_KERNELS, PRODUCTS, products } from "./products.ts";
-import { REDUCTION_KERNELS, REDUCTIONS, reductions } from "./reductions.ts";
-import { SHAPE_KERNELS, SHAPES, shapes } from "./shapes.ts";
+import { PRODUCT_CONSTRUCTORS, PRODUCT_KERNELS, PRODUCTS } from "./products.ts";
+import { REDUCTION_CONSTRUCTORS, REDUCTION_KERNELS, REDUCTIONS } from "./reductions.ts";
+import { SHAPE_CONSTRUCTORS, SHAPE_KERNELS, SHAPES } from "./shapes.ts";
 import { SOURCES } from "./sources.ts";
 
-/** A builder with the constructors of every family: each takes the builder of those before it, and adds its own. */
+/** A builder with the constructors of every family; the last family knows all before it. */
 export type Builder = Pools;
 
-export const constructors = (core: Core): Builder =>
-  pools(convolutions(products(indexing(reductions(shapes(elementwise(core)))))));
+const CONSTRUCTORS: Omit<Builder, keyof Core> = {
+  ...ELEMENTWISE_CONSTRUCTORS,
+  ...SHAPE_CONSTRUCTORS,
+  ...REDUCTION_CONSTRUCTORS,
+  ...INDEXING_CONSTRUCTORS,
+  ...PRODUCT_CONSTRUCTORS,
+  ...CONVOLUTION_CONSTRUCTORS,
+  ...POOL_CONSTRUCTORS,
+};
+
+/** A core with the constructors. Builders are made often, so they inherit them. */
+export const withConstructors = (core: Core): Builder => Object.assign(Object.create(CONSTRUCTORS), core);
 
 const PRIMITIVES = {
   ...SOURCES,
@@ -46,5 +56,5 @@ const table: Family<Builder> = PRIMITIVES;
 /** The primitive of a name; undefined when there is none. */
 export const primitive = (op: string): Primitive<Builder> | undefined => table[op];
 
-/** Whether a node is of one of these primitives. */
-export const is = ({ op }: { readonly op: string }, ...names: readonly Op[]): boolean => names.includes(op as Op);
+/** Whether a node is of a primitive. */
+export const is = ({ op }: { readonly op: string }, name: Op): boolean => op === name;

@@ -3,7 +3,7 @@
 import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
 import { type DType, type Node, textOf } from "../ir/node.ts";
 import type { Emitter } from "../onnx/emit.ts";
-import type { Decomposition, Family, TraceKernels } from "./primitive.ts";
+import type { Constructors, Decomposition, Family, TraceKernels } from "./primitive.ts";
 import type { Reductions } from "./reductions.ts";
 import { checkAxes, mismatch, parseAxes } from "./types.ts";
 
@@ -86,24 +86,28 @@ export const INDEXING = {
   },
 } satisfies Family<Indexing>;
 
-export const indexing = (b: Reductions): Indexing => {
-  const toInt = (x: Node) => b.cast(x, "int32");
-  return {
-    ...b,
-    gather: (x, indices, axis = 0) => b.emit("gather", [x, toInt(indices)], { axis }),
-    gatherND: (x, indices) => b.emit("gatherND", [x, toInt(indices)]),
-    scatterND: (indices, updates, shape) => b.emit("scatterND", [toInt(indices), updates], { shape: [...shape] }),
-    segmentSum: (x, ids, n) => b.emit("segmentSum", [x, toInt(ids)], { k: n }),
-    oneHot(indices, depth, on = 1, off = 0, dtype = "float32") {
-      const places = b.constant(
-        Int32Array.from({ length: depth }, (_, i) => i),
-        [depth],
-        "int32",
-      );
-      const hot = b.binary("equal", b.reshape(toInt(indices), [...indices.shape, 1]), places);
-      return b.where(hot, b.constant(on, [], dtype), b.constant(off, [], dtype));
-    },
-  };
+export const INDEXING_CONSTRUCTORS: Constructors<Indexing, Reductions> = {
+  gather(x, indices, axis = 0) {
+    return this.emit("gather", [x, this.cast(indices, "int32")], { axis });
+  },
+  gatherND(x, indices) {
+    return this.emit("gatherND", [x, this.cast(indices, "int32")]);
+  },
+  scatterND(indices, updates, shape) {
+    return this.emit("scatterND", [this.cast(indices, "int32"), updates], { shape: [...shape] });
+  },
+  segmentSum(x, ids, n) {
+    return this.emit("segmentSum", [x, this.cast(ids, "int32")], { k: n });
+  },
+  oneHot(indices, depth, on = 1, off = 0, dtype = "float32") {
+    const places = this.constant(
+      Int32Array.from({ length: depth }, (_, i) => i),
+      [depth],
+      "int32",
+    );
+    const hot = this.binary("equal", this.reshape(this.cast(indices, "int32"), [...indices.shape, 1]), places);
+    return this.where(hot, this.constant(on, [], dtype), this.constant(off, [], dtype));
+  },
 };
 
 /** The first `batchDims` axes are those of both: their rows are made distinct, and read as if they were one axis. */

@@ -1,10 +1,10 @@
 /** Pools: means and maxima over windows of images [n,h,w,c]. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Shape } from "../../core/shape.ts";
-import { type Node, textOf } from "../ir/node.ts";
+import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import type { Convolutions } from "./convolutions.ts";
-import type { Decomposition, Family, TraceKernel, TraceKernels, TypeRule } from "./primitive.ts";
+import type { Constructors, Decomposition, Family, TraceKernel, TraceKernels, TypeRule } from "./primitive.ts";
 import type { Products } from "./products.ts";
 import { mismatch } from "./types.ts";
 import {
@@ -77,13 +77,15 @@ export const POOLS = {
   maxPool: { type: poolType, lower: lowerPool("MaxPool") },
 } satisfies Family<Products>;
 
-export const pools = (b: Convolutions): Pools => {
-  const attrsOf = (o: PoolOptions) => ({ ...windowAttrs(o), window: o.window });
-  return {
-    ...b,
-    avgPool: (x, o) => b.emit("avgPool", [x], attrsOf(o)),
-    maxPool: (x, o) => b.emit("maxPool", [x], attrsOf(o)),
-  };
+const poolAttrs = (o: PoolOptions): Attrs => ({ ...windowAttrs(o), window: o.window });
+
+export const POOL_CONSTRUCTORS: Constructors<Pools, Convolutions> = {
+  avgPool(x, o) {
+    return this.emit("avgPool", [x], poolAttrs(o));
+  },
+  maxPool(x, o) {
+    return this.emit("maxPool", [x], poolAttrs(o));
+  },
 };
 
 interface PoolAttrs {

@@ -21,6 +21,9 @@ export interface Primitive<B> {
   readonly cost?: (node: Node) => number;
 }
 
+/** The methods that a family adds to the builder of those before it: each makes the one node of its value, and checks shapes. */
+export type Constructors<B, Below> = Omit<B, keyof Below> & ThisType<B>;
+
 /** The primitives of one family by name. */
 export type Family<B> = { readonly [op: string]: Primitive<B> };
 

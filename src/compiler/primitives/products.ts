@@ -6,7 +6,7 @@ import type { Lowering } from "../onnx/emit.ts";
 import { contribDomain } from "../onnx/model.ts";
 import { alike } from "./elementwise.ts";
 import type { Indexing } from "./indexing.ts";
-import type { Family, TraceKernels, TypeRule } from "./primitive.ts";
+import type { Constructors, Family, TraceKernels, TypeRule } from "./primitive.ts";
 import { broadcastShapes, mismatch } from "./types.ts";
 
 interface Flags {
@@ -82,11 +82,11 @@ export const PRODUCTS = {
   },
 } satisfies Family<Indexing>;
 
-export const products = (b: Indexing): Products => ({
-  ...b,
-  matmul: (x, y, { transposeA = false, transposeB = false } = {}) =>
-    b.emit("matmul", alike(b, x, y), { transposeA, transposeB }),
-});
+export const PRODUCT_CONSTRUCTORS: Constructors<Products, Indexing> = {
+  matmul(x, y, { transposeA = false, transposeB = false } = {}) {
+    return this.emit("matmul", alike(this, x, y), { transposeA, transposeB });
+  },
+};
 
 export const PRODUCT_KERNELS: TraceKernels<Products> = {
   BatchMatMul: (b, inputs, { transposeA = false, transposeB = false }: Flags) =>

@@ -5,7 +5,7 @@ import type { Node } from "../ir/node.ts";
 import { textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import { type Operand, scalarLike } from "./elementwise-row.ts";
-import type { Family, Primitive, TraceKernel, TraceKernels, TypeRule } from "./primitive.ts";
+import type { Constructors, Family, Primitive, TraceKernel, TraceKernels, TypeRule } from "./primitive.ts";
 import { type Shapes, sliceAlong } from "./shapes.ts";
 import { checkAxes, mismatch, parseAxes, withoutAxes } from "./types.ts";
 
@@ -138,19 +138,26 @@ export const REDUCTIONS = {
   topKIndices: largest(1),
 } satisfies Family<Shapes>;
 
-export const reductions = (b: Shapes): Reductions => ({
-  ...b,
+export const REDUCTION_CONSTRUCTORS: Constructors<Reductions, Shapes> = {
   reduce(op, x, axes = x.shape.map((_, i) => i), keepDims = false) {
     const { operand } = REDUCE[op];
     const dtype =
       operand === "truth" ? "bool" : operand === "real" ? "float32" : x.dtype === "bool" ? "int32" : x.dtype;
-    return b.emit(op, [b.cast(x, dtype)], { axes: [...new Set(axes)].sort((p, q) => p - q), keepDims });
+    return this.emit(op, [this.cast(x, dtype)], { axes: [...new Set(axes)].sort((p, q) => p - q), keepDims });
   },
-  argMax: (x, axis) => b.emit("argMax", [x], { axis }),
-  argMin: (x, axis) => b.emit("argMin", [x], { axis }),
-  cumsum: (x, { axis, exclusive = false, reverse = false }) => b.emit("cumsum", [x], { axis, exclusive, reverse }),
-  topK: (x, k) => ({ values: b.emit("topKValues", [x], { k }), indices: b.emit("topKIndices", [x], { k }) }),
-});
+  argMax(x, axis) {
+    return this.emit("argMax", [x], { axis });
+  },
+  argMin(x, axis) {
+    return this.emit("argMin", [x], { axis });
+  },
+  cumsum(x, { axis, exclusive = false, reverse = false }) {
+    return this.emit("cumsum", [x], { axis, exclusive, reverse });
+  },
+  topK(x, k) {
+    return { values: this.emit("topKValues", [x], { k }), indices: this.emit("topKIndices", [x], { k }) };
+  },
+};
 
 interface ReduceAttrs {
   readonly axis?: number | number[];

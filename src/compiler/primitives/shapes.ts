@@ -5,7 +5,7 @@ import { stridedRegion } from "../../engine/kernels/take.ts";
 import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import { alike, type Elementwise } from "./elementwise.ts";
-import type { Family, TraceKernels, TypeRule } from "./primitive.ts";
+import type { Constructors, Family, TraceKernels, TypeRule } from "./primitive.ts";
 import { broadcastShapes, checkAxes, mismatch, parseAxes } from "./types.ts";
 
 export interface Shapes extends Elementwise {
@@ -112,19 +112,32 @@ export const SHAPES = {
   },
 } satisfies Family<Elementwise>;
 
-export const shapes = (b: Elementwise): Shapes => ({
-  ...b,
-  reshape: (x, shape) => b.emit("reshape", [x], { shape: [...shape] }),
-  transpose: (x, perm = x.shape.map((_, i) => x.shape.length - 1 - i)) => b.emit("transpose", [x], { perm: [...perm] }),
-  broadcast: (x, shape) => b.emit("broadcast", [x], { shape: [...shape] }),
-  concat: (xs, axis) => b.emit("concat", alike(b, ...xs), { axis }),
-  slice: (x, begin, size) => b.emit("slice", [x], { begin: [...begin], size: [...size] }),
-  stridedSlice: (x, begin, size, strides) =>
-    b.emit("stridedSlice", [x], { begin: [...begin], size: [...size], strides: [...strides] }),
-  pad: (x, paddings, value = 0) =>
-    b.emit("pad", [x], { paddings: paddings.map(([before, after]) => [before, after] as const), value }),
-  reverse: (x, axes) => b.emit("reverse", [x], { axes: [...axes].sort((p, q) => p - q) }),
-});
+export const SHAPE_CONSTRUCTORS: Constructors<Shapes, Elementwise> = {
+  reshape(x, shape) {
+    return this.emit("reshape", [x], { shape: [...shape] });
+  },
+  transpose(x, perm = x.shape.map((_, i) => x.shape.length - 1 - i)) {
+    return this.emit("transpose", [x], { perm: [...perm] });
+  },
+  broadcast(x, shape) {
+    return this.emit("broadcast", [x], { shape: [...shape] });
+  },
+  concat(xs, axis) {
+    return this.emit("concat", alike(this, ...xs), { axis });
+  },
+  slice(x, begin, size) {
+    return this.emit("slice", [x], { begin: [...begin], size: [...size] });
+  },
+  stridedSlice(x, begin, size, strides) {
+    return this.emit("stridedSlice", [x], { begin: [...begin], size: [...size], strides: [...strides] });
+  },
+  pad(x, paddings, value = 0) {
+    return this.emit("pad", [x], { paddings: paddings.map(([before, after]) => [before, after] as const), value });
+  },
+  reverse(x, axes) {
+    return this.emit("reverse", [x], { axes: [...axes].sort((p, q) => p - q) });
+  },
+};
 
 /** Repetition: an axis of size d becomes [times, d], the first of which is broadcast. */
 function tile(b: Shapes, x: Node, reps: readonly number[]): Node {

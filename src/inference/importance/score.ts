@@ -12,6 +12,7 @@ import { showShape } from "../../core/shape.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
 import { normal } from "../../dist/index.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { LEAST_ESS } from "../diagnostics/thresholds.ts";
 import {
   checkSmooth,
   elboTerm,
@@ -50,8 +51,6 @@ export interface Score {
 
 /** Rows × particles that are evaluated at once. */
 const CHUNK = 1 << 14;
-/** Fewest effective particles of a row whose estimate is taken as it is. */
-const FEWEST_EFFECTIVE = 10;
 
 /**
  * ∇_x log p(x) = E_{p(z|x)}[∇_x log p(x|z)] ≈ Σ_k w_k ∇_x log p(x|z_k), z_k ~ q(z|x), w_k ∝ p(x, z_k)/q(z_k|x).
@@ -76,12 +75,12 @@ export function fisherScore(net: LatentVariableModel, x: NdArray, options: Score
       weights[k * rows + i] = w;
     });
   }
-  const poor = essRatio.reduce((count, ratio) => count + (ratio * particles < FEWEST_EFFECTIVE ? 1 : 0), 0);
+  const poor = essRatio.reduce((count, ratio) => count + (ratio * particles < LEAST_ESS.score ? 1 : 0), 0);
   const warnings =
     poor === 0
       ? []
       : [
-          `fisherScore: ${poor} of ${rows} rows have fewer than ${FEWEST_EFFECTIVE} effective particles of ${particles}: the encoder is far from the posterior there; take more particles`,
+          `fisherScore: ${poor} of ${rows} rows have fewer than ${LEAST_ESS.score} effective particles of ${particles}: the encoder is far from the posterior there; take more particles`,
         ];
   return { ...weightedMean(terms.gradients, weights, rows, particles, x.shape), method: "fisher", essRatio, warnings };
 }

@@ -5,7 +5,6 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
-import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
 import type { ParamEffect } from "../../effects/effects.ts";
@@ -13,7 +12,7 @@ import type { Energy } from "../../effects/handlers.ts";
 import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
 import type { Method, ResultKind } from "../method/infer.ts";
 import { adam } from "../optim/optimizers.ts";
-import { train } from "../train/train.ts";
+import { train, trainingIn } from "../train/train.ts";
 import type { Trained, TrainOptions } from "../train/train-types.ts";
 import type { Sandwich } from "../weights/bound.ts";
 import { logZ } from "../weights/log-z.ts";
@@ -91,16 +90,12 @@ async function run(fitting: Fitting, test: NdArray | undefined): Promise<TiltFit
   const { problem, settings, fitted, initial } = fitting;
   const { optimizer, steps, every, clip, objective } = settings;
   const trained = await train({
+    ...trainingIn(problem),
     name: "fitTilt",
     params: initial,
     optimizer,
     steps,
     stepsPerEpoch: every,
-    key: fold(problem.key, "train"),
-    tick: problem.tick,
-    engine: problem.choice,
-    ...(problem.threads !== undefined && { threads: problem.threads }),
-    ...(problem.background && { background: true }),
     ...(clip !== undefined && { clip }),
     recover: true,
     loss: (params, context) => trainingLoss(fitting, params, context),

@@ -5,7 +5,6 @@
 import type { NdArray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
-import { fold } from "../../core/key.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
 import type { ParamEffect } from "../../effects/effects.ts";
 import type { Energy } from "../../effects/handlers.ts";
@@ -13,7 +12,7 @@ import type { Method, Problem, ResultKind } from "../method/infer.ts";
 import { type Clip, checkClip } from "../optim/clip.ts";
 import { adam } from "../optim/optimizers.ts";
 import { ring } from "../train/recovery.ts";
-import { train } from "../train/train.ts";
+import { train, trainingIn } from "../train/train.ts";
 import type { EpochInfo } from "../train/train-types.ts";
 import { negativesFor } from "./default-negatives.ts";
 import { type LikelihoodMetric, likelihoodLoss } from "./likelihood-loss.ts";
@@ -129,16 +128,13 @@ async function trainTilt(problem: Problem, setup: TiltSetup, draws: StepDraws, w
   const looks: TiltLook[] = [];
   const good = ring(settings.ring, (states) => lastGood(states, looks, stop || {}));
   const trained = await train({
+    ...trainingIn(problem),
     name: WHAT,
     params: setup.trained,
     optimizer,
     steps,
     stepsPerEpoch: every,
     clip,
-    key: fold(problem.key, "train"),
-    engine: problem.choice,
-    ...(problem.threads !== undefined && { threads: problem.threads }),
-    ...(problem.background && { background: true }),
     before: draws.next,
     loss: (params, { key }) => likelihoodLoss(spec, draws.batch(), { ...toTensors(setup.fixed), ...params }, key),
     stop(epoch) {

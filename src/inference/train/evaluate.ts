@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { scope } from "../../core/scope.ts";
-import type { TensorTree } from "../../core/tree.ts";
+import { mapTree, type TensorTree } from "../../core/tree.ts";
 import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
 import { readInto } from "../../engine/read.ts";
 import { type Layout, views } from "../optim/flat.ts";
@@ -56,26 +56,29 @@ export async function evaluatorOf(
   });
   if (compiled === undefined) return { evaluate: eagerly, info, dispose: () => undefined };
   return {
-    async evaluate(context) {
+    evaluate(context) {
       // What fails in the record is done op by op, which says why.
-      return (await compiled.evaluate(context)) ?? eagerly(context);
+      const orEagerly = (found: Evaluated | undefined) => found ?? eagerly(context);
+      const found = compiled.evaluate(context);
+      return found instanceof Promise ? found.then(orEagerly) : orEagerly(found);
     },
     info,
     dispose: compiled.dispose,
   };
 }
 
-/** Parameters as tensors, in the caller's scope, without a copy: the buffer is written only between scopes. */
-export const tensorsOf = (buffer: Float32Array, layout: Layout): TensorTree =>
-  Object.fromEntries(
-    Object.entries(views(buffer, layout)).map(([name, { data, shape }]) => [name, tf.tensor(data, [...shape])]),
-  );
+/** Parameters as tensors, in the scope of the call, without a copy: the buffer is written only between scopes. */
+export function tensorsIn(buffer: Float32Array, layout: Layout): () => TensorTree {
+  const tree = views(buffer, layout);
+  return () => mapTree(tree, ({ data, shape }) => tf.tensor(data, [...shape]));
+}
 
 /** Op by op. @throws `non-finite` when the loss is NaN or infinite. */
 function eagerEvaluation({ name, loss, layout, params, grads }: LossSpec): (context: StepContext) => Evaluated {
+  const tensors = tensorsIn(params, layout);
   return (context) =>
     scope(() => {
-      const out = differentiate(name, loss, tensorsOf(params, layout), context);
+      const out = differentiate(name, loss, tensors(), context);
       const value = out.value.dataSync()[0] as number;
       if (!Number.isFinite(value))
         fail(

@@ -8,17 +8,18 @@ import { yieldToEventLoop } from "../../core/event-loop.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { resolveChoice } from "../../engine/engine.ts";
+import type { Problem } from "../method/infer.ts";
 import { checkClip } from "../optim/clip.ts";
 import { flatten, unflatten, views } from "../optim/flat.ts";
-import { type Evaluator, evaluatorOf, tensorsOf } from "./evaluate.ts";
+import { type Evaluator, evaluatorOf, tensorsIn } from "./evaluate.ts";
 import { leastLoss, type Recovery } from "./recovery.ts";
 import type { EpochInfo, Trained, TrainOptions, TrainState } from "./train-types.ts";
 import {
   contextAt,
   type EpochMeans,
   endEpoch,
-  epochsSinceBest,
   init,
+  isStale,
   nextContext,
   type Run,
   type RunState,
@@ -41,22 +42,28 @@ import {
  */
 export async function train(options: TrainOptions): Promise<Trained> {
   const settings = checked(options);
-  const { total, stepsPerEpoch, patience, recovery, validate, stop, tick } = settings;
+  const { loss, engine, threads, background, total, stepsPerEpoch, patience, recovery, validate, stop, tick } =
+    settings;
   const [run, start] = init(settings);
   const params = views(run.params, run.layout);
+  const copy = () => unflatten(run.params, run.layout);
   let state = start;
-  let ending: Ending | undefined = epochsSinceBest(state) >= patience ? { stopped: "early" } : undefined;
+  let ending: Ending | undefined = isStale(state, patience) ? { stopped: "early" } : undefined;
   const goesOn = () => ending === undefined && state.step < total;
   let resumable: TrainState | undefined;
 
   if (goesOn()) await options.before?.(state.step, params);
-  recovery?.offer({ step: state.step, epoch: -1, loss: Number.NaN, copy: () => unflatten(run.params, run.layout) });
-  const evaluator = await evaluatorFor(settings, run, state);
+  recovery?.offer({ step: state.step, epoch: -1, loss: Number.NaN, copy });
+  const evaluator = await evaluatorOf(
+    { ...run, loss },
+    { engine: resolveChoice(engine), total, done: state.step, threads, background },
+    nextContext(run, state),
+  );
   try {
     while (goesOn()) {
-      const [next, { loss, metrics }] = await step(run, evaluator.evaluate, state);
+      const [next, seen] = await step(run, evaluator.evaluate, state);
       state = next;
-      const shown: Record<string, number> = { loss, ...metrics };
+      const metrics: Record<string, number> = { loss: seen.loss, ...seen.metrics };
       const isWhole = state.step % stepsPerEpoch === 0;
       // A last epoch that is cut short enters the history, but not the state from which a longer run goes on.
       if (!isWhole && state.step === total) resumable = snapshot(run, state);
@@ -64,32 +71,41 @@ export async function train(options: TrainOptions): Promise<Trained> {
         const [ended, means] = endEpoch(run, state);
         state = ended;
         if (validate !== undefined) {
-          const validation = validationLoss(settings, run, state, means.epoch);
-          shown.validation = validation;
+          const validation = validationLoss(validate, run, state, means.epoch);
+          metrics.validation = validation;
           state = validated(run, state, validation);
-          if (epochsSinceBest(state) >= patience) ending = { stopped: "early" };
+          if (isStale(state, patience)) ending = { stopped: "early" };
         }
         const info = epochInfo(run, state, means);
         const reason = stop?.(info);
         if (reason !== undefined) ending = { stopped: "diverged", message: reason };
         else if (validate === undefined)
-          recovery?.offer({ ...info, loss: info.train, copy: () => unflatten(run.params, run.layout) });
+          recovery?.offer({ step: state.step, epoch: means.epoch, loss: means.train, copy });
         await options.onEpoch?.(info);
       }
       // An early stop is the end, and a progress bar should show it.
-      await tick({ step: state.step, total: ending === undefined ? total : state.step, metrics: shown });
+      await tick({ step: state.step, total: ending === undefined ? total : state.step, metrics });
       if (goesOn()) await options.before?.(state.step, params);
     }
   } catch (error) {
-    const isDivergence = recovery !== undefined && error instanceof TiltedError && error.code === "non-finite";
-    const isFirst = state.step === start.step;
-    if (!isDivergence || (state.best ?? (isFirst ? undefined : recovery.choose())) === undefined) throw error;
-    ending = { stopped: "diverged", message: error.message };
+    // In the first step there is nothing yet that was good.
+    const kept = state.best ?? (state.step > start.step ? recovery?.choose() : undefined);
+    ending = recovery && kept && divergenceBy(error);
+    if (ending === undefined) throw error;
   } finally {
     evaluator.dispose();
   }
   return trained(run, state, { ending, recovery, resumable, evaluator });
 }
+
+/** What a training inside a method takes from its problem: a key, progress, and how it runs. */
+export const trainingIn = ({ key, tick, choice, threads, background }: Problem) => ({
+  key: fold(key, "train"),
+  tick,
+  engine: choice,
+  ...(threads !== undefined && { threads }),
+  ...(background && { background }),
+});
 
 /** Why a run ends before its last step. */
 interface Ending {
@@ -97,7 +113,11 @@ interface Ending {
   readonly message?: string;
 }
 
-type Settings = ReturnType<typeof checked>;
+/** The end of a run in which something became infinite or NaN; undefined after any other error. */
+const divergenceBy = (error: unknown): Ending | undefined =>
+  error instanceof TiltedError && error.code === "non-finite"
+    ? { stopped: "diverged", message: error.message }
+    : undefined;
 
 /** Options with their defaults. @throws `argument` on options out of range, or that contradict each other. */
 function checked(options: TrainOptions) {
@@ -123,24 +143,16 @@ function checked(options: TrainOptions) {
   };
 }
 
-const evaluatorFor = (
-  { loss, engine, total, threads, background }: Settings,
-  { name, layout, params, grads, ...run }: Run,
-  state: RunState,
-): Promise<Evaluator> =>
-  evaluatorOf(
-    { name, loss, layout, params, grads },
-    { engine: resolveChoice(engine), total, done: state.step, threads, background },
-    nextContext({ name, layout, params, grads, ...run }, state),
-  );
-
 /** @throws `non-finite` when it is NaN. */
-function validationLoss({ name, key, validate }: Settings, run: Run, state: RunState, epoch: number): number {
+function validationLoss(
+  validate: NonNullable<TrainOptions["validate"]>,
+  run: Run,
+  state: RunState,
+  epoch: number,
+): number {
+  const { name, key, params, layout } = run;
   const loss = scope(() => {
-    const context = { ...contextAt(run, state, fold(key, "validate")), epoch };
-    const out = validate?.(tensorsOf(run.params, run.layout), context) as NonNullable<
-      ReturnType<NonNullable<typeof validate>>
-    >;
+    const out = validate(tensorsIn(params, layout)(), { ...contextAt(run, state, fold(key, "validate")), epoch });
     return typeof out === "number" ? out : (out.dataSync()[0] as number);
   });
   if (Number.isNaN(loss)) fail("non-finite", `${name}: the validation loss is NaN after epoch ${epoch}`);

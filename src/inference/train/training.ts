@@ -1,9 +1,10 @@
 /**
  * Training as `init` and `step`. A state is a record; what is large in it (parameters, slots of the optimiser, gradients, the history) lies
- * in buffers that every state of a run shares and a step overwrites. A step that throws has changed nothing but gradients.
+ * in buffers that every state of a run shares and a step overwrites. A step that throws leaves the state as it was, but where the optimiser
+ * itself finds what is not finite: then parameters and slots mean nothing.
  */
 import { fold, type Key } from "../../core/key.ts";
-import type { ArrayTree, Tree } from "../../core/tree.ts";
+import { mapTree, type Tree } from "../../core/tree.ts";
 import { arena } from "../../engine/wasm/arena.ts";
 import { type Clip, clipGradients } from "../optim/clip.ts";
 import { fill, type Layout, layoutOf, lengthOf, unflatten } from "../optim/flat.ts";
@@ -98,14 +99,15 @@ export async function step(
   const info = await evaluate(nextContext(run, state));
   const hint = ` at step ${state.step} of ${name}; lower the learning rate or set clip`;
   if (!checksFinite) clipGradients(grads, layout, clip, hint);
-  const { finite, ...updated } = optimizer.update(state.optimizer, params, grads, layout);
+  const updated = optimizer.update(state.optimizer, params, grads, layout);
   // Which gradient it is; or none, and only a square was too large.
-  if (finite === false) clipGradients(grads, layout, {}, hint);
+  if (updated.finite === false) clipGradients(grads, layout, {}, hint);
   return [
     {
-      ...state,
       step: state.step + 1,
-      optimizer: updated,
+      history: state.history,
+      best: state.best,
+      optimizer: { step: updated.step, slots: updated.slots },
       carry: info.carry,
       epochLoss: state.epochLoss + info.loss,
       epochMetrics: added(state.epochMetrics, info.metrics),
@@ -115,7 +117,7 @@ export async function step(
 }
 
 const added = (sums: Tree<number>, terms: Tree<number>): Tree<number> =>
-  Object.fromEntries(Object.entries(terms).map(([name, term]) => [name, (sums[name] ?? 0) + term]));
+  mapTree(terms, (term, name) => (sums[name] ?? 0) + term);
 
 /** What an epoch was like on average. */
 export interface EpochMeans {
@@ -129,7 +131,7 @@ export function endEpoch({ stepsPerEpoch }: Run, state: RunState): [state: RunSt
   const { step, history, epochLoss, epochMetrics } = state;
   const steps = step % stepsPerEpoch || stepsPerEpoch;
   const train = epochLoss / steps;
-  const metrics = Object.fromEntries(Object.entries(epochMetrics).map(([name, sum]) => [name, sum / steps]));
+  const metrics = mapTree(epochMetrics, (sum) => sum / steps);
   history.train.push(train);
   return [
     { ...state, epochLoss: 0, epochMetrics: {} },
@@ -148,14 +150,14 @@ export function validated({ params, layout }: Run, state: RunState, loss: number
   };
 }
 
-/** Epochs since the best validation loss. */
-export const epochsSinceBest = ({ best, history }: RunState): number =>
-  best === undefined ? 0 : history.train.length - 1 - best.epoch;
+/** Whether so many epochs in a row were without a better validation loss. */
+export const isStale = ({ best, history }: RunState, patience: number): boolean =>
+  best !== undefined && history.train.length - 1 - best.epoch >= patience;
 
 /** A copy of everything. */
 export const snapshot = ({ params, layout }: Run, { history, optimizer, ...state }: RunState): TrainState => ({
   ...state,
-  params: unflatten(params, layout) as ArrayTree,
+  params: unflatten(params, layout),
   optimizer: copyState(optimizer),
   history: { train: [...history.train], validation: [...history.validation] },
 });

@@ -1,137 +1,9 @@
-"""Values of special functions and distributions in arbitrary precision, for the tests.
+"""Distributions: log-density, distribution function (none for counts), and integrals or sums of the density."""
 
-    python3 -m venv VENV && VENV/bin/pip install mpmath && VENV/bin/python scripts/oracles.py
-
-writes tests/fixtures/{special,distributions,gamma-path}.json. Every function comes from its definition or from mpmath; derivatives are
-mpmath's differences at 60 digits; means, variances and entropies are integrals or sums of the density. Arguments are numbers of float32,
-so that single and double precision see the same ones. The points are fixed: a second run writes the same files.
-"""
-
-import json
 import math
-import struct
-from pathlib import Path
 
+from common import f32, number
 from mpmath import mp, mpf
-
-mp.dps = 60
-FOLDER = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
-TINY = 2.0**-126
-EPS = 2.0**-23
-
-
-def f32(x):
-    """The nearest number of float32."""
-    return struct.unpack("f", struct.pack("f", x))[0]
-
-
-def number(x):
-    """A double for JSON, which has no infinity."""
-    y = float(x)
-    return y if math.isfinite(y) else None
-
-
-# Points.
-
-
-def linear(low, high, n):
-    return [low + (high - low) * i / (n - 1) for i in range(n)]
-
-
-def logarithmic(low, high, n):
-    return [math.exp(t) for t in linear(math.log(low), math.log(high), n)]
-
-
-def near(centre, low, high, n):
-    """Points on both sides of a centre, at distances of every size."""
-    return [centre + sign * d for d in logarithmic(low, high, n) for sign in (-1, 1)]
-
-
-def tidy(points, low, high):
-    inside = {f32(x) for x in points}
-    return sorted(x for x in inside if low <= x <= high)
-
-
-# Special functions: definition, domain, where derivatives are stored too, points.
-
-
-def log_ndtr(x):
-    return mp.log(mp.erfc(-x / mp.sqrt(2)) / 2)
-
-
-def inverse_mills(x):
-    return mp.npdf(x) / (mp.erfc(-x / mp.sqrt(2)) / 2)
-
-
-def ndtri(p):
-    """The root of log Φ(x) = log p, by Newton."""
-    p = mpf(p)
-    if p > 0.5:
-        return -ndtri(1 - p)
-    target = mp.log(p)
-    x = -mp.sqrt(-2 * target) if p < 0.1 else (p - 0.5) * mp.sqrt(2 * mp.pi)
-    for _ in range(200):
-        step = (log_ndtr(x) - target) / inverse_mills(x)
-        x -= step
-        if abs(step) < mpf(10) ** (8 - mp.dps) * max(abs(x), mpf(10) ** -30):
-            break
-    return x
-
-
-def stirling(x):
-    return mp.loggamma(x) - ((x - mpf(1) / 2) * mp.log(x) - x + mp.log(2 * mp.pi) / 2)
-
-
-POSITIVE = logarithmic(1e-37, 1e36, 74) + logarithmic(0.01, 1e4, 80)
-BOTH = lambda far, middle: linear(-middle, middle, 121) + [s * x for x in logarithmic(1e-30, far, 50) for s in (-1, 1)]
-
-SPECIAL = {
-    "lgamma": (mp.loggamma, (1e-37, 1e36), (0.01, 1e4), POSITIVE),
-    "lgamma near its zeros": (
-        mp.loggamma,
-        (0.9, 2.5),
-        (0.9, 2.5),
-        linear(0.9, 2.5, 60) + near(1, 1e-7, 0.1, 20) + near(2, 1e-7, 0.1, 20),
-    ),
-    "digamma": (mp.digamma, (1e-37, 1e37), (0.01, 1e4), POSITIVE),
-    "digamma near its root": (mp.digamma, (1.2, 1.8), (1.2, 1.8), linear(1.2, 1.8, 60) + near(1.4616321449683622, 1e-7, 0.1, 20)),
-    "trigamma": (lambda x: mp.psi(1, x), (1e-18, 1e37), (0.01, 1e4), POSITIVE),
-    "stirlingCorrection": (stirling, (1e-30, 1e30), (0.01, 20), POSITIVE),
-    "erf": (mp.erf, (-6, 6), (-3, 3), BOTH(1, 6)),
-    "erfc": (mp.erfc, (-6, 9.1), (-3, 8), BOTH(1, 9.1)),
-    "logErfc": (lambda x: mp.log(mp.erfc(x)), (-5, 1e18), (-2, 1e3), BOTH(1e18, 10)),
-    "erfinv": (
-        lambda y: ndtri((1 + y) / 2) / mp.sqrt(2),
-        (-1 + EPS, 1 - EPS),
-        (-0.99, 0.99),
-        linear(-0.999, 0.999, 101) + [s * x for x in logarithmic(1e-30, 0.1, 20) for s in (-1, 1)] + near(1, EPS, 0.1, 20) + near(-1, EPS, 0.1, 20),
-    ),
-    "ndtr": (lambda x: mp.erfc(-x / mp.sqrt(2)) / 2, (-12.9, 8), (-8, 3), BOTH(1, 12.9)),
-    "logNdtr": (log_ndtr, (-1e18, 12), (-1e3, 4), BOTH(1e18, 12)),
-    "inverseMills": (inverse_mills, (-1e15, 12), (-200, 4), BOTH(1e15, 12)),
-    "ndtri": (ndtri, (TINY, 1 - EPS), (1e-6, 0.999), linear(0.001, 0.999, 101) + logarithmic(TINY, 0.5, 60) + near(1, EPS, 0.1, 20) + near(0.5, 1e-6, 0.1, 10)),
-    "log1p": (mp.log1p, (-1 + EPS, 1e38), (-0.99, 1e3), BOTH(1e38, 0.99) + near(-1, EPS, 0.1, 15)),
-    "expm1": (mp.expm1, (-80, 80), (-10, 20), BOTH(1, 80)),
-    "log1mexp": (lambda x: mp.log(-mp.expm1(x)), (-80, -1e-30), (-20, -1e-3), [-x for x in logarithmic(1e-30, 80, 160)]),
-    # These two are held against the tests' own double precision only.
-    "erfcx": (lambda x: mp.exp(x * x) * mp.erfc(x), (-5, 1e18), None, BOTH(1e18, 30)),
-    "log1pmx": (lambda x: mp.log1p(x) - x, (-0.9, 0.9), None, BOTH(0.9, 0.9)),
-    "erfcinv": (lambda q: -ndtri(q / 2) / mp.sqrt(2), (TINY, 1.9), None, linear(0.01, 1.9, 101) + logarithmic(TINY, 0.5, 60)),
-}
-
-
-def special_rows(f, domain, smooth, points):
-    for x in tidy(points, *domain):
-        # What cancels, at most x² against itself, takes the digits of x² at 1e37.
-        with mp.workdps(160):
-            value = f(mpf(x))
-        row = [x, number(value)]
-        if smooth is not None and smooth[0] <= x <= smooth[1]:
-            row += [number(mp.diff(f, mpf(x), n)) for n in (1, 2)]
-        yield row
-
-
-# Distributions: log-density, distribution function (none for counts), support, points.
 
 
 class Family:
@@ -225,7 +97,13 @@ def beta_log(x, a, b):
 
 def student_log(x, v, m, s):
     z = (x - m) / s
-    return mp.loggamma((v + 1) / 2) - mp.loggamma(v / 2) - mp.log(mp.pi * v) / 2 - mp.log(s) - (v + 1) / 2 * mp.log1p(z * z / v)
+    return (
+        mp.loggamma((v + 1) / 2)
+        - mp.loggamma(v / 2)
+        - mp.log(mp.pi * v) / 2
+        - mp.log(s)
+        - (v + 1) / 2 * mp.log1p(z * z / v)
+    )
 
 
 def student_cdf(x, v, m, s):
@@ -239,7 +117,9 @@ def log_choose(n, k):
 
 
 sigmoid = lambda l: 1 / (1 + mp.exp(-l))
-binomial_log = lambda k, n, p: log_choose(n, k) + (k * mp.log(p) if k else 0) + ((n - k) * mp.log1p(-p) if n != k else 0)
+binomial_log = (
+    lambda k, n, p: log_choose(n, k) + (k * mp.log(p) if k else 0) + ((n - k) * mp.log1p(-p) if n != k else 0)
+)
 geometric_log = lambda k, p: mp.log(p) + k * mp.log1p(-p)
 bernoulli_log = lambda x, l: x * l - mp.log1p(mp.exp(l))
 counts = lambda n, p: sorted({0, 1, int(n * p / 2), int(n * p), min(n, int(n * p) + 3), n})
@@ -279,12 +159,36 @@ FAMILIES = {
     "truncatedNormal": Family(
         truncated_log,
         lambda x, m, s, a, b: mass_between((a - m) / s, (x - m) / s) / mass_between((a - m) / s, (b - m) / s),
-        [[0, 1, -1, 2], [1, 2, -30, 1.5], [0, 1, 2, 3], [0, 1, -3, -1], [0, 1, 15, 16], [3, 0.5, 3, 3.001], [-2, 0.1, 1, 40]],
+        [
+            [0, 1, -1, 2],
+            [1, 2, -30, 1.5],
+            [0, 1, 2, 3],
+            [0, 1, -3, -1],
+            [0, 1, 15, 16],
+            [3, 0.5, 3, 3.001],
+            [-2, 0.1, 1, 40],
+        ],
         grid(
-            [[0, 1, -1, 2], [1, 2, -30, 1.5], [0, 1, 2, 3], [0, 1, -3, -1], [0, 1, 15, 16], [3, 0.5, 3, 3.001], [-2, 0.1, 1, 40], [2, 3, 200, 260]],
+            [
+                [0, 1, -1, 2],
+                [1, 2, -30, 1.5],
+                [0, 1, 2, 3],
+                [0, 1, -3, -1],
+                [0, 1, 15, 16],
+                [3, 0.5, 3, 3.001],
+                [-2, 0.1, 1, 40],
+                [2, 3, 200, 260],
+            ],
             lambda m, s, a, b: [a, a + (b - a) / 16, a + (b - a) / 3, (a + b) / 2, b - (b - a) / 16, b],
         ),
-        lambda m, s, a, b: sorted({mpf(a), mpf(b)} | {t for t in [mpf(m) + s * z for z in (-8, -3, -1, 0, 1, 3, 8)] + [mpf(a) + s * z for z in (0.03, 0.3, 3)] if a < t < b}),
+        lambda m, s, a, b: sorted(
+            {mpf(a), mpf(b)}
+            | {
+                t
+                for t in [mpf(m) + s * z for z in (-8, -3, -1, 0, 1, 3, 8)] + [mpf(a) + s * z for z in (0.03, 0.3, 3)]
+                if a < t < b
+            }
+        ),
     ),
     "gamma": Family(
         gamma_log,
@@ -295,13 +199,18 @@ FAMILIES = {
             lambda a, b: [max(1e-37, (a + z * math.sqrt(a)) / b) for z in (-4, -2, -0.5, 0, 1, 4)] + [1e-30, 1e-3 / b],
         )
         + grid([[1e6, 3]], lambda a, b: [a / b, a / b + 2 * math.sqrt(a) / b]),
-        lambda a, b: [0] + [x for x in (mpf(a + z * math.sqrt(a)) / b for z in (-5, -2, 0, 2, 5, 12, 30)) if x > 0] + [mp.inf],
+        lambda a, b: [0]
+        + [x for x in (mpf(a + z * math.sqrt(a)) / b for z in (-5, -2, 0, 2, 5, 12, 30)) if x > 0]
+        + [mp.inf],
     ),
     "inverseGamma": Family(
         lambda x, a, b: a * mp.log(b) - (a + 1) * mp.log(x) - b / x - mp.loggamma(a),
         lambda x, a, b: mp.gammainc(a, b / x, mp.inf, regularized=True),
         [[5, 2], [8, 0.5]],
-        grid([[5, 2], [8, 0.5], [1e-3, 1], [300, 1e-3]], lambda a, b: [b / (a + 1) * r for r in (0.2, 0.5, 0.9, 1, 1.5, 5, 1e6)]),
+        grid(
+            [[5, 2], [8, 0.5], [1e-3, 1], [300, 1e-3]],
+            lambda a, b: [b / (a + 1) * r for r in (0.2, 0.5, 0.9, 1, 1.5, 5, 1e6)],
+        ),
         lambda a, b: [0] + [mpf(b) / (a + 1) * r for r in (0.2, 0.5, 1, 2, 5, 20, 100)] + [mp.inf],
     ),
     "beta": Family(
@@ -327,7 +236,10 @@ FAMILIES = {
         lambda k, r: k * mp.log(r) - r - mp.loggamma(k + 1),
         None,
         [[0.4], [7], [60]],
-        grid([[0.4], [7], [60], [1e-6], [1e6]], lambda r: [0, 1, int(r / 2), int(r), int(r + 2 * math.sqrt(r)), int(2 * r + 5)]),
+        grid(
+            [[0.4], [7], [60], [1e-6], [1e6]],
+            lambda r: [0, 1, int(r / 2), int(r), int(r + 2 * math.sqrt(r)), int(2 * r + 5)],
+        ),
         lambda r: LARGE,
     ),
     "binomial by logits": Family(
@@ -358,7 +270,9 @@ FAMILIES = {
         grid([[-1], [12], [-12]], lambda l: [0, 1, int(math.exp(-l)), int(5 * math.exp(-l))]),
         lambda l: LARGE,
     ),
-    "bernoulli by logits": Family(bernoulli_log, None, [[0.4]], grid([[0.4], [80], [-80], [-9]], lambda l: [0, 1]), lambda l: 1),
+    "bernoulli by logits": Family(
+        bernoulli_log, None, [[0.4]], grid([[0.4], [80], [-80], [-9]], lambda l: [0, 1]), lambda l: 1
+    ),
     "bernoulli by probs": Family(
         lambda x, p: mp.log(p) if x == 1 else mp.log1p(-p),
         None,
@@ -422,33 +336,5 @@ def distribution(name, family):
     return {"points": rows, "moments": moments}
 
 
-# The slope of a gamma draw: d log x/dα at fixed F(x; α), by differences of whichever tail is small.
-
-
-def gamma_slopes():
-    for alpha in [f32(a) for a in logarithmic(0.01, 20_000, 36)]:
-        a = mpf(alpha)
-        scores = (-5, -4, -2.5, -1, -0.3, 0, 0.4, 1.5, 3, 5)
-        positions = {max(1 - 1 / (9 * a) + z / (3 * mp.sqrt(a)), mpf(0)) ** 3 * a for z in scores}
-        positions |= {a * mpf(10) ** -k for k in (3, 10, 30)} if alpha < 3 else set()
-        for x in sorted(float(p) for p in positions if p > mpf(10) ** -40):
-            exact = mpf(x)
-            upper = exact > a
-            tail = lambda s: mp.gammainc(s, *((exact, mp.inf) if upper else (0, exact)), regularized=True)
-            slope = mp.diff(tail, a) * (1 if upper else -1) / (exact * mp.exp(gamma_log(exact, a, mpf(1))))
-            yield [alpha, x, number(slope)]
-
-
-def write(name, value):
-    """One row of numbers a line."""
-    rows = lambda list_: "[\n" + ",\n".join("  " + json.dumps(row) for row in list_) + "\n ]"
-    part = lambda v: rows(v) if isinstance(v, list) else "{" + ", ".join(f"{json.dumps(k)}: {rows(r)}" for k, r in v.items()) + "}"
-    text = rows(value) if isinstance(value, list) else "{\n" + ",\n".join(f" {json.dumps(k)}: {part(v)}" for k, v in value.items()) + "\n}"
-    (FOLDER / f"{name}.json").write_text(text + "\n")
-
-
-if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    write("special", {name: list(special_rows(*case)) for name, case in SPECIAL.items()})
-    write("distributions", {name: distribution(name, family) for name, family in FAMILIES.items()})
-    write("gamma-path", list(gamma_slopes()))
+def all_distributions():
+    return {name: distribution(name, family) for name, family in FAMILIES.items()}
