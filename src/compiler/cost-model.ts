@@ -3,6 +3,7 @@
 import { sizeOf } from "../core/shape.ts";
 import type { Graph } from "./ir/node.ts";
 import { primitive } from "./primitives/families.ts";
+import { fewThreads } from "./threads.ts";
 
 /** Multiplications in all products and convolutions of a graph; other primitives cost by the element and are not counted. */
 export const multiplications = ({ nodes }: Graph): number =>
@@ -14,17 +15,6 @@ export const elements = ({ nodes }: Graph): number =>
 
 /** Multiplications, about half a millisecond of one core, from which further threads gain more than they cost. */
 const WORTH_THREADS = 3e7;
-/** More are rarely there for one program, and products of this size gain little from them. */
-const MOST_THREADS = 4;
-
-/** Threads that may run at once, at most so many. */
-export const fewThreads = (): number => Math.min(MOST_THREADS, cores());
-
-const cores = (): number => {
-  const os =
-    typeof process === "undefined" ? undefined : (process.getBuiltinModule?.("node:os") as typeof import("node:os"));
-  return os?.availableParallelism() ?? 1;
-};
 
 /** Threads for a graph. */
 export const threadsFor = (graph: Graph): number => (multiplications(graph) < WORTH_THREADS ? 1 : fewThreads());

@@ -4,7 +4,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import type { HostValues } from "../core/tracing.ts";
 import { elements, multiplications, threadsFor } from "./cost-model.ts";
-import type { Graph, Node, NumericArray } from "./ir/node.ts";
+import type { Graph, NumericArray } from "./ir/node.ts";
 import { show } from "./ir/show.ts";
 import type { ScanOptions } from "./lower/scan.ts";
 import type { Precision } from "./onnx/emit.ts";
@@ -133,14 +133,14 @@ function traceStep({ what, inputs, body, vary, dtype, worth, scan }: StepSpec): 
     const differs = difference(traced, trace(inputs, body, options));
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
-  return { traced, graph: withoutUnusedInputs(simplify(traced.graph), scan?.carry ?? {}) };
+  return { traced, graph: withoutUnusedInputs(simplify(traced.graph), Object.keys(scan?.carry ?? {})) };
 }
 
-/** Inputs that nothing uses need not be given, but for a state that a repeated step carries without reading it. */
-function withoutUnusedInputs(graph: Graph, carried: ScanOptions["carry"]): Graph {
+/** Inputs that nothing uses need not be given, but for what is carried: a step may write what no step reads. */
+function withoutUnusedInputs(graph: Graph, carried: readonly string[]): Graph {
   const used = new Set(graph.nodes);
-  const isNeeded = (input: Node) => used.has(input) || Object.hasOwn(carried, input.attrs.name ?? "");
-  return { ...graph, inputs: graph.inputs.filter(isNeeded) };
+  const needed = ({ attrs: { name } }: Graph["inputs"][number]) => name !== undefined && carried.includes(name);
+  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input) || needed(input)) };
 }
 
 function stepOf(

@@ -47,6 +47,7 @@ export {
   type NoiseKinds,
   type StepInfo,
   type Target,
+  targetOf,
 } from "./mcmc/kernel.ts";
 export { mala } from "./mcmc/mala.ts";
 export { ula } from "./mcmc/ula.ts";

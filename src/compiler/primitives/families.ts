@@ -26,7 +26,8 @@ const CONSTRUCTORS: Omit<Builder, keyof Core> = {
 /** A core with the constructors. Builders are made often, so they inherit them. */
 export const withConstructors = (core: Core): Builder => Object.assign(Object.create(CONSTRUCTORS), core);
 
-const PRIMITIVES = {
+/** Every primitive by name. */
+export const PRIMITIVES = {
   ...SOURCES,
   ...ELEMENTWISE,
   ...SHAPES,
@@ -51,10 +52,10 @@ export const KERNELS: TraceKernels<Builder> = {
   ...POOL_KERNELS,
 };
 
-const table: Family<Builder> = PRIMITIVES;
+const table: ReadonlyMap<string, Primitive<Builder>> = new Map(Object.entries(PRIMITIVES));
 
 /** The primitive of a name; undefined when there is none. */
-export const primitive = (op: string): Primitive<Builder> | undefined => table[op];
+export const primitive = (op: string): Primitive<Builder> | undefined => table.get(op);
 
 /** Whether a node is of a primitive. */
 export const is = ({ op }: { readonly op: string }, name: Op): boolean => op === name;

@@ -13,7 +13,11 @@ export interface Evaluation {
 }
 
 /** Evaluates unconstrained positions x `[chains, d]`: every chain by itself. Neither density nor gradient need be finite. */
-export type Target = (x: tf.Tensor) => Evaluation;
+export interface Target {
+  (x: tf.Tensor): Evaluation;
+  /** The density alone, for kernels that follow no gradient. */
+  logp(x: tf.Tensor): tf.Tensor;
+}
 
 /** What a step carries to the next: chains on the first axis, but for the step size. */
 export interface KernelState {
@@ -67,6 +71,10 @@ export interface GradientState extends KernelState {
   readonly logp: tf.Tensor;
   readonly grad: tf.Tensor;
 }
+
+/** A target, of its density and of both. */
+export const targetOf = (evaluate: (x: tf.Tensor) => Evaluation, logp = (x: tf.Tensor) => evaluate(x).logp): Target =>
+  Object.assign((x: tf.Tensor) => evaluate(x), { logp });
 
 /** The state of a kernel that carries density and gradient. */
 export const evaluated = (x: tf.Tensor, target: Target): Omit<GradientState, "eta"> => ({ x, ...target(x) });

@@ -7,7 +7,7 @@ import { rootKey } from "../../core/key.ts";
 import { useEngine } from "../../engine/engine.ts";
 import { burnIn, resampleStuckChains, startBurnIn } from "./burn-in.ts";
 import { independence } from "./independence.ts";
-import { type GradientState, meanAcceptance, type Target } from "./kernel.ts";
+import { type GradientState, meanAcceptance, targetOf } from "./kernel.ts";
 import { mala } from "./mala.ts";
 import { adapting, endAdapting, startAdapting } from "./step-size.ts";
 import { ula } from "./ula.ts";
@@ -15,7 +15,7 @@ import { ula } from "./ula.ts";
 beforeAll(() => useEngine("wasm"));
 
 /** A density whose gradient is easy: log p = −¼Σx⁴. */
-const quartic: Target = (x) => ({ logp: tf.mul(-0.25, tf.sum(tf.pow(x, 4), 1)), grad: tf.neg(tf.pow(x, 3)) });
+const quartic = targetOf((x) => ({ logp: tf.mul(-0.25, tf.sum(tf.pow(x, 4), 1)), grad: tf.neg(tf.pow(x, 3)) }));
 const logp = (x: readonly number[]) => -0.25 * x.reduce((s, v) => s + v ** 4, 0);
 const grad = (x: readonly number[]) => x.map((v) => -(v ** 3));
 
@@ -66,11 +66,11 @@ describe("MALA", () => {
     "takes no proposal of log-density or gradient %d, in that chain alone",
     (bad) => {
       tf.tidy(() => {
-        const spoiled: Target = (x) => {
+        const spoiled = targetOf((x) => {
           const { logp, grad } = quartic(x);
           const first = tf.tensor1d([1, 0], "bool");
           return { logp: tf.where(first, tf.fill([2], bad), logp), grad };
-        };
+        });
         const given = { xi: tf.zeros([2, 2]), accept: tf.zeros([2]) };
         const start = stateAt(
           [
@@ -132,12 +132,12 @@ describe("burn-in", () => {
   it("bounds the drift by the scale, which grows while the gradient keeps its sign and shrinks when it turns", () => {
     tf.tidy(() => {
       // A slope that never ends, and a well whose other side is met at once.
-      const slope: Target = (x) => ({ logp: tf.sum(tf.mul(100, x), 1), grad: tf.fill(x.shape, 100) });
+      const slope = targetOf((x) => ({ logp: tf.sum(tf.mul(100, x), 1), grad: tf.fill(x.shape, 100) }));
       const start = { ...startBurnIn({ ...stateAt([[0, 0]], 0.01) }), ...slope(tf.zeros([1, 2])) };
       const [next] = burnIn().step(start as never, { xi: tf.zeros([1, 2]) }, slope);
       expect(rows(next.x)[0]?.[0]).toBeCloseTo(0.1, 6);
       expect(rows(next.scale)[0]?.[0]).toBeCloseTo(0.13, 6);
-      const well: Target = (x) => ({ logp: tf.sum(tf.mul(-1e3, tf.square(x)), 1), grad: tf.mul(-2e3, x) });
+      const well = targetOf((x) => ({ logp: tf.sum(tf.mul(-1e3, tf.square(x)), 1), grad: tf.mul(-2e3, x) }));
       const x = tf.fill([1, 2], 0.05);
       const [turned] = burnIn().step(
         { x, ...well(x), eta: tf.scalar(0.01), scale: tf.fill([1, 2], 0.1) },
@@ -152,9 +152,9 @@ describe("burn-in", () => {
 
   it("stays where a site of the model has no density, and tries smaller steps", () => {
     tf.tidy(() => {
-      const refuses: Target = () => {
+      const refuses = targetOf(() => {
         throw new TiltedError("non-finite", "the log-density is NaN");
-      };
+      });
       const start = startBurnIn(stateAt([[1, 1]], 0.01));
       const [next, info] = burnIn().step(start, { xi: tf.ones([1, 2]) }, refuses);
       expect(rows(next.x)).toEqual([[1, 1]]);

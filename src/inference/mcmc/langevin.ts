@@ -121,7 +121,7 @@ async function run(problem: Problem, settings: ChainSettings, dynamics: Dynamics
   };
   const within = drift === undefined ? problem : { ...problem, choice: "wasm" as const };
   const found = await sampleChains(within, sampled, setup, settings);
-  const report = estimated?.report() ?? { name: "gradient" as const, target: targetOf(temperature, adjusted) };
+  const report = estimated?.report() ?? { name: "gradient" as const, target: stationaryOf(temperature, adjusted) };
   const compiled = drift === undefined ? found.run.compiled : { used: false as const, reason: OP_BY_OP };
   const result = await chainResult(found.sites, {
     acceptance: found.run.acceptance,
@@ -139,5 +139,5 @@ const UNADJUSTED =
   "unadjusted: the stationary distribution differs from the target by a bias of the order of the step size";
 
 /** What chains settle in that follow the model's own gradient. */
-const targetOf = (temperature: number, adjusted: boolean): string =>
+const stationaryOf = (temperature: number, adjusted: boolean): string =>
   `${temperature === 1 ? "the model itself" : `the model's density to the power 1/${temperature}`}${adjusted ? "" : ", up to the step size"}`;

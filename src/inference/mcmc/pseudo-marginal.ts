@@ -12,9 +12,10 @@ import { logJoint } from "../../effects/density.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
 import { scoreOnly, withPlates } from "../../effects/run-handlers.ts";
+import { LEAST_ESS } from "../diagnostics/thresholds.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
-import type { Target } from "./kernel.ts";
+import { type Target, targetOf } from "./kernel.ts";
 import { joinPositions, type SampledModel, type SampledSite, splitPositions } from "./sites.ts";
 import { perChainGradient } from "./target.ts";
 
@@ -50,9 +51,6 @@ export interface DriftReport {
   /** What the chains settle in. */
   readonly target: string;
 }
-
-/** Fewest effective draws behind an estimate that chains may follow without a warning. */
-const FEWEST_EFFECTIVE = 5;
 
 /**
  * The model and its structure with nothing but the drift's site to move.
@@ -123,25 +121,26 @@ export function estimatedTarget(
   const seen = { ess: 0, n: 0 };
   checkIndependence(problem, drift, [chains, ...(sites[0] as SampledSite).unconstrained], tiltAt);
   return {
-    at: (key) => (position) => {
-      const [x] = splitPositions(position, sites) as [tf.Tensor];
-      const known = drift.at(x, fold(key, "drift"), toTensors({ ...structure.params, ...problem.params }));
-      const { value, grads } = perChainGradient(([at]) => tiltAt(at as tf.Tensor, fold(key, "others")), [x], chains);
-      seen.ess += tf.mean(known.essRatio).dataSync()[0] as number;
-      seen.n++;
-      const grad = tf.add(known.gradient, grads[0] as tf.Tensor);
-      return { logp: tf.add(known.logDensity, value), grad: joinPositions([grad], sites) };
-    },
+    at: (key) =>
+      targetOf((position) => {
+        const [x] = splitPositions(position, sites) as [tf.Tensor];
+        const known = drift.at(x, fold(key, "drift"), toTensors({ ...structure.params, ...problem.params }));
+        const { value, grads } = perChainGradient(([at]) => tiltAt(at as tf.Tensor, fold(key, "others")), [x], chains);
+        seen.ess += tf.mean(known.essRatio).dataSync()[0] as number;
+        seen.n++;
+        const grad = tf.add(known.gradient, grads[0] as tf.Tensor);
+        return { logp: tf.add(known.logDensity, value), grad: joinPositions([grad], sites) };
+      }),
     report: () => ({
       name: drift.name,
       particles: drift.particles,
       essRatio: seen.n === 0 ? 1 : seen.ess / seen.n,
-      target: targetOf(drift, adjusted),
+      target: stationaryOf(drift, adjusted),
     }),
   };
 }
 
-const targetOf = ({ name, particles }: Drift, adjusted: boolean): string =>
+const _targetOf = ({ name, particles }: Drift, adjusted: boolean): string =>
   adjusted
     ? "p(x) exp(−E(x))/Z itself: Metropolis with unbiased estimates of p(x), whatever the drift"
     : name === "fisher"
@@ -177,7 +176,7 @@ export function driftWarnings({ name, particles = 1, essRatio = 1 }: DriftReport
     ...(name === "elbo-approximation" && !adjusted
       ? ["the drift is the ELBO's gradient: what the chains settle in is not the tilted model; use fisherDrift"]
       : []),
-    ...(name !== "gradient" && effective < FEWEST_EFFECTIVE
+    ...(name !== "gradient" && effective < LEAST_ESS.drift
       ? [
           `the ${particles} draws behind a drift are worth ${effective.toPrecision(2)}: the encoder is far from the posterior; take more particles`,
         ]

@@ -5,6 +5,7 @@ import { sizeOf } from "../../core/shape.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { EngineInfo } from "../../engine/engine.ts";
 import { diagnoseChains, MIXED_RHAT } from "../diagnostics/chains.ts";
+import { LEAST_ESS } from "../diagnostics/thresholds.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 
 /** Diagnostics of every entry of a site, each of its shape. */
@@ -39,9 +40,6 @@ export interface ChainResult<S extends string = string> {
   readonly checkpoint: Checkpoint;
   readonly engine: EngineInfo;
 }
-
-/** Least effective draws, per site entry, in a result to be trusted. */
-const FEWEST_EFFECTIVE = 400;
 
 /** What a run adds to its draws. */
 export interface ChainRunInfo
@@ -116,7 +114,7 @@ function warningsOf(
   if (!(rhat < MIXED_RHAT))
     warnings.push(`R-hat is ${rhat.toFixed(3)}, not below ${MIXED_RHAT}: the chains have not mixed; run longer`);
   const least = Math.min(bulkEss, tailEss);
-  if (!(least >= FEWEST_EFFECTIVE))
+  if (!(least >= LEAST_ESS.chains))
     warnings.push(`the draws are worth only ${Math.round(least)} independent ones (bulk or tail)`);
   if (nonFinite > 0)
     warnings.push(`${nonFinite} of ${proposals} proposals had no finite density or gradient; lower the step size`);

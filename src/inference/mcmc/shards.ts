@@ -129,7 +129,7 @@ export async function chainProgram(
 
   if (divisible && hostValues === undefined && worthShards(where, work)) {
     try {
-      const { fewThreads } = await import("../../compiler/cost-model.ts");
+      const { fewThreads } = await import("../../compiler/threads.ts");
       const threads = Math.min(chains, where.threads ?? fewThreads());
       const size = partsOf(Math.min(wanted, Math.ceil(chains / threads)));
       const starts = startsOf(chains, size);

@@ -5,9 +5,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type KernelState, meanAcceptance, type NoiseKinds, type Steps } from "./kernel.ts";
 
-/** State of the adaptation, scalars. */
+/** State of the adaptation, scalars. The step size itself is the kernel's. */
 export interface StepSizeState {
-  readonly logStep: tf.Tensor;
   /** The average that is used once warm-up is over. */
   readonly logAverage: tf.Tensor;
   /** Weighted mean of target − acceptance. */
@@ -23,15 +22,18 @@ const KAPPA = 0.75;
 
 /** The iterates are drawn towards ten times the first step: too large is found out cheaply, too small is not. */
 export const startStepSize = (step: tf.Tensor): StepSizeState => ({
-  logStep: tf.log(step),
   logAverage: tf.log(step),
   error: tf.zerosLike(step),
   count: tf.zerosLike(step),
   centre: tf.log(tf.mul(10, step)),
 });
 
-/** Moves the step so that the acceptance, a scalar, approaches `target`. */
-export function adaptStepSize(state: StepSizeState, acceptance: tf.Tensor, target: number): StepSizeState {
+/** The adaptation after a step of this mean acceptance, a scalar, and the step size with which that approaches `target`. */
+export function adaptStepSize(
+  state: StepSizeState,
+  acceptance: tf.Tensor,
+  target: number,
+): { readonly adaptation: StepSizeState; readonly eta: tf.Tensor } {
   const count = tf.add(state.count, 1);
   const weight = tf.div(1, tf.add(count, T0));
   // (1 − w)e + w(δ − α)
@@ -39,11 +41,11 @@ export function adaptStepSize(state: StepSizeState, acceptance: tf.Tensor, targe
   const logStep = tf.sub(state.centre, tf.mul(tf.div(tf.sqrt(count), GAMMA), error));
   const share = tf.pow(count, -KAPPA);
   const logAverage = tf.add(state.logAverage, tf.mul(share, tf.sub(logStep, state.logAverage)));
-  return { ...state, count, error, logStep, logAverage };
+  return { adaptation: { ...state, count, error, logAverage }, eta: tf.exp(logStep) };
 }
 
 /** Names of {@link StepSizeState} in a state that holds a kernel's besides. */
-const ENTRIES = ["logStep", "logAverage", "error", "count", "centre"] as const;
+const ENTRIES = ["logAverage", "error", "count", "centre"] as const;
 const named = (entry: (typeof ENTRIES)[number]) => `adaptation/${entry}`;
 
 const beside = (adaptation: StepSizeState) =>
@@ -69,8 +71,8 @@ export const adapting = <N extends NoiseKinds>(
   noise,
   step(state, given, at) {
     const [next, info] = step(state, given, at);
-    const adaptation = adaptStepSize(adaptationIn(state), meanAcceptance(info), target);
+    const { adaptation, eta } = adaptStepSize(adaptationIn(state), meanAcceptance(info), target);
     // What the kernel does not know of goes on beside its state.
-    return [{ ...state, ...next, ...beside(adaptation), eta: tf.exp(adaptation.logStep) }, info];
+    return [{ ...state, ...next, ...beside(adaptation), eta }, info];
   },
 });

@@ -12,7 +12,7 @@ import { interpret } from "../../effects/interpret.ts";
 import { scoreOnly, startImproper, unscored, withPlates } from "../../effects/run-handlers.ts";
 import { exportSite } from "../../effects/site-value.ts";
 import type { Problem } from "../method/infer.ts";
-import type { Target } from "./kernel.ts";
+import { type Target, targetOf } from "./kernel.ts";
 import {
   dimensionOf,
   joinPositions,
@@ -87,12 +87,15 @@ export function densityOf(what: string, problem: Problem, { model, structure }: 
   const direct = sites.length === 1 && bijectionOf(sites[0] as SampledSite).forward === identity.forward;
   return {
     sites,
-    target(x) {
-      const chains = x.shape[0] as number;
-      const parts = splitPositions(x, sites);
-      const { value, grads } = perChainGradient((free) => logDensity(placed, free, chains), parts, chains);
-      return { logp: value, grad: joinPositions(grads, sites) };
-    },
+    target: targetOf(
+      (x) => {
+        const chains = x.shape[0] as number;
+        const parts = splitPositions(x, sites);
+        const { value, grads } = perChainGradient((free) => logDensity(placed, free, chains), parts, chains);
+        return { logp: value, grad: joinPositions(grads, sites) };
+      },
+      (x) => logDensity(placed, splitPositions(x, sites), x.shape[0] as number),
+    ),
     direct,
     constrain(x) {
       if (direct) return [x];

@@ -49,17 +49,18 @@ export async function warmUp(run: Run, chains: Stored, usual: Steppers): Promise
     });
     return mapStored(await run.advance(own, begun, range), endAdapting);
   }
-  const { eta } = chains.state;
-  let adaptation = mapStored({ state: { eta: eta as Float32Array }, shapes: { eta: [] } }, ({ eta }) => ({
+  let adaptation = mapStored({ state: { eta: chains.state.eta as Float32Array }, shapes: { eta: [] } }, ({ eta }) => ({
     ...startStepSize(eta),
+    eta,
   }));
-  const stepSize = (of: "logStep" | "logAverage") => Float32Array.of(Math.exp(adaptation.state[of]?.[0] as number));
   const end = await run.advance(usual, chains, { ...range, most: 1 }, (block) => {
     const mean = block.acceptance(0);
-    adaptation = mapStored(adaptation, (state) => ({
-      ...adaptStepSize(state as unknown as StepSizeState, tf.scalar(mean), targetAcceptance),
-    }));
-    return { ...block.state, eta: stepSize("logStep") };
+    adaptation = mapStored(adaptation, (state) => {
+      const next = adaptStepSize(state as unknown as StepSizeState, tf.scalar(mean), targetAcceptance);
+      return { ...next.adaptation, eta: next.eta };
+    });
+    return { ...block.state, eta: adaptation.state.eta as Float32Array };
   });
-  return { ...end, state: { ...end.state, eta: stepSize("logAverage") } };
+  const average = Float32Array.of(Math.exp(adaptation.state.logAverage?.[0] as number));
+  return { ...end, state: { ...end.state, eta: average } };
 }

@@ -1,5 +1,5 @@
 /** Models of the library as exported constants. */
-import { type Effect, inNoise, type Model } from "tilted";
+import { type Effect, fisherDrift, inNoise, type Model, mapRows } from "tilted";
 import { classifier, energy, fromVae, gaussian, generative, miwae, notMiwae, pointNet, vae } from "tilted/models";
 
 /** A library of models lies in a program that runs them. */
@@ -14,3 +14,5 @@ export const correction = energy(4);
 export const coordinates = inNoise("x");
 export const encoding = pointNet();
 export const judge = classifier({ features: 4, hidden: [8], classes: 2 });
+export const drift = fisherDrift(base);
+export const many = mapRows;

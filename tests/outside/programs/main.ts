@@ -1,10 +1,11 @@
 /** Runs all of them and prints what they found, as JSON. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { infer, model, ndarray, observe, plate, rootKey, sample, snis, tensorScope, useEngine } from "tilted";
-import { normal } from "tilted/dist";
+import { infer, mcmc, model, ndarray, observe, plate, rootKey, sample, snis, tensorScope, useEngine } from "tilted";
+import { gamma, normal } from "tilted/dist";
 import { defensive } from "./defensive.ts";
 import { powerPosterior } from "./power-posterior.ts";
+import { randomWalk } from "./random-walk.ts";
 import { zeroInflatedPoisson } from "./zero-inflated-poisson.ts";
 
 /** μ ~ N(0, 1), x ~ N(μ, 1). */
@@ -60,6 +61,25 @@ async function weighted(seeds: number) {
   return runs;
 }
 
+/** A site on the line, with data, and one that must be positive. */
+const pair = model(function* (x: number) {
+  const mu = yield* shift(x);
+  yield* sample("lambda", gamma(2, 1));
+  return mu;
+});
+
+async function walked(engine: "wasm" | "compiled", steps: number) {
+  const method = mcmc(randomWalk(), { chains: 64, steps, stepSize: 0.5, targetAcceptance: 0.44 });
+  const {
+    sites,
+    acceptance,
+    rhat,
+    nonFinite,
+    engine: used,
+  } = await infer(pair, method, { args: [2], seed: 3, engine });
+  return { mu: sites.mu.data, lambda: sites.lambda.data, acceptance, rhat, nonFinite, compiled: used.compiled?.used };
+}
+
 await useEngine("wasm");
 const before = tf.memory().numTensors;
 const half = await infer(pipe(shift, powerPosterior(0.5)), snis(100_000), { args: [2], seed: 1 });
@@ -69,6 +89,7 @@ const found = {
   zeros: seen.logEvidence,
   half: { mean: half.mean("mu"), evidence: half.logEvidence },
   weighted: await weighted(200),
+  walks: { short: await walked("wasm", 50), again: await walked("compiled", 50), long: await walked("compiled", 2000) },
   leaked: tf.memory().numTensors - before,
 };
 console.log(JSON.stringify(found, (_, value) => (value instanceof Float32Array ? [...value] : value)));
