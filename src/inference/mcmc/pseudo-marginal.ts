@@ -140,7 +140,7 @@ export function estimatedTarget(
   };
 }
 
-const _targetOf = ({ name, particles }: Drift, adjusted: boolean): string =>
+const stationaryOf = ({ name, particles }: Drift, adjusted: boolean): string =>
   adjusted
     ? "p(x) exp(−E(x))/Z itself: Metropolis with unbiased estimates of p(x), whatever the drift"
     : name === "fisher"
