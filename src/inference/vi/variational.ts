@@ -21,7 +21,8 @@ import type { EpochInfo, Trained, TrainingHistory, TrainState } from "../train/t
 import type { Bound, EvidenceOf } from "../weights/bound.ts";
 import { compileBound } from "./compiled-bound.ts";
 import { boundParts, estimateBound, estimating } from "./estimate-bound.ts";
-import { type Baseline, type Estimator, surrogate } from "./importance-bound.ts";
+import { type Estimator, surrogate } from "./importance-bound.ts";
+import type { Baseline } from "./learning-signal.ts";
 
 /** Options common to all variational methods. `Args` are those of model and guide. */
 export interface VariationalOptions<Args extends readonly unknown[] = readonly unknown[]> {
