@@ -1,4 +1,4 @@
-/** The floors of `src` and the rooms of `src/inference`: imports go down only. Rooms on one floor do not import each other. */
+/** The floors of `src` and the rooms of `src/inference` and `src/compiler`: imports go down only. Rooms on one floor do not import each other. */
 const floors = {
   core: 1,
   engine: 2,
@@ -28,6 +28,17 @@ const rooms = {
   tilt: 6,
 };
 
+/** The rooms of `src/compiler`, each with those that it may import. What lies beside them joins them: a step, its shards, `compile`. */
+const compilerRooms = {
+  ir: [],
+  onnx: ["ir"],
+  primitives: ["ir", "onnx"],
+  trace: ["ir", "primitives"],
+  passes: ["ir", "primitives"],
+  lower: ["ir", "onnx", "primitives", "passes"],
+  runtime: ["ir", "onnx", "lower"],
+};
+
 const lower = (heights, name) => Object.keys(heights).filter((other) => heights[other] < heights[name]);
 const below = (floor) => (besides.has(floor) ? ["core"] : lower(floors, floor).filter((other) => !besides.has(other)));
 
@@ -53,6 +64,22 @@ const roomRules = Object.keys(rooms).map((room) => {
   };
 });
 
+const compilerRoomRules = Object.entries(compilerRooms).map(([room, others]) => {
+  const known = [room, ...others];
+  return {
+    name: `compiler-${room}`,
+    severity: "error",
+    comment: `src/compiler/${room} may import of src/compiler only: ${known.join(", ")}`,
+    from: { path: `^src/compiler/${room}/`, pathNot: "\\.test\\.ts$" },
+    to: { path: "^src/compiler/", pathNot: `^src/compiler/(${known.join("|")})/` },
+  };
+});
+
+const outsideRooms = {
+  path: "^src/inference/",
+  pathNot: `^src/inference/((${Object.keys(rooms).join("|")})/|index\\.ts$)`,
+};
+
 /** Modules that package.json names as entry points. */
 const entryPoints = Object.values(require("./package.json").exports).map((entry) =>
   entry.default.replace(/^\.\/lib\/(.*)\.js$/, "$1"),
@@ -62,12 +89,20 @@ module.exports = {
   forbidden: [
     ...floorRules,
     ...roomRules,
+    ...compilerRoomRules,
     {
       name: "every-file-in-a-room",
       severity: "error",
       comment: "Files of src/inference lie in a room; only the public entry point does not.",
-      from: { path: "^src/inference/", pathNot: `^src/inference/((${Object.keys(rooms).join("|")})/|index\\.ts$)` },
+      from: outsideRooms,
       to: {},
+    },
+    {
+      name: "every-file-in-a-room",
+      severity: "error",
+      comment: "The same of files that import nothing.",
+      from: {},
+      to: outsideRooms,
     },
     {
       name: "core-packages",
@@ -93,12 +128,28 @@ module.exports = {
       from: { pathNot: "^tests/" },
       to: { path: "^tests/support/" },
     },
+    {
+      name: "models-without-privileges",
+      severity: "error",
+      comment:
+        "src/models are ordinary programs: of effects they know the language and mapRows, of inference types alone, of the engine what tilted/math exports.",
+      from: { path: "^src/models/", pathNot: "\\.test\\.ts$" },
+      to: {
+        path: "^src/(effects|inference|engine|compiler)/",
+        pathNot: `^src/(${[
+          "effects/(effects|plate|handle|handlers|sites|map-rows)",
+          "inference/problem/latent-variable",
+          "engine/(linalg|ops|smooth|special)",
+        ].join("|")})\\.ts$`,
+      },
+    },
     { name: "no-cycles", severity: "error", from: { path: "^src/" }, to: { circular: true } },
     {
       name: "public-api-only",
       severity: "error",
-      comment: "Examples and benchmarks import the package by its name: only public entry points.",
-      from: { path: "^(examples|bench)/" },
+      comment:
+        "Examples, benchmarks and programs of outsiders import the package by its name: only public entry points.",
+      from: { path: "^(examples|bench|tests/outside/(programs|declared))/" },
       to: { path: "^src/", pathNot: `^src/(${entryPoints.join("|")})\\.ts$` },
     },
     { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true, pathNot: "tfjs-node-gpu" } },

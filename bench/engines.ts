@@ -26,6 +26,7 @@ import {
 import { normal } from "tilted/dist";
 import { vae } from "tilted/models";
 import { adam } from "tilted/optim";
+import { median } from "./statistics.ts";
 
 const rounds = Number(process.argv[2] ?? 3);
 type Engine = "wasm" | "compiled";
@@ -115,7 +116,6 @@ const WORKLOADS: { readonly [name: string]: Workload } = {
 };
 
 await useEngine("wasm");
-const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1] as number;
 console.log(`Node ${process.version}, ${rounds} rounds, ms a step: median (least)`);
 for (const [name, run] of Object.entries(WORKLOADS)) {
   const times: Record<Engine, number[]> = { wasm: [], compiled: [] };

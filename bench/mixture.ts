@@ -8,6 +8,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { ndarray, rootKey, tensorScope, useEngine } from "tilted";
 import { mixtureSameFamily, normal } from "tilted/dist";
+import { median } from "./statistics.ts";
 
 const K = Number(process.argv[2] ?? 3000);
 const ROUNDS = Number(process.argv[3] ?? 9);
@@ -18,7 +19,6 @@ const draws = (name: string, shape: number[]) => {
   const data = tensorScope(() => Float32Array.from(normal(0, 1).sample(rootKey(name), shape).dataSync()));
   return { ...ndarray(data, shape), data };
 };
-const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1] as number;
 /** The largest memory of the process so far, in MiB. */
 const peak = (): number => process.resourceUsage().maxRSS / 1024;
 

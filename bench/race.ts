@@ -25,8 +25,9 @@ import { coldStarts } from "./race/cold-start.ts";
 import { bestOf, COSTS, floorMs, measureMachine } from "./race/floor.ts";
 import { writeInputs } from "./race/inputs.ts";
 import { contestants, type Process, start } from "./race/process.ts";
-import { markdown, median, type Row, remarksOf, restored, saved, show, showGoals } from "./race/table.ts";
+import { markdown, type Row, remarksOf, restored, saved, show, showGoals } from "./race/table.ts";
 import { agrees, WORKLOADS } from "./race/workloads.ts";
+import { median } from "./statistics.ts";
 
 function given() {
   const text = { type: "string" } as const;
@@ -58,8 +59,8 @@ if (values.from !== undefined) {
 const list = (given: string | undefined): readonly string[] | undefined => given?.split(",");
 const only = list(values.only);
 /** Workloads that are no loop of calls. */
-const APART = ["cold-start", "bundle"] as const;
-const known = [...WORKLOADS.map((w) => w.name), ...APART];
+const SPECIAL_WORKLOADS = ["cold-start", "bundle"] as const;
+const known = [...WORKLOADS.map((w) => w.name), ...SPECIAL_WORKLOADS];
 const wanted = (name: string) => only?.includes(name) ?? true;
 for (const name of only ?? []) {
   if (!known.includes(name)) {

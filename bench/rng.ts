@@ -6,6 +6,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fold, rootKey, tensorScope, useEngine } from "tilted";
 import { normal } from "tilted/dist";
+import { median } from "./statistics.ts";
 
 const COUNT = 1_000_000;
 const WARM_UP = 3;
@@ -18,7 +19,6 @@ const milliseconds = (run: () => tf.Tensor): number =>
     run().dataSync();
     return performance.now() - start;
   });
-const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1] as number;
 
 const key = rootKey(1);
 const [theirs, ours]: [number[], number[]] = [[], []];

@@ -4,11 +4,12 @@
  *   npm run bench -- scaling [--only CURVE,…] [--engines wasm,compiled] [--rounds 2] [--json FILE] [--out …] [--docs docs]
  *   npm run bench -- scaling --from FILE.json [--out …] [--docs docs]
  *
- * Each point is measured in so many processes (--rounds), round by round, and the best counts. Prints the exponent of each curve's upper half, 1 being linear, and draws all curves on logarithmic axes. With --docs the page
- * scaling.md and its two pictures are written there; with --from nothing is measured.
+ * Each point is measured in so many processes (--rounds), round by round, and the best counts. Prints the exponent of each curve's upper
+ * half, 1 being linear, and draws all curves on logarithmic axes. With --docs the page scaling.md and its two pictures are written there,
+ * with --note TEXT after the line that says on what they were measured. With --from nothing is measured: the page has the file's date.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     json: { type: "string" },
     from: { type: "string" },
     docs: { type: "string" },
+    note: { type: "string" },
   },
 });
 
@@ -79,6 +81,7 @@ function measureAll(): Curve[] {
 /** Pixels of a page's picture for one of the figure. */
 const PAGE_SCALE = 1.25;
 
+const measured = values.from === undefined ? new Date() : statSync(values.from).mtime;
 const curves = values.from === undefined ? measureAll() : (JSON.parse(readFileSync(values.from, "utf8")) as Curve[]);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(curves, null, 1)}\n`);
 mkdirSync(values.out, { recursive: true });
@@ -91,6 +94,6 @@ for (const what of ["time", "memory"] as const) {
     writeFileSync(join(values.docs, `scaling-${what}.png`), await toPng(picture, { scale: PAGE_SCALE }));
 }
 if (values.docs !== undefined) {
-  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`;
-  writeFileSync(join(values.docs, "scaling.md"), page(curves, machine));
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, Node ${process.version}, ${measured.toISOString().slice(0, 10)}`;
+  writeFileSync(join(values.docs, "scaling.md"), page(curves, machine, values.note));
 }

@@ -7,8 +7,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-
-const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1] as number;
+import { median } from "./statistics.ts";
 
 /** A worker process that makes one step per line on its standard input and answers with the milliseconds it took. */
 function worker(kind: "plain" | "tilted") {

@@ -1,6 +1,6 @@
-/** Every TypeScript block of the README and of the pages in docs/ type-checks and runs, and prints what is said there. */
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+/** Every TypeScript block of the README and the other pages type-checks and runs, and prints what is said there; files they name exist. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root, runNode, runTs } from "./support/run.ts";
 
@@ -13,6 +13,9 @@ interface Block {
 
 const pages = [
   "README.md",
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
   ...readdirSync(join(root, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
@@ -38,9 +41,25 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Files that a page names in code marks, and where its links lead. Capitals stand for a name to be chosen. */
+function filesNamed(page: string): string[] {
+  const text = readFileSync(join(root, page), "utf8").replace(/^```[\s\S]*?^```/gm, "");
+  const named = [...text.matchAll(/`((?:src|tests|bench|examples|scripts|docs)\/[\w./-]+)`/g)].map(
+    ([, path]) => path as string,
+  );
+  const linked = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) =>
+    join(dirname(page), path as string),
+  );
+  return [...named.filter((path) => !/[A-Z]{3}/.test(path)), ...linked];
+}
+
 const quote = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
 describe("README and docs", () => {
+  it.each(pages)("%s names files that exist", (page) => {
+    expect(filesNamed(page).filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
   it("has code, and all of it type-checks", async () => {
     expect(blocks.length).toBeGreaterThan(0);
     const { code, stdout } = await runNode([join(root, "node_modules/typescript/bin/tsc"), "-p", folder]);

@@ -3,9 +3,10 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { median } from "../statistics.ts";
 import { buildPackage } from "./build.ts";
 import { peersFolder } from "./process.ts";
-import { median, type Row } from "./table.ts";
+import type { Row } from "./table.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 

@@ -15,7 +15,7 @@ export interface Curve {
   readonly points: readonly Point[];
 }
 
-/** What the sizes of each curve count, and what is timed. */
+/** What the size of each curve counts, and what is timed. */
 const WHAT: { readonly [kind: string]: string } = {
   particles: "particles of `snis` on a 2-D tilt, one run",
   dimensions: "dimensions of the latent, `snis` with 20,000 particles, one run",
@@ -34,7 +34,7 @@ export function exponent({ points }: Curve, y: "ms" | "MiB", from = Math.floor(p
   return top / xs.reduce((s, x) => s + (x - mx) ** 2, 0);
 }
 
-/** Slope between the two largest sizes: the rest may average it away. */
+/** Slope between the two largest sizes, which the average over the upper half may hide. */
 export const lastExponent = ({ engine, kind, points }: Curve, y: "ms" | "MiB"): number =>
   exponent({ engine, kind, points: points.slice(-2) }, y, 0);
 
@@ -88,8 +88,8 @@ export function figure(curves: readonly Curve[], what: "time" | "memory"): Figur
 
 const short = (n: number): string => (n >= 1e5 ? n.toExponential(1).replace("e+", "e") : String(n));
 
-/** The page. */
-export function page(curves: readonly Curve[], machine: string): string {
+/** The page docs/scaling.md; `note` says what else a reader should know of the measurements. */
+export function page(curves: readonly Curve[], machine: string, note = ""): string {
   const row = (c: readonly string[]) => `| ${c.join(" | ")} |`;
   const rows = curves.map((curve) => {
     const { kind, engine, points } = curve;
@@ -114,18 +114,17 @@ export function page(curves: readonly Curve[], machine: string): string {
   ];
   return `# Scaling
 
-Time and memory against size, each point in processes of its own: the best of three runs after one that is not counted (of runs of more
-than five seconds, of two), and of two processes. Memory is the most that a process held; some 150 MiB of it are Node and the engine. A
-compiled run records and compiles its step each time, some hundred milliseconds, which are in the times. The exponent is the slope of a
-curve's upper half on logarithmic axes, 1 being linear, and beside it that of its last step alone. Up to ${(1 + NOISE).toFixed(1)} counts as no
-worse, since the machine is shared.
+Time and memory against size. Each point is the best of two processes, and in each of three runs after a warm-up run (two, if a run takes more
+than five seconds). Memory is the peak of a process; some 150 MiB of it are Node and the engine. A compiled run traces and compiles its step
+each time; that takes some hundred milliseconds and is included. The exponent is the slope on logarithmic axes, over the upper half of a
+curve and between its last two points: 1 is linear. Up to ${(1 + NOISE).toFixed(1)} counts as no worse than linear, since the machine is shared.
 
 Measured on ${machine}, with
 
 \`\`\`sh
 npm run bench -- scaling --docs docs
 \`\`\`
-
+${note === "" ? "" : `\n${note}\n`}
 ![Time against size](scaling-time.png)
 
 ![Peak memory against size](scaling-memory.png)

@@ -1,4 +1,4 @@
-/** Rows of the race as a table for people. */
+/** The rows of the race: as JSON, as a table for the terminal, and as the page docs/race.md. */
 import { cpus } from "node:os";
 import { type Outcome, outcomes } from "./goals.ts";
 import type { Check, Workload } from "./workloads.ts";
@@ -22,14 +22,7 @@ export interface Row {
   readonly gzipKiB?: { readonly script: number; readonly engine: number };
 }
 
-/** The middle one, or the mean of the two. */
-export function median(times: readonly number[]): number {
-  const sorted = [...times].sort((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1] as number, sorted[sorted.length >> 1] as number];
-  return (low + high) / 2;
-}
-
-/** Rows as they are saved: each with the same names, null for what it has not. */
+/** Rows as JSON, each with the same names, null where it has no value. */
 export const saved = (rows: readonly Row[]): string =>
   `${JSON.stringify(
     rows.map(({ workload, system, engine, threads, firstCallMs, medianMs, spread, check, ...more }) => ({
@@ -47,7 +40,7 @@ export const saved = (rows: readonly Row[]): string =>
     2,
   )}\n`;
 
-/** Rows that were saved. */
+/** Rows from that JSON. */
 export const restored = (text: string): Row[] =>
   (JSON.parse(text) as object[]).map(
     (row) => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as unknown as Row,
@@ -56,7 +49,7 @@ export const restored = (text: string): Row[] =>
 const ms = (x: number | undefined): string =>
   x === undefined ? "" : x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1) : x.toFixed(2);
 
-/** Our fastest, to which others are compared. */
+/** The fastest of our engines, to which others are compared. */
 const ours = (rows: readonly Row[]): number =>
   Math.min(
     ...rows
@@ -64,7 +57,7 @@ const ours = (rows: readonly Row[]): number =>
       .map((r) => r.medianMs ?? Number.POSITIVE_INFINITY),
   );
 
-/** What is to be known of systems that ran. */
+/** Remarks on the systems that ran. */
 export const remarksOf = (workload: Workload | undefined, rows: readonly Row[]): string[] =>
   Object.entries(workload?.remarks ?? {}).flatMap(([system, remark]) => {
     const row = rows.find((r) => r.system === system && r.workload === workload?.name);
@@ -103,7 +96,7 @@ const line = (c: readonly string[]) => `| ${c.join(" | ")} |`;
 const table = (head: readonly string[], body: readonly (readonly string[])[]): string[] =>
   [head, head.map(() => "---"), ...body].map(line);
 
-/** Everything at a glance, for one number of threads: medians, and the best other system's time over ours. */
+/** All workloads for one number of threads: medians, and the best other system's time over ours. */
 function summary(rows: readonly Row[], workloads: readonly Workload[], threads: number): string[] {
   const mine = rows.filter((r) => r.threads === threads && workloads.some((w) => w.name === r.workload));
   if (mine.length === 0) return [];
@@ -131,7 +124,7 @@ function summary(rows: readonly Row[], workloads: readonly Workload[], threads: 
   ];
 }
 
-const GOAL_HEAD = ["workload", "against", "their time ÷ ours, at least", "found", ""];
+const GOAL_HEAD = ["workload", "against", "goal: their time ÷ ours", "measured", ""];
 const goalCells = ({ workload, against, wanted, found, met }: Outcome): string[] => [
   workload,
   against,
@@ -195,8 +188,9 @@ export function markdown(rows: readonly Row[], workloads: readonly Workload[], w
   // Cold starts and bundles have no threads of their own.
   const threads = [...new Set(rows.filter((r) => workloads.some((w) => w.name === r.workload)).map((r) => r.threads))];
   const intro = `The same mathematics, shapes, data and precision (float32) in this library and in its peers. Systems take turns, round by round, in
-processes of their own; answers (loss after 20 steps, moments, evidence) are compared before a time counts: "differs" marks a
-system whose answer is not that of the others, "none" one that did not answer in time or cannot do the work.
+processes of their own. Answers (loss after 20 steps, moments, evidence) are compared before a time counts: "differs" marks a system whose
+answer is not that of the others, "none" one that did not answer in time or cannot do the work. [speed.md](speed.md) says how to make your
+own model fast.
 
 Measured on ${machine}, with
 
@@ -206,9 +200,9 @@ npm run bench -- race --threads ${threads.join(",")} --json race.json
 npm run bench -- race --from race.json --docs docs/race.md   # this page
 \`\`\`
 
-The first call has everything that comes before the first step in it: loading, compiling, and the steps whose answer is compared. The floor is
-the time of the counted products at this machine's best product and of the counted bytes at its best copy. MiB is the most memory that the
-process has held, its language's runtime included.`;
+The first call includes everything before the first timed step: loading, compiling, and the steps whose answer is compared. The floor is
+a lower bound of the time: the counted products at the rate of this machine's fastest product, and the counted bytes at that of its fastest
+copy. MiB is the peak memory of the process, its language's runtime included.`;
   const glance = threads.flatMap((n) => [...summary(rows, workloads, n), ...goals(rows, n)]);
   return `# The race\n\n${intro}\n\n${glance.join("\n")}\n${parts.join("\n").trimEnd()}\n`;
 }

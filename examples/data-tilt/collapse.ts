@@ -1,6 +1,6 @@
 /**
  * Why importance weights fail in the space of pictures, on a case with a formula: N(0, I) tilted by ½|x|². A draw of the base is worth
- * ESS/n = (3/4)^{d/2} even ones, which is .75 in the plane and 1e−49 for 784 pixels. The result says so by itself.
+ * ESS/n = (3/4)^{d/2} unweighted ones, which is .75 in the plane and 1e−49 for 784 pixels. The result says so by itself.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";

@@ -9,7 +9,9 @@ import {
   condition,
   elbo,
   infer,
+  inNoise,
   langevin,
+  logDensityOf,
   type NdArray,
   ndarray,
   predictive,
@@ -20,19 +22,10 @@ import {
   tiltLikelihood,
 } from "tilted";
 import { biasedSplit, type Digits, loadMnistPackage, totalVariation } from "tilted/data";
-import {
-  classifier,
-  classify,
-  convEnergy,
-  generative,
-  inNoise,
-  labels,
-  logDensityOf,
-  tiltedLogDensity,
-} from "tilted/models";
+import { classifier, classify, convEnergy, generative, labels } from "tilted/models";
 import { adam } from "tilted/optim";
 import { type Figure, imageGrid, labelHistogram, lines, weightHistogram } from "tilted/plot";
-import { chainDraws } from "tilted/tilt";
+import { chainDraws, tiltedLogDensity } from "tilted/tilt";
 
 const CLASSES = [0, 1, 2, 3, 4] as const;
 const SHARES = [0.12, 0.33, 0.28, 0.2, 0.07] as const;

@@ -1,6 +1,7 @@
 /** What one would do without a tilt: train on the few balanced digits alone, or fine-tune the biased VAE on them. */
 import { predictive } from "tilted";
-import { priorBase, type Vae } from "tilted/models";
+import type { Vae } from "tilted/models";
+import { priorBase } from "tilted/tilt";
 import { type Balance, balanceOf } from "./measure.ts";
 import { BASELINES } from "./recipe.ts";
 import type { Halves } from "./sets.ts";

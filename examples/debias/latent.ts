@@ -7,14 +7,24 @@ import {
   langevin,
   type NdArray,
   ndarray,
+  type Posteriors,
   type Progress,
   snis,
   type TiltFit,
   tilt,
 } from "tilted";
-import { aggregateBase, energy, type LatentBase, type Posteriors, priorBase } from "tilted/models";
+import { energy } from "tilted/models";
 import { adam, linearWarmup } from "tilted/optim";
-import { contrastive, logistic, selfNormalized, snisLikelihood, type TiltObjective } from "tilted/tilt";
+import {
+  aggregateBase,
+  contrastive,
+  type LatentBase,
+  logistic,
+  priorBase,
+  selfNormalized,
+  snisLikelihood,
+  type TiltObjective,
+} from "tilted/tilt";
 import type { BaseName, EngineOption, ObjectiveName } from "./options.ts";
 import { ENERGY, LANGEVIN, PROPOSALS, STEP_SIZE } from "./recipe.ts";
 import { spreadRows } from "./rows.ts";

@@ -1,5 +1,5 @@
 /**
- * The walkthrough: a VAE trained on digits with skewed classes generates them evenly once its latent base is tilted.
+ * The walkthrough: a VAE trained on digits with skewed classes generates balanced classes once its latent base is tilted.
  *
  *   npm start -- --help
  */

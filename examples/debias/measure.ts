@@ -1,4 +1,4 @@
-/** How even the generated classes are: shares, total variation from 1/k, fairness discrepancy. */
+/** How balanced the generated classes are: shares, total variation from 1/k, fairness discrepancy. */
 import { fairnessDiscrepancy, totalVariation } from "tilted/data";
 import { CLASSES } from "./recipe.ts";
 

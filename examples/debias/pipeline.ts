@@ -1,8 +1,9 @@
 /** The walkthrough from digits to balanced samples. Pure of files and figures, so that the benchmark runs it too. */
 import type { NdArray, Progress, TiltFit } from "tilted";
-import { ensureEngine } from "tilted";
+import { ensureEngine, type Posteriors } from "tilted";
 import type { Digits } from "tilted/data";
-import { encode, type LatentBase, type Posteriors, refinedRows, type Vae } from "tilted/models";
+import { encode, type Vae } from "tilted/models";
+import { type LatentBase, refinedRows } from "tilted/tilt";
 import { type Baseline, priorLatents } from "./baselines.ts";
 import { baseOf, fitEnergy, sampleByLangevin, sampleByWeights } from "./latent.ts";
 import { type Balance, balanceOf } from "./measure.ts";
@@ -10,7 +11,7 @@ import type { BaseName, Options } from "./options.ts";
 import { pickRows } from "./rows.ts";
 import { makeSets, type Sets } from "./sets.ts";
 import { type Counter, digitsVae, images, sharesOf, type Trained, trainVae } from "./train.ts";
-import { secondCore } from "./worker.ts";
+import { startWorker } from "./worker.ts";
 
 /** A tilt of one base and the samples it gives. */
 export interface TiltedBase {
@@ -63,7 +64,7 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
   const { engine } = options;
   await ensureEngine();
   const sets = makeSets(digits, options.seed);
-  const second = secondCore();
+  const second = startWorker();
   try {
     const counting = second.counter(sets.labelled, seed("classifier"));
     const unbiasedOnly = baselines
@@ -137,7 +138,7 @@ export async function debias(digits: Digits, options: Options, listen: Listener,
     const langevin = { ...count(langevinZ), rhat: run.rhat, acceptance: run.acceptance };
     samplingSeconds += since(chainBegan);
 
-    if (baselines) listen.stage("Waiting for the baselines on the second core");
+    if (baselines) listen.stage("Waiting for the baselines in the worker thread");
     return {
       engine,
       sets,

@@ -18,7 +18,7 @@ export const VAE = {
   patience: 5,
 } as const;
 
-/** The instrument that counts classes. It sees labels; neither the VAE nor the energy does. */
+/** The classifier that counts classes. It sees labels; neither the VAE nor the energy does. */
 export const CLASSIFIER = { hidden: [128], batch: 128, epochs: 16, learningRate: 1e-3, test: 0.1 } as const;
 
 /**

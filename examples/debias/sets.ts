@@ -1,4 +1,4 @@
-/** The digits: a large biased set, a small balanced one, and what is left for the instrument that counts. */
+/** The digits: a large biased set, a small balanced one, and the rest, for the classifier. */
 import { pipe } from "fp-ts/lib/function.js";
 import * as TE from "fp-ts/lib/TaskEither.js";
 import type { TiltedError } from "tilted";

@@ -1,4 +1,4 @@
-/** The second core: runs the tasks it is sent, one after the other, beside the main thread. Same code, same numbers. */
+/** A worker thread: runs the tasks it is sent, one after the other, beside the main thread. Same code, same numbers. */
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { ndarray } from "tilted";
 import { fineTuned, unbiasedOnly } from "./baselines.ts";
@@ -47,8 +47,8 @@ if (!isMainThread && parentPort !== null) {
   });
 }
 
-/** A second core to hand work to. Tasks run in the order of the calls. */
-export function secondCore() {
+/** Starts the worker thread. Tasks run in the order of the calls. */
+export function startWorker() {
   const worker = new Worker(new URL("./thread.mjs", import.meta.url));
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
   const failAll = (error: unknown) => {

@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-/** `compile`: a pure function of tensors, recorded once for each set of shapes and run by ONNX Runtime. */
+/** `compile`: a pure function of tensors, traced once for each set of shapes and run by ONNX Runtime. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type DType as ArrayDType, type ArrayLike, type NdArray, ndarray, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
@@ -9,11 +9,9 @@ import type { Shape } from "../core/shape.ts";
 import { currentTracer } from "../core/tracing.ts";
 import { mapTree, type TensorTree, type Tree } from "../core/tree.ts";
 import { ensureEngine } from "../engine/engine.ts";
-import type { Node, NumericArray } from "./ir/node.ts";
+import type { NumericArray, TensorType } from "./ir/node.ts";
+import type { Precision } from "./onnx/emit.ts";
 import { type CompiledStep, compileStep } from "./step.ts";
-
-/** Precision in which a compiled function computes. */
-export type Precision = "float32" | "float64";
 
 /** Numbers in double precision, with a shape. */
 export interface Float64NdArray {
@@ -42,16 +40,16 @@ export interface CompileOptions<P extends Precision = Precision> {
 /** A compiled function. */
 export interface Compiled<I extends string, O extends string, P extends Precision = "float32"> extends Disposable {
   /**
-   * Runs it on arrays; with other shapes or dtypes than before it is recorded first.
+   * Runs it on arrays; with other shapes or dtypes than before it is traced first.
    *
    * @param seed - Of the key that the function is given; needed if it draws.
-   * @throws `trace` when the function cannot be recorded; `engine` when ONNX Runtime is not installed; `argument` after `dispose`.
+   * @throws `trace` when the function cannot be traced; `engine` when ONNX Runtime is not installed; `argument` after `dispose`.
    */
   run(
     inputs: { readonly [N in I]: CompiledInput },
     seed?: Seed | Key,
   ): Promise<{ readonly [N in O]: CompiledOutput<P> }>;
-  /** The graphs recorded so far, as text. */
+  /** The graphs traced so far, as text. */
   show(): string;
   dispose(): void;
 }
@@ -99,8 +97,57 @@ function outputsOf(name: string, out: unknown): TensorTree {
   return other === undefined ? (out as TensorTree) : wrong(`${typeof other[1]} for "${other[0]}"`);
 }
 
+/** A function compiled for inputs of one signature. */
+interface Entry {
+  readonly compiled: CompiledStep;
+  readonly outputs: Tree<TensorType>;
+  /** Sets the key of the next run. */
+  seed(key: Key | undefined): void;
+}
+
+async function compileFor<I extends string, O extends string>(
+  name: string,
+  step: Step<I, O>,
+  inputs: Tree<Value>,
+  { dtype = "float32", threads, background }: CompileOptions,
+): Promise<Entry> {
+  await ensureEngine();
+  let now: Key | undefined;
+  const key = tracedKey(() => {
+    if (currentTracer() !== undefined)
+      fail("trace", `${name}: the words of the key are read; draw with a distribution, or fold names into the key`);
+    return now ?? fail("no-seed", `${name} draws at random: give run() a seed`);
+  });
+  let outputs: Entry["outputs"] = {};
+  const compiled = await compileStep({
+    what: name,
+    inputs: mapTree(inputs, ({ shape, dtype }) => ({ shape, dtype })),
+    body: (tensors) => {
+      const out = outputsOf(name, step(tensors as { readonly [N in I]: tf.Tensor }, key));
+      outputs = mapTree(out, ({ shape, dtype }) => ({ shape: [...shape], dtype: dtype as TensorType["dtype"] }));
+      return out;
+    },
+    vary: (state) => {
+      now = fold(rootKey("record"), state);
+    },
+    dtype,
+    ...(threads !== undefined && { threads }),
+    ...(background && { background: true }),
+  });
+  now = undefined;
+  const seed = (next: Key | undefined) => {
+    now = next;
+  };
+  return { compiled, outputs, seed };
+}
+
+const signatureOf = (inputs: Tree<Value>): string =>
+  Object.entries(inputs)
+    .map(([name, v]) => `${name}:${v.dtype}[${v.shape.join()}]`)
+    .join(" ");
+
 /**
- * Compiles a pure function of tensors. It is recorded once for each set of shapes and dtypes, gradients included, simplified, and from
+ * Compiles a pure function of tensors. It is traced once for each set of shapes and dtypes, gradients included, simplified, and from
  * then on run without tfjs.
  *
  * @param step - Ops on its inputs and on tensors it captures, which become constants. What it draws must come from `key`, through a
@@ -118,6 +165,7 @@ export function compile<I extends string, O extends string, P extends Precision 
   if (dtype !== "float32" && dtype !== "float64")
     fail("argument", `compile: dtype is "float32" or "float64", got "${String(dtype)}"`);
   const programs = new Map<string, Promise<Entry>>();
+  const texts: string[] = [];
   let disposed = false;
   const dispose = () => {
     disposed = true;
@@ -129,56 +177,16 @@ export function compile<I extends string, O extends string, P extends Precision 
     programs.clear();
     texts.length = 0;
   };
-  const texts: string[] = [];
-
-  interface Entry {
-    readonly compiled: CompiledStep;
-    readonly outputs: Tree<Pick<Node, "shape" | "dtype">>;
-    seed(key: Key | undefined): void;
-  }
-
-  async function prepare(inputs: Tree<Value>): Promise<Entry> {
-    await ensureEngine();
-    let now: Key | undefined;
-    const key = tracedKey(() => {
-      if (currentTracer() !== undefined)
-        fail("trace", `${name}: the words of the key are read; draw with a distribution, or fold names into the key`);
-      return now ?? fail("no-seed", `${name} draws at random: give run() a seed`);
-    });
-    let outputs: Entry["outputs"] = {};
-    const compiled = await compileStep({
-      what: name,
-      inputs: mapTree(inputs, ({ shape, dtype }) => ({ shape, dtype })),
-      body: (tensors) => {
-        const out = outputsOf(name, step(tensors as { readonly [N in I]: tf.Tensor }, key));
-        outputs = mapTree(out, ({ shape, dtype }) => ({ shape: [...shape], dtype: dtype as Node["dtype"] }));
-        return out;
-      },
-      vary: (state) => {
-        now = fold(rootKey("record"), state);
-      },
-      dtype,
-      ...(options.threads !== undefined && { threads: options.threads }),
-      ...(options.background && { background: true }),
-    });
-    now = undefined;
-    texts.push(compiled.show());
-    return {
-      compiled,
-      outputs,
-      seed: (next) => {
-        now = next;
-      },
-    };
-  }
-
+  const prepare = async (inputs: Tree<Value>): Promise<Entry> => {
+    const entry = await compileFor(name, step, inputs, options);
+    texts.push(entry.compiled.show());
+    return entry;
+  };
   return {
     async run(inputs, seed) {
       if (disposed) return fail("argument", `${name} was disposed; compile it again`);
       const values = mapTree<CompiledInput, Value>(inputs, readInput);
-      const signature = Object.entries(values)
-        .map(([input, v]) => `${input}:${v.dtype}[${v.shape.join()}]`)
-        .join(" ");
+      const signature = signatureOf(values);
       const known = programs.get(signature) ?? prepare(values);
       programs.set(signature, known);
       // A failure is not kept: what was wrong outside the function may have been mended.

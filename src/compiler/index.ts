@@ -7,6 +7,6 @@ export {
   type CompileOptions,
   compile,
   type Float64NdArray,
-  type Precision,
   type Step,
 } from "./compile.ts";
+export type { Precision } from "./onnx/emit.ts";

@@ -1,27 +1,29 @@
-/** A compiled step: the record of one evaluation, whose host inputs are made anew for every run. */
+/** A compiled step: the trace of one evaluation, whose host inputs are made anew for every run. */
 
 import type * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
 import type { HostValues } from "../core/tracing.ts";
-import { elements, multiplications, threadsFor } from "./ir/cost-model.ts";
+import { elements, multiplications, threadsFor } from "./cost-model.ts";
 import type { Graph, NumericArray } from "./ir/node.ts";
 import { show } from "./ir/show.ts";
-import type { ScanOptions } from "./lower/lower.ts";
+import type { ScanOptions } from "./lower/scan.ts";
+import type { Precision } from "./onnx/emit.ts";
 import { simplify } from "./passes/rules.ts";
 import { createProgram, type PortableProgram, type Program } from "./runtime/session.ts";
 import { difference } from "./trace/compare.ts";
-import { type HostInput, type Traced, type TraceInput, trace } from "./trace/trace.ts";
+import { trace } from "./trace/trace.ts";
+import type { HostInput, Traced, TraceInput } from "./trace/traced.ts";
 
-/** What to record. */
+/** What to compile. */
 export interface StepSpec {
   /** For messages. */
   readonly what: string;
   readonly inputs: { readonly [name: string]: TraceInput };
-  /** The step in ops. What it makes on the host must go through hostTensor or a live key. */
+  /** The step in ops. What it makes on the host must go through hostTensor or a traced key. */
   readonly body: (inputs: { readonly [name: string]: tf.Tensor }) => { readonly [name: string]: tf.Tensor };
   /** Brings what the host inputs depend on into one of two states that have nothing in common. */
   readonly vary?: (state: 0 | 1) => void;
-  readonly dtype?: "float32" | "float64";
+  readonly dtype?: Precision;
   /** Threads inside one operation. Default: one, and more where the products of a run are large. */
   readonly threads?: number;
   /** Given the multiplications of one run, why it does not pay to go on; nothing when it does. */
@@ -40,18 +42,18 @@ export interface StepSpec {
 /** Values by name. */
 export type Values = { readonly [name: string]: NumericArray };
 
-/** A step for another thread: it makes nothing on the host. */
+/** A step for another thread: it makes and reads nothing on the host. */
 export interface PortableStep extends PortableProgram {
   /** Inputs that are the same in every run. */
   readonly fixed: Values;
-  /** Whether every guard held in the run with these outputs. */
-  held(out: Values): boolean;
+  /** Whether every guard holds in the run with these outputs. */
+  guardsHold(out: Values): boolean;
 }
 
 /** A step that runs without tfjs. */
 export interface CompiledStep {
   /**
-   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must be done without the record. Outputs
+   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must be done op by op. Outputs
    * named in `into` are written there if the runtime can; whoever reads them must look at which buffer holds them.
    */
   run(inputs: Values, into?: Values): Values | undefined | Promise<Values | undefined>;
@@ -77,14 +79,14 @@ export interface CompiledStep {
 }
 
 /**
- * Records and compiles a step.
+ * Traces and compiles a step.
  *
  * @throws `trace` when the step reads values, draws at random, or is another program at another step; `engine` when ONNX Runtime is
  *   not installed.
  */
 export async function compileStep(spec: StepSpec): Promise<CompiledStep> {
   const { dtype = "float32" } = spec;
-  const { traced, graph } = record(spec);
+  const { traced, graph } = traceStep(spec);
   const threads = spec.threads ?? threadsFor(graph);
   const scan = scanOf(spec, traced, graph);
   const program = await createProgram(graph, { dtype, threads, ...(scan && { scan }), ...runtimeFor(spec) });
@@ -112,32 +114,33 @@ export interface StepCounts {
 
 /** Counts a step without compiling it. @throws `trace` as {@link compileStep}. */
 export function countStep(spec: StepSpec): StepCounts {
-  const { graph } = record(spec);
+  const { graph } = traceStep(spec);
   return { multiplications: multiplications(graph), elements: elements(graph) };
 }
 
-/** The record, checked and simplified. */
-function record({ what, inputs, body, vary, dtype, worth }: StepSpec): {
+/** The trace, checked and simplified. */
+function traceStep({ what, inputs, body, vary, dtype, worth, scan }: StepSpec): {
   readonly traced: Traced;
   readonly graph: Graph;
 } {
   const options = { what, exact: dtype === "float64", copies: new WeakMap<object, NumericArray>() };
   vary?.(0);
   const traced = trace(inputs, body, options);
-  const idle = worth?.(multiplications(traced.graph));
-  if (idle !== undefined) fail("unsupported", `${what}: ${idle}`);
+  const reason = worth?.(multiplications(traced.graph));
+  if (reason !== undefined) fail("unsupported", `${what}: ${reason}`);
   if (vary !== undefined) {
     vary(1);
     const differs = difference(traced, trace(inputs, body, options));
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
-  return { traced, graph: withoutIdle(simplify(traced.graph)) };
+  return { traced, graph: withoutUnusedInputs(simplify(traced.graph), Object.keys(scan?.carry ?? {})) };
 }
 
-/** Inputs that nothing uses need not be given. */
-function withoutIdle(graph: Graph): Graph {
+/** Inputs that nothing uses need not be given, but for what is carried: a step may write what no step reads. */
+function withoutUnusedInputs(graph: Graph, carried: readonly string[]): Graph {
   const used = new Set(graph.nodes);
-  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input)) };
+  const needed = ({ attrs: { name } }: Graph["inputs"][number]) => name !== undefined && carried.includes(name);
+  return { ...graph, inputs: graph.inputs.filter((input) => used.has(input) || needed(input)) };
 }
 
 function stepOf(
@@ -147,10 +150,10 @@ function stepOf(
   threads: number,
 ): CompiledStep {
   const used = new Set(graph.inputs.map(({ attrs }) => attrs.name));
-  const live = host.filter(({ name }) => used.has(name));
-  const held = (out: Values) => guards.every((name) => out[name]?.includes(0) === false);
-  const take = (out: Values): Values | undefined => {
-    if (!held(out)) return undefined;
+  const hostInputs = host.filter(({ name }) => used.has(name));
+  const guardsHold = (out: Values) => guards.every((name) => out[name]?.includes(0) === false);
+  const checked = (out: Values): Values | undefined => {
+    if (!guardsHold(out)) return undefined;
     for (const { name, read } of reports) read(out[name] as HostValues);
     return out;
   };
@@ -170,8 +173,8 @@ function stepOf(
   return {
     run(inputs, into) {
       const feeds: Record<string, NumericArray> = { ...inputs, ...fixed };
-      for (const host of live) feeds[host.name] = madeNow(host);
-      return program.synchronous ? take(program.run(feeds, into)) : program.runAsync(feeds).then(take);
+      for (const input of hostInputs) feeds[input.name] = madeNow(input);
+      return program.synchronous ? checked(program.run(feeds, into)) : program.runAsync(feeds).then(checked);
     },
     show: () => show(graph),
     size: graph.nodes.length,
@@ -181,9 +184,9 @@ function stepOf(
     multiplications: multiplications(graph),
     elements: elements(graph),
     portable() {
-      if (live.length > 0 || reports.length > 0)
+      if (hostInputs.length > 0 || reports.length > 0)
         fail("unsupported", "a step that makes or reads values on the host stays in its thread");
-      return { ...program.portable(), fixed, held };
+      return { ...program.portable(), fixed, guardsHold };
     },
     dispose: () => program.dispose(),
   };

@@ -34,7 +34,7 @@ export function fromTensor(tensor: tf.Tensor): NdArray {
   return ndarray((data as Float32Array | Int32Array).slice(), tensor.shape);
 }
 
-/** What a public function accepts where it wants numbers: a number, a tensor, or an {@link NdArray}. */
+/** What a public function accepts as numbers: a number, a tensor, or an {@link NdArray}. */
 export type ArrayLike = number | tf.Tensor | NdArray;
 
 /**

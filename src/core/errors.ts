@@ -14,7 +14,7 @@ export type ErrorCode =
   | "no-seed" // randomness was needed and no seed was given
   | "not-differentiable" // a gradient was asked of something that has none
   | "unsupported" // the operation has no meaning for this object
-  | "trace" // a step cannot be recorded: it reads a value, draws at random or depends on something that is no input
+  | "trace" // a step cannot be traced: it reads a value, draws at random or depends on something that is no input
   | "engine" // a backend is missing or cannot load
   | "data" // a file is missing, truncated or malformed
   | "aborted"; // the caller's AbortSignal fired

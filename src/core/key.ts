@@ -31,7 +31,7 @@ class TracedKey implements Key {
   }
 }
 
-/** A key whose value is asked for whenever its words are; `value` may refuse. */
+/** A key whose value is computed whenever its words are read; `value` may throw. */
 export const tracedKey = (value: () => Key): Key => new TracedKey(value);
 
 /** A user's seed. */

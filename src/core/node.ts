@@ -1,5 +1,5 @@
 /**
- * Node's own modules, for the few functions that need files. They are asked for at run time: an `import` of `node:…`, even
+ * Node's own modules, for the few functions that need files. They are loaded at run time: an `import` of `node:…`, even
  * a dynamic one, stops a bundler that packs for a browser.
  */
 import { fail } from "./errors.ts";

@@ -17,7 +17,7 @@ export interface DigitFolder {
 const SIDE = 28;
 const CLASSES = 10;
 /** Bytes of an unpacked file at most: five times the largest file of MNIST. */
-const MOST_BYTES = 256 * 1024 * 1024;
+const MAX_BYTES = 256 * 1024 * 1024;
 
 /** Names under which a standard file is found, the first that exists wins. */
 const namesOf = (stem: string, rank: 1 | 3): string[] =>
@@ -43,16 +43,16 @@ async function readFile(
     throw dataError(`${dir}: missing file ${names[0]} (also looked for ${names.slice(1).join(", ")})`);
   const file = path.join(dir, name);
   const { size } = await fs.stat(file);
-  if (size > MOST_BYTES) throw dataError(`${file}: oversized: ${size} bytes, at most ${MOST_BYTES} are read`);
+  if (size > MAX_BYTES) throw dataError(`${file}: oversized: ${size} bytes, at most ${MAX_BYTES} are read`);
   const bytes = await fs.readFile(file);
   if (!name.endsWith(".gz")) return { name: file, bytes };
   const unpacked = await util
-    .promisify<Uint8Array, { maxOutputLength: number }, Uint8Array>(zlib.gunzip)(bytes, { maxOutputLength: MOST_BYTES })
+    .promisify<Uint8Array, { maxOutputLength: number }, Uint8Array>(zlib.gunzip)(bytes, { maxOutputLength: MAX_BYTES })
     .catch((cause: unknown) => {
       const large = (cause as { code?: string }).code === "ERR_BUFFER_TOO_LARGE";
       throw dataError(
         large
-          ? `${file}: oversized: unpacks to more than ${MOST_BYTES} bytes`
+          ? `${file}: oversized: unpacks to more than ${MAX_BYTES} bytes`
           : `${file}: cannot gunzip: ${(cause as Error).message}`,
         cause,
       );

@@ -1,11 +1,12 @@
 /**
- * Ways in which entries go missing. Each gives a mask, `[n, features]`, 1 where an entry was observed; s_ij below. What decides over an
- * entry names the way: nothing (MCAR), other entries that are always seen (MAR), or the entry itself (MNAR).
+ * Missingness mechanisms. Each gives a mask s, `[n, features]`, 1 where an entry was observed. Whether an entry is missing depends on
+ * nothing (MCAR), on other entries that are always observed (MAR), or on the entry itself (MNAR).
  */
 import { type NdArray, ndarray } from "../core/array.ts";
 import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import type { Key } from "../core/key.ts";
+import { normalCdf } from "../core/numeric/normal-cdf.ts";
 import { uniform } from "../core/random/draws.ts";
 import { showShape } from "../core/shape.ts";
 
@@ -56,7 +57,7 @@ export interface Columns {
   readonly columns?: readonly number[];
 }
 
-const touches = ({ columns }: Columns) => {
+const isAffected = ({ columns }: Columns) => {
   const chosen = columns === undefined ? undefined : new Set(columns);
   return (j: number): boolean => chosen?.has(j) ?? true;
 };
@@ -65,10 +66,10 @@ const touches = ({ columns }: Columns) => {
 export const firstHalf = (features: number): readonly number[] =>
   Array.from({ length: Math.floor(features / 2) }, (_, j) => j);
 
-/** Self-masking without chance: s_ij = 0 iff x_ij > mean of column j. */
+/** Deterministic self-masking: s_ij = 0 iff x_ij > mean of column j. */
 export function aboveMean(x: NdArray, options: Columns = {}): NdArray {
   const [n, d] = shapeOf(x);
-  const touched = touches(options);
+  const touched = isAffected(options);
   const means = Float64Array.from({ length: d }, (_, j) => {
     let sum = 0;
     for (let i = 0; i < n; i++) sum += x.data[i * d + j] as number;
@@ -79,13 +80,13 @@ export function aboveMean(x: NdArray, options: Columns = {}): NdArray {
 
 /** s_ij = 0 iff x_ij > threshold. */
 export const byThreshold = (x: NdArray, threshold: number, options: Columns = {}): NdArray => {
-  const touched = touches(options);
+  const touched = isAffected(options);
   return maskOf(x, (value, _, j) => !(touched(j) && value > threshold));
 };
 
-/** Options of self-masking with chance. */
+/** Options of random self-masking. */
 export interface SelfMasking extends Columns {
-  /** How fast the chance rises with the value. Default 1. */
+  /** How fast the probability rises with the value. Default 1. */
   readonly slope?: number;
   /** The value at which it is a half. Default 0. */
   readonly centre?: number;
@@ -94,34 +95,22 @@ export interface SelfMasking extends Columns {
 /** P(s_ij = 0 | x_ij) = σ(slope·(x_ij − centre)). */
 export const selfMaskLogistic = (x: NdArray, options: SelfMasking, key: Key): NdArray => {
   const { slope = 1, centre = 0 } = options;
-  const touched = touches(options);
+  const touched = isAffected(options);
   return drawMask(x, key, (value, _, j) => (touched(j) ? sigmoid(slope * (value - centre)) : 0));
 };
 
 /** P(s_ij = 0 | x_ij) = Φ(slope·(x_ij − centre)). */
 export const selfMaskProbit = (x: NdArray, options: SelfMasking, key: Key): NdArray => {
   const { slope = 1, centre = 0 } = options;
-  const touched = touches(options);
+  const touched = isAffected(options);
   return drawMask(x, key, (value, _, j) => (touched(j) ? normalCdf(slope * (value - centre)) : 0));
 };
-
-/** Φ(x), relative error below 1.2e-7 (Numerical Recipes' erfcc): enough for a chance. */
-function normalCdf(x: number): number {
-  const z = Math.abs(x) / Math.SQRT2;
-  const t = 1 / (1 + z / 2);
-  const c = [
-    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223,
-    0.17087277,
-  ];
-  const erfc = t * Math.exp(-z * z + c.reduceRight((sum, k) => sum * t + k, 0));
-  return x > 0 ? 1 - erfc / 2 : erfc / 2;
-}
 
 /** A row loses entries by its own mean m_i: P(s_ij = 0) = σ(slope·(m_i − centre)), for all its entries alike. */
 export const byRow = (x: NdArray, options: SelfMasking, key: Key): NdArray => {
   const [n, d] = shapeOf(x);
   const { slope = 1, centre = 0 } = options;
-  const touched = touches(options);
+  const touched = isAffected(options);
   const means = Float64Array.from({ length: n }, (_, i) => {
     let sum = 0;
     for (let j = 0; j < d; j++) sum += x.data[i * d + j] as number;
@@ -175,12 +164,12 @@ export function block(x: NdArray, image: ImageSize, hidden: "top" | "bottom" | "
   return maskOf(x, (_, __, j) => !inside(Math.floor(j / width), j % width));
 }
 
-/** The data as a reader gets them: `hole` (NaN unless told) where the mask is 0. */
-export const hide = (x: NdArray, mask: NdArray, hole = Number.NaN): NdArray => {
+/** The data with `fill` (NaN unless told) where the mask is 0. */
+export const hide = (x: NdArray, mask: NdArray, fill = Number.NaN): NdArray => {
   if (`${x.shape}` !== `${mask.shape}`)
     fail("shape", `hide: data ${showShape(x.shape)} and mask ${showShape(mask.shape)} differ in shape`);
   return ndarray(
-    Float32Array.from(x.data, (value, i) => (mask.data[i] === 1 ? value : hole)),
+    Float32Array.from(x.data, (value, i) => (mask.data[i] === 1 ? value : fill)),
     x.shape,
   );
 };

@@ -141,13 +141,14 @@ export const twoRings = (): PlaneDensity => ({
 });
 
 /** Half the side of the checkerboard. */
-const BOARD = 2;
+const HALF_SIDE = 2;
 
 /** The eight dark unit squares of a 4 × 4 board on [−2, 2]², uniform. Entropy log 8 = 2.079 nats. */
 export const checkerboard = (): PlaneDensity => {
-  const squares = Array.from({ length: 16 }, (_, i) => [(i % 4) - BOARD, Math.floor(i / 4) - BOARD] as const).filter(
-    ([x, y]) => (x + y) % 2 === 0,
-  );
+  const squares = Array.from(
+    { length: 16 },
+    (_, i) => [(i % 4) - HALF_SIDE, Math.floor(i / 4) - HALF_SIDE] as const,
+  ).filter(([x, y]) => (x + y) % 2 === 0);
   return {
     name: "checkerboard",
     components: squares.length,
@@ -157,7 +158,7 @@ export const checkerboard = (): PlaneDensity => {
     }),
     logDensity: (points) =>
       mapPoints(points, (x, y) => {
-        const inside = x >= -BOARD && x < BOARD && y >= -BOARD && y < BOARD;
+        const inside = x >= -HALF_SIDE && x < HALF_SIDE && y >= -HALF_SIDE && y < HALF_SIDE;
         return inside && (Math.floor(x) + Math.floor(y)) % 2 === 0
           ? -Math.log(squares.length)
           : Number.NEGATIVE_INFINITY;

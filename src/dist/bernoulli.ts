@@ -4,7 +4,7 @@ import { uniform as uniformDraws } from "../core/random/draws.ts";
 import { softplus } from "../engine/ops.ts";
 import { boolean, closedUnitInterval } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { fromLogits, fromProbs, givenForm, ODDS_PARAMS, type Odds, type ProbsOrLogits } from "./logits.ts";
 
 /** Entropy of a coin in nats, from its logits; even in them. */
@@ -57,6 +57,6 @@ export interface BernoulliOptions {
 export function bernoulli(p: ProbsOrLogits, options: BernoulliOptions = {}): Distribution {
   const { probs, logits } = options.grey === true ? greyCoin : coin;
   return givenForm("bernoulli", p) === "probs"
-    ? build(probs, p as { probs: number })
-    : build(logits, p as { logits: number });
+    ? fromFamily(probs, p as { probs: number })
+    : fromFamily(logits, p as { logits: number });
 }

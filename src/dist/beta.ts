@@ -7,7 +7,7 @@ import { digamma, lbeta, log1p } from "../engine/special.ts";
 import { positive, unitInterval } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { gammaNoise, SMALLEST } from "./gamma-path.ts";
 
 /** The largest number of float32 below one. */
@@ -45,4 +45,4 @@ const betaFamily: Family<"a" | "b"> = {
  *
  * @remarks Draws that round to 0 or 1 are moved to the nearest number inside.
  */
-export const beta = (a: ArrayLike, b: ArrayLike): Distribution => build(betaFamily, { a, b });
+export const beta = (a: ArrayLike, b: ArrayLike): Distribution => fromFamily(betaFamily, { a, b });

@@ -2,22 +2,22 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import { binomial as binomialDraws } from "../core/random/rejection.ts";
-import { broadcastShapes, sizeOf } from "../core/shape.ts";
+import { broadcastShapes } from "../core/shape.ts";
 import { logSigmoid, softplus } from "../engine/ops.ts";
-import { spread } from "../engine/smooth.ts";
+import { broadcastTo } from "../engine/smooth.ts";
 import { logChoose, logRatioGapAt, stirlingCorrection } from "../engine/special.ts";
 import { integerInterval, nonNegativeInteger } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { isCount } from "./geometric.ts";
 import { fromLogits, fromProbs, givenForm, ODDS_PARAMS, type Odds, type ProbsOrLogits } from "./logits.ts";
 
 /** Beyond these logits one of the means np, n(1 − p) is tiny: the plain form is exact there. */
-const CERTAIN = 20;
+const MAX_SADDLE_LOGIT = 20;
 
 /** Within these logits (n/2) tanh(l/2) is smaller than either mean. */
-const EVEN = 1;
+const MAX_EVEN_LOGIT = 1;
 
 /**
  * log P(k) for 0 < k < n: Loader's saddle point form where both means are moderate, whose terms are of the size of the result.
@@ -30,7 +30,7 @@ function logMass(n: tf.Tensor, k: tf.Tensor, logits: tf.Tensor): tf.Tensor {
   const half = tf.mul(n, 0.5);
   const even = tf.add(tf.sub(half, k), tf.mul(half, tf.tanh(tf.mul(logits, 0.5))));
   const odd = tf.where(tf.less(logits, 0), tf.sub(mean, k), tf.sub(rest, tf.mul(n, tf.sigmoid(tf.neg(logits)))));
-  const d = tf.where(tf.less(tf.abs(logits), EVEN), even, odd);
+  const d = tf.where(tf.less(tf.abs(logits), MAX_EVEN_LOGIT), even, odd);
   const gap = tf.add(
     tf.mul(k, logRatioGapAt(mean, k, d)),
     tf.mul(rest, logRatioGapAt(tf.mul(n, tf.sigmoid(tf.neg(logits))), rest, tf.neg(d))),
@@ -43,10 +43,10 @@ function logMass(n: tf.Tensor, k: tf.Tensor, logits: tf.Tensor): tf.Tensor {
 /** log P(k) as a function of the logits alone, with the derivative k − np. */
 function logProbOfLogits(n: tf.Tensor, k: tf.Tensor, logits: tf.Tensor): tf.Tensor {
   const shape = broadcastShapes(n.shape, k.shape, logits.shape);
-  const [N, K] = [spread(n, shape), spread(k, shape)];
+  const [N, K] = [broadcastTo(n, shape), broadcastTo(k, shape)];
   return tf.customGrad((...inputs: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [l, save] = inputs as [tf.Tensor, tf.GradSaveFunc];
-    const inner = tf.logicalAnd(tf.logicalAnd(tf.greater(K, 0), tf.less(K, N)), tf.less(tf.abs(l), CERTAIN));
+    const inner = tf.logicalAnd(tf.logicalAnd(tf.greater(K, 0), tf.less(K, N)), tf.less(tf.abs(l), MAX_SADDLE_LOGIT));
     const ones = tf.onesLike(l);
     const saddle = logMass(
       tf.where(inner, N, tf.mul(ones, 2)),
@@ -66,7 +66,7 @@ function logProbOfLogits(n: tf.Tensor, k: tf.Tensor, logits: tf.Tensor): tf.Tens
         return tf.mul(dy, tf.sub(successes, tf.mul(tf.sub(N, K), tf.sigmoid(l))));
       },
     };
-  })(spread(logits, shape));
+  })(broadcastTo(logits, shape));
 }
 
 function family<P extends "probs" | "logits">(form: P, odds: Odds): Family<P | "count"> {
@@ -91,11 +91,7 @@ function family<P extends "probs" | "logits">(form: P, odds: Odds): Family<P | "
     draw(params, d) {
       const { count } = params as { count: tf.Tensor };
       const probs = d.values(odds.probs(params[form]));
-      return tf.tensor(
-        binomialDraws(d.key, d.values(count), probs, sizeOf(d.shape), d.offset),
-        [...d.shape],
-        "float32",
-      );
+      return tf.tensor(binomialDraws(d.key, d.values(count), probs, d.size, d.offset), [...d.shape], "float32");
     },
     mean: (params) => tf.mul((params as { count: tf.Tensor }).count, odds.probs(params[form])),
     variance(params) {
@@ -111,5 +107,5 @@ const byLogits = family("logits", fromLogits);
 /** P(k) = n-choose-k · pᵏ(1 − p)^{n−k}, n the count, p from `{ probs }` or `{ logits }`. */
 export const binomial = (count: ArrayLike, p: ProbsOrLogits): Distribution =>
   givenForm("binomial", p) === "probs"
-    ? build(byProbs, { count, probs: (p as { probs: ArrayLike }).probs })
-    : build(byLogits, { count, logits: (p as { logits: ArrayLike }).logits });
+    ? fromFamily(byProbs, { count, probs: (p as { probs: ArrayLike }).probs })
+    : fromFamily(byLogits, { count, logits: (p as { logits: ArrayLike }).logits });

@@ -7,7 +7,7 @@ import { checkAll } from "../core/tracing.ts";
 import { finite, interval, nonNegative, positive } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 
 /** Refuses bounds that are not in order. */
 export function checkOrder(family: string, low: ArrayLike, high: ArrayLike): void {
@@ -43,7 +43,7 @@ const uniformFamily: Family<"low" | "high"> = {
 /** p(x) = 1/(high − low) on [low, high]. @throws `parameter` unless low < high. */
 export function uniform(low: ArrayLike, high: ArrayLike): Distribution {
   checkOrder("uniform", low, high);
-  return build(uniformFamily, { low, high });
+  return fromFamily(uniformFamily, { low, high });
 }
 
 const exponentialFamily: Family<"rate"> = {
@@ -58,4 +58,4 @@ const exponentialFamily: Family<"rate"> = {
 };
 
 /** p(x) = rate·exp(−rate·x) on x ≥ 0. */
-export const exponential = (rate: ArrayLike): Distribution => build(exponentialFamily, { rate });
+export const exponential = (rate: ArrayLike): Distribution => fromFamily(exponentialFamily, { rate });

@@ -3,13 +3,13 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import type { Key } from "../core/key.ts";
 import { bits } from "../core/random/draws.ts";
-import { type Shape, sizeOf } from "../core/shape.ts";
+import type { Shape } from "../core/shape.ts";
 import { logSoftmax } from "../engine/ops.ts";
 import type { Constraint } from "./constraint.ts";
 import { independent, integerInterval, real, simplex } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Draw, type Family } from "./family.ts";
+import { type DrawContext, type Family, fromFamily } from "./family.ts";
 import { isCount } from "./geometric.ts";
 import { givenForm, type ProbsOrLogits } from "./logits.ts";
 
@@ -88,12 +88,12 @@ export function drawIndices(key: Key, probs: ArrayLikeOfNumbers, k: number, n: n
 type ArrayLikeOfNumbers = { readonly length: number; readonly [i: number]: number };
 
 /** Class indices for a sampler's shape. */
-export function classDraws(params: ClassParams, d: Draw): Int32Array {
+export function classDraws(params: ClassParams, d: DrawContext): Int32Array {
   const k = classesOf(params);
   // One row of probabilities for each entry of the batch, not for each draw.
   const batch = d.shape.slice(d.shape.length - (paramShape(params).length - 1));
   const rows = tf.broadcastTo(classProbs(params), [...batch, k]).dataSync();
-  return drawIndices(d.key, rows, k, sizeOf(d.shape), d.offset);
+  return drawIndices(d.key, rows, k, d.size, d.offset);
 }
 
 /** The classes 0 … k − 1 as an axis on the right. */
@@ -127,5 +127,5 @@ const byLogits = family("logits");
  */
 export const categorical = (p: ProbsOrLogits): Distribution =>
   givenForm("categorical", p) === "probs"
-    ? build(byProbs, p as { probs: ArrayLike })
-    : build(byLogits, p as { logits: ArrayLike });
+    ? fromFamily(byProbs, p as { probs: ArrayLike })
+    : fromFamily(byLogits, p as { logits: ArrayLike });

@@ -7,7 +7,7 @@ import { softplus } from "../engine/ops.ts";
 import { log1p } from "../engine/special.ts";
 import { nonNegative, positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Draw, type Family } from "./family.ts";
+import { type DrawContext, type Family, fromFamily } from "./family.ts";
 
 const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
 const locScale = { loc: real, scale: positive };
@@ -44,7 +44,7 @@ const normalFamily: Family<LocScale> = {
 };
 
 /** N(loc, scale²): p(x) = exp(−z²/2)/(scale·√2π), z = (x − loc)/scale. */
-export const normal = (loc: ArrayLike, scale: ArrayLike): Distribution => build(normalFamily, { loc, scale });
+export const normal = (loc: ArrayLike, scale: ArrayLike): Distribution => fromFamily(normalFamily, { loc, scale });
 
 const halfNormalFamily: Family<"scale"> = {
   family: "halfNormal",
@@ -62,7 +62,7 @@ const halfNormalFamily: Family<"scale"> = {
 };
 
 /** |X| for X ~ N(0, scale²), on x ≥ 0. */
-export const halfNormal = (scale: ArrayLike): Distribution => build(halfNormalFamily, { scale });
+export const halfNormal = (scale: ArrayLike): Distribution => fromFamily(halfNormalFamily, { scale });
 
 const logNormalFamily: Family<LocScale> = {
   family: "logNormal",
@@ -80,10 +80,11 @@ const logNormalFamily: Family<LocScale> = {
 };
 
 /** e^X for X ~ N(loc, scale²), on x > 0. */
-export const logNormal = (loc: ArrayLike, scale: ArrayLike): Distribution => build(logNormalFamily, { loc, scale });
+export const logNormal = (loc: ArrayLike, scale: ArrayLike): Distribution =>
+  fromFamily(logNormalFamily, { loc, scale });
 
 /** tan(π(u − ½)), a standard Cauchy draw, as ∓cot πv from the near end v = min(u, 1 − u): the far tail keeps its digits. */
-const cauchyNoise = (d: Draw): tf.Tensor => {
+const cauchyNoise = (d: DrawContext): tf.Tensor => {
   const u = d.noise(uniformDraws);
   const size = tf.reciprocal(tf.tan(tf.mul(Math.PI, tf.minimum(u, tf.sub(1, u)))));
   return tf.where(tf.less(u, 0.5), tf.neg(size), size);
@@ -99,7 +100,7 @@ const cauchyFamily: Family<LocScale> = {
 };
 
 /** p(x) = 1/(π·scale·(1 + z²)). It has no mean and no variance. */
-export const cauchy = (loc: ArrayLike, scale: ArrayLike): Distribution => build(cauchyFamily, { loc, scale });
+export const cauchy = (loc: ArrayLike, scale: ArrayLike): Distribution => fromFamily(cauchyFamily, { loc, scale });
 
 const halfCauchyFamily: Family<"scale"> = {
   family: "halfCauchy",
@@ -115,7 +116,7 @@ const halfCauchyFamily: Family<"scale"> = {
 };
 
 /** |X| for X ~ Cauchy(0, scale), on x ≥ 0. */
-export const halfCauchy = (scale: ArrayLike): Distribution => build(halfCauchyFamily, { scale });
+export const halfCauchy = (scale: ArrayLike): Distribution => fromFamily(halfCauchyFamily, { scale });
 
 const laplaceFamily: Family<LocScale> = {
   family: "laplace",
@@ -136,7 +137,7 @@ const laplaceFamily: Family<LocScale> = {
 };
 
 /** p(x) = exp(−|z|)/(2·scale). */
-export const laplace = (loc: ArrayLike, scale: ArrayLike): Distribution => build(laplaceFamily, { loc, scale });
+export const laplace = (loc: ArrayLike, scale: ArrayLike): Distribution => fromFamily(laplaceFamily, { loc, scale });
 
 const logisticFamily: Family<LocScale> = {
   family: "logistic",
@@ -156,4 +157,4 @@ const logisticFamily: Family<LocScale> = {
 };
 
 /** p(x) = e^{−z}/(scale·(1 + e^{−z})²). */
-export const logistic = (loc: ArrayLike, scale: ArrayLike): Distribution => build(logisticFamily, { loc, scale });
+export const logistic = (loc: ArrayLike, scale: ArrayLike): Distribution => fromFamily(logisticFamily, { loc, scale });

@@ -1,6 +1,6 @@
 /** log Σₖ wₖ N(x; μₖ, diag σₖ²) for thousands of components and as many points as wanted. */
 import * as tf from "@tensorflow/tfjs-core";
-import { logSumOfBells } from "../engine/mixture.ts";
+import { logSumGaussians } from "../engine/mixture.ts";
 
 const LOG_2PI = Math.log(2 * Math.PI);
 
@@ -19,7 +19,7 @@ export function diagonalMixtureLogProb(
 ): tf.Tensor {
   const d = loc.shape[1] as number;
   const height = tf.sub(logWeights, tf.add(tf.sum(tf.log(scale), 1), (d * LOG_2PI) / 2));
-  return logSumOfBells(
+  return logSumGaussians(
     x,
     tf.concat([tf.transpose(loc), tf.transpose(tf.reciprocal(scale)), tf.expandDims(height, 0)], 0),
   );

@@ -5,7 +5,7 @@ import { logSoftmax } from "../engine/ops.ts";
 import { digamma, stirlingCorrection } from "../engine/special.ts";
 import { independent, positive, simplex } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { HALF_LOG_2PI } from "./gamma.ts";
 import { gammaNoise, SMALLEST } from "./gamma-path.ts";
 
@@ -49,4 +49,4 @@ const dirichletFamily: Family<"concentration"> = {
  * p(x) = Γ(Σaᵢ)/ΠΓ(aᵢ) · Π xᵢ^{aᵢ−1} on the simplex (density over the first k − 1 coordinates), a of shape `[...batch, k]`.
  * Draws are differentiable in the concentration (once).
  */
-export const dirichlet = (concentration: ArrayLike): Distribution => build(dirichletFamily, { concentration });
+export const dirichlet = (concentration: ArrayLike): Distribution => fromFamily(dirichletFamily, { concentration });

@@ -26,13 +26,15 @@ import { independent } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
 
 /** Parameters by name. */
-export type Params<P extends string> = { readonly [N in P]: tf.Tensor };
+export type FamilyParams<P extends string> = { readonly [N in P]: tf.Tensor };
 
-/** What a family's sampler is given. */
-export interface Draw {
+/** What a family's sampler is given: what to draw, and the noise to make it from. */
+export interface DrawContext {
   readonly key: Key;
   /** `[...draws, ...batch]`: what the result's shape begins with. */
   readonly shape: Shape;
+  /** Number of entries of `shape`. */
+  readonly size: number;
   /** Number of draws before the first one, in entries of `shape`. */
   readonly offset: number;
   /** Noise of shape `[...shape, ...extra]`. */
@@ -41,31 +43,47 @@ export interface Draw {
   values(param: tf.Tensor, extra?: Shape): Float32Array;
 }
 
-/** A family of distributions with parameters named `P`. */
+/**
+ * A family of distributions with parameters named `P`: what {@link fromFamily} makes distributions of.
+ *
+ * @remarks All functions are given validated float32 tensors and return tensors. Parameters keep the shapes they were given, so a
+ * closed form may be smaller than the batch: what comes out is broadcast. They run within `tf.tidy`.
+ */
 export interface Family<P extends string> {
+  /** Name of the family, as `Distribution.family` and errors have it. Closed forms of KL go by it. */
   readonly family: string;
   /** The constraint on each parameter; its `eventRank` axes on the right belong to one value. */
   readonly params: { readonly [N in P]: Constraint };
-  readonly support: Constraint | ((params: Params<P>) => Constraint);
+  readonly support: Constraint | ((params: FamilyParams<P>) => Constraint);
   readonly discrete?: boolean;
-  /** Default: continuous families are. */
+  /** Whether a draw is differentiable in the parameters. Default: continuous families are. */
   readonly reparameterized?: boolean;
-  /** Default: numbers. */
-  eventShape?(params: Params<P>): Shape;
-  /** Sums over the event; broadcasts value and parameters on the right. */
-  logProb(params: Params<P>, value: tf.Tensor): tf.Tensor;
-  draw(params: Params<P>, draw: Draw): tf.Tensor;
-  mean?(params: Params<P>): tf.Tensor;
-  variance?(params: Params<P>): tf.Tensor;
-  entropy?(params: Params<P>): tf.Tensor;
+  /** Shape of one value. Default `[]`: numbers. */
+  eventShape?(params: FamilyParams<P>): Shape;
+  /** log p(value), summed over the event, of shape `[...draws, ...batch]`; broadcasts value and parameters on the right. */
+  logProb(params: FamilyParams<P>, value: tf.Tensor): tf.Tensor;
+  /** Draws of shape `[...draw.shape, ...event]`: entry i a function of `(draw.key, draw.offset + i)` and its parameters alone. */
+  draw(params: FamilyParams<P>, draw: DrawContext): tf.Tensor;
+  mean?(params: FamilyParams<P>): tf.Tensor;
+  variance?(params: FamilyParams<P>): tf.Tensor;
+  entropy?(params: FamilyParams<P>): tf.Tensor;
 }
 
 /**
- * Builds the distribution of a family.
+ * The distribution of a family at given parameters, which are validated and broadcast to one batch shape.
  *
+ * @example The exponential distribution at rate λ:
+ * const family: Family<"rate"> = {
+ *   family: "exponential",
+ *   params: { rate: positive },
+ *   support: nonNegative,
+ *   logProb: ({ rate }, x) => tf.sub(tf.log(rate), tf.mul(rate, x)),
+ *   draw: ({ rate }, d) => tf.div(d.noise(exponentialDraws), rate),
+ * };
+ * const waiting = (rate: ArrayLike) => fromFamily(family, { rate });
  * @throws `parameter` naming family, parameter, value and constraint; `shape` when parameters do not broadcast.
  */
-export function build<P extends string>(family: Family<P>, given: { readonly [N in P]: ArrayLike }): Distribution {
+export function fromFamily<P extends string>(family: Family<P>, given: { readonly [N in P]: ArrayLike }): Distribution {
   const params = mapTree<ArrayLike, tf.Tensor>(given, (value) => {
     const tensor = toTensor(value);
     return tensor.dtype === "float32" ? tensor : tf.cast(tensor, "float32");
@@ -105,7 +123,7 @@ function validate(family: string, name: string, param: tf.Tensor, constraint: Co
 /** Entries of an offending parameter that a message shows. */
 const SHOWN = 8;
 
-function distributionOf<P extends string>(family: Family<P>, params: Params<P>, batchShape: Shape): Distribution {
+function distributionOf<P extends string>(family: Family<P>, params: FamilyParams<P>, batchShape: Shape): Distribution {
   const eventShape = family.eventShape?.(params) ?? [];
   const overBatch = (x: tf.Tensor, extra: Shape = []): tf.Tensor => {
     const full = [...batchShape, ...extra];
@@ -116,7 +134,7 @@ function distributionOf<P extends string>(family: Family<P>, params: Params<P>, 
     if (form === undefined) return fail("unsupported", `${family.family}: its ${what} has no closed form here`);
     return tf.tidy(() => overBatch(form.call(family, params), extra));
   };
-  return complete({
+  return completeDistribution({
     family: family.family,
     batchShape,
     eventShape,
@@ -137,7 +155,7 @@ function distributionOf<P extends string>(family: Family<P>, params: Params<P>, 
     variance: () => closed("variance", eventShape),
     entropy: () => closed("entropy", []),
     expand: (larger) => distributionOf(family, params, checkExpansion(family.family, batchShape, larger)),
-    detach: () => distributionOf(family, mapTree(params as TensorTree, stopGradient) as Params<P>, batchShape),
+    detach: () => distributionOf(family, mapTree(params as TensorTree, stopGradient) as FamilyParams<P>, batchShape),
   });
 }
 
@@ -151,12 +169,15 @@ export function checkExpansion(family: string, from: Shape, to: Shape): Shape {
 }
 
 /**
- * Draws from parameters. A sampler that must see them (rejection, a choice among classes) cannot be recorded; where they are known,
- * its draws are made anew for every run.
+ * Draws from parameters. A sampler that reads them (rejection, a choice among classes) cannot be traced; where they are concrete, its
+ * draws are computed on the host for every run.
  *
- * @throws `trace` when they are not known.
+ * @throws `trace` when they are not concrete.
  */
-export function drawn<P extends string>(params: Params<P>, draw: (params: Params<P>) => tf.Tensor): tf.Tensor {
+export function drawn<P extends string>(
+  params: FamilyParams<P>,
+  draw: (params: FamilyParams<P>) => tf.Tensor,
+): tf.Tensor {
   if (currentTracer() === undefined) return draw(params);
   try {
     return draw(params);
@@ -164,16 +185,17 @@ export function drawn<P extends string>(params: Params<P>, draw: (params: Params
     const unseen = error instanceof TiltedError && error.code === "trace";
     if (!unseen || !Object.values<tf.Tensor>(params).every(isConcrete)) throw error;
     const kept = toArrays(params as TensorTree);
-    return hostResult(() => draw(toTensors(kept) as Params<P>));
+    return hostResult(() => draw(toTensors(kept) as FamilyParams<P>));
   }
 }
 
 /** The sampler's view of one call. */
-function drawing(key: Key, shape: Shape, first: MaybeTraced): Draw {
+function drawing(key: Key, shape: Shape, first: MaybeTraced): DrawContext {
   const offset = () => currentValue(first) * sizeOf(shape.slice(1));
   return {
     key,
     shape,
+    size: sizeOf(shape),
     get offset() {
       return offset();
     },
@@ -197,7 +219,7 @@ function drawing(key: Key, shape: Shape, first: MaybeTraced): Draw {
  *
  * @param maskEntries - By default entries can be masked where an event is one number.
  */
-export function complete(
+export function completeDistribution(
   core: Omit<Distribution, "event" | "mask" | "maskEntries">,
   maskEntries?: (mask: ArrayLike) => Distribution,
 ): Distribution {
@@ -226,7 +248,7 @@ function eventOf(base: Distribution, n: number): Distribution {
   if (n === 0) return base;
   const cut = base.batchShape.length - n;
   const moved = base.batchShape.slice(cut);
-  const whole = complete(
+  const whole = completeDistribution(
     {
       ...base,
       batchShape: base.batchShape.slice(0, cut),
@@ -261,7 +283,7 @@ function maskOf(given: Distribution, where: ArrayLike): Distribution {
     const full = broadcastShapes(value.shape, [...batchShape, ...base.eventShape]);
     return tf.where(overEvent, value, tf.cast(base.support.example(full), value.dtype as "float32"));
   };
-  return complete(
+  return completeDistribution(
     {
       ...base,
       // Another family: closed forms of the whole (a KL) are not those of the part that counts.

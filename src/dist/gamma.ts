@@ -5,7 +5,7 @@ import { digammaCorrection, logRatioGap, stirlingCorrection } from "../engine/sp
 import { positive } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { gammaNoise } from "./gamma-path.ts";
 
 export const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI);
@@ -43,4 +43,4 @@ const gammaFamily: Family<"concentration" | "rate"> = {
  * @remarks Draws smaller than 2⁻¹²⁶, which happen for concentrations below 0.1, are moved there.
  */
 export const gamma = (concentration: ArrayLike, rate: ArrayLike): Distribution =>
-  build(gammaFamily, { concentration, rate });
+  fromFamily(gammaFamily, { concentration, rate });

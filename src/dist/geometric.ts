@@ -6,7 +6,7 @@ import type { Constraint } from "./constraint.ts";
 import { nonNegativeInteger, real } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { fromLogits, fromProbs, givenForm, type Odds, type ProbsOrLogits } from "./logits.ts";
 
 /** 0 < p ≤ 1: with p = 0 there is no first success. */
@@ -50,5 +50,5 @@ const byLogits = family("logits", fromLogits);
 /** P(k) = p(1 − p)ᵏ for k = 0, 1, 2, …, from `{ probs }` or `{ logits }`. */
 export const geometric = (p: ProbsOrLogits): Distribution =>
   givenForm("geometric", p) === "probs"
-    ? build(byProbs, p as { probs: number })
-    : build(byLogits, p as { logits: number });
+    ? fromFamily(byProbs, p as { probs: number })
+    : fromFamily(byLogits, p as { logits: number });

@@ -1,4 +1,4 @@
-/** `tilted/dist`: distributions, constraints, bijections. */
+/** `tilted/dist`: distributions, the constraints and bijections of their values, and the builder of families. */
 
 export { type BernoulliOptions, bernoulli } from "./bernoulli.ts";
 export { beta } from "./beta.ts";
@@ -35,14 +35,22 @@ export {
   softplusPositive,
   unitInterval,
 } from "./constraints.ts";
-export { cauchy, halfCauchy, halfNormal, laplace, logistic, logNormal, normal } from "./continuous.ts";
+export { cauchy, halfCauchy, halfNormal, laplace, logistic, logNormal, normal, within } from "./continuous.ts";
 export { dirichlet } from "./dirichlet.ts";
 export type { Distribution } from "./distribution.ts";
+export {
+  completeDistribution,
+  type DrawContext,
+  type Family,
+  type FamilyParams,
+  fromFamily,
+} from "./family.ts";
 export { gamma } from "./gamma.ts";
 export { geometric } from "./geometric.ts";
 export { inverseGamma } from "./inverse-gamma.ts";
 export { type ExactKl, hasKl, type KlEntry, type KlOptions, type KlTable, kl, type SampledKl } from "./kl.ts";
-export { mixture, mixtureSameFamily } from "./mixture.ts";
+export { mixture } from "./mixture.ts";
+export { mixtureSameFamily } from "./mixture-same-family.ts";
 export { type MultivariateNormalParams, multivariateNormal } from "./multivariate-normal.ts";
 export { oneHotCategorical } from "./one-hot-categorical.ts";
 export { delta, improper } from "./point.ts";

@@ -5,7 +5,7 @@ import { digammaCorrection, stirlingCorrection } from "../engine/special.ts";
 import { positive } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { HALF_LOG_2PI, logGammaKernel } from "./gamma.ts";
 import { gammaNoise } from "./gamma-path.ts";
 
@@ -42,4 +42,4 @@ const inverseGammaFamily: Family<"concentration" | "scale"> = {
  * unless a > 2. Draws are differentiable in both parameters (once).
  */
 export const inverseGamma = (concentration: ArrayLike, scale: ArrayLike): Distribution =>
-  build(inverseGammaFamily, { concentration, scale });
+  fromFamily(inverseGammaFamily, { concentration, scale });

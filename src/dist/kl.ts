@@ -6,7 +6,7 @@ import type { Key } from "../core/key.ts";
 import { broadcastShapes, type Shape, sameShape, showShape } from "../core/shape.ts";
 import { diagonal, triangularInverse, triangularSolve } from "../engine/linalg.ts";
 import { mean, softplus } from "../engine/ops.ts";
-import { spread } from "../engine/smooth.ts";
+import { broadcastTo } from "../engine/smooth.ts";
 import { digamma, digammaCorrection, lbeta, logRatioGap, stirlingCorrection } from "../engine/special.ts";
 import { classProbs, logClassProbs, weightedLogs } from "./categorical.ts";
 import { logDirichletNormalizer } from "./dirichlet.ts";
@@ -81,8 +81,8 @@ const gammaKl = (ap: tf.Tensor, bp: tf.Tensor, aq: tf.Tensor, bq: tf.Tensor): tf
 
 const one = tf.onesLike;
 
-/** p·(log-odds) form between coins; probabilities of 0 and 1 allowed. */
-function coinKl(p: P, q: P): tf.Tensor {
+/** Between Bernoulli distributions, in logits where both are so given; probabilities of 0 and 1 are allowed. */
+function bernoulliKl(p: P, q: P): tf.Tensor {
   if (p.logits !== undefined && q.logits !== undefined) {
     const [lp, lq] = [p.logits, q.logits];
     // Bregman divergence of softplus; symmetric under the exchange of the sides, so the smaller probability is used.
@@ -98,7 +98,7 @@ function coinKl(p: P, q: P): tf.Tensor {
   return tf.sub(own, cross);
 }
 
-function classKl(p: P, q: P): tf.Tensor {
+function categoricalKl(p: P, q: P): tf.Tensor {
   const logs = tf.sub(logClassProbs(p), logClassProbs(q));
   return weightedLogs(tf.add(classProbs(p), tf.zerosLike(logs)), logs);
 }
@@ -138,7 +138,7 @@ const exponentialKl = (p: P, q: P): tf.Tensor => tf.neg(logRatioGap(get(q, "rate
 
 function geometricKl(p: P, q: P): tf.Tensor {
   const success = p.probs ?? tf.sigmoid(get(p, "logits"));
-  return tf.div(coinKl(p, q), success);
+  return tf.div(bernoulliKl(p, q), success);
 }
 
 const TABLE: KlTable = {
@@ -164,10 +164,10 @@ const TABLE: KlTable = {
   "dirichlet|dirichlet": scalar(dirichletKl, 1),
   "laplace|laplace": scalar(laplaceKl),
   "uniform|uniform": scalar(uniformKl),
-  "bernoulli|bernoulli": scalar(coinKl),
+  "bernoulli|bernoulli": scalar(bernoulliKl),
   "geometric|geometric": scalar(geometricKl),
-  "categorical|categorical": scalar(classKl),
-  "oneHotCategorical|oneHotCategorical": scalar(classKl, 1),
+  "categorical|categorical": scalar(categoricalKl),
+  "oneHotCategorical|oneHotCategorical": scalar(categoricalKl, 1),
   "poisson|poisson": scalar((p, q) => tf.neg(tf.mul(get(p, "rate"), logRatioGap(get(q, "rate"), get(p, "rate"))))),
 };
 
@@ -175,7 +175,7 @@ const TABLE: KlTable = {
 function entryOf(p: Distribution, q: Distribution, table: KlTable | undefined): KlEntry | undefined {
   const pair = `${p.family}|${q.family}`;
   const entry = table?.[pair] ?? TABLE[pair];
-  // Equal event shapes: the same number of axes was declared by `event`. Grey coins are no densities.
+  // Equal event shapes: the same number of axes was declared by `event`. A continuous relaxation (Bernoulli on grey values) has no normalised density.
   if (entry === undefined || !sameShape(p.eventShape, q.eventShape)) return undefined;
   return p.discrete === p.support.discrete && q.discrete === q.support.discrete ? entry : undefined;
 }
@@ -242,7 +242,7 @@ export function kl(p: Distribution, q: Distribution, options?: KlOptions): Exact
 
 function closed(entry: KlEntry, p: Distribution, q: Distribution, batch: Shape): tf.Tensor {
   const declared = p.eventShape.slice(0, p.eventShape.length - entry.eventRank);
-  const each = spread(entry.kl(p, q), [...batch, ...declared]);
+  const each = broadcastTo(entry.kl(p, q), [...batch, ...declared]);
   return declared.length === 0
     ? each
     : tf.sum(

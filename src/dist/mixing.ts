@@ -5,7 +5,7 @@ import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import { currentValue, type MaybeTraced } from "../core/tracing.ts";
-import { spread } from "../engine/smooth.ts";
+import { broadcastTo } from "../engine/smooth.ts";
 import { categorical, classProbs, drawIndices, logClassProbs } from "./categorical.ts";
 import type { Distribution } from "./distribution.ts";
 
@@ -29,7 +29,7 @@ export const prefixed = (params: { readonly [name: string]: tf.Tensor }, prefix:
 
 /** log p of the classes of `mixing`, over `[...batch, k]`. */
 export const logWeightsOf = (mixing: Distribution, batch: Shape, k: number): tf.Tensor =>
-  spread(logClassProbs(mixing.params), [...batch, k]);
+  broadcastTo(logClassProbs(mixing.params), [...batch, k]);
 
 /** Draws the component of every draw, `[...shape, ...batch]`; the weights are read now. */
 export function choices(

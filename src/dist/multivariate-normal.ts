@@ -6,10 +6,10 @@ import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, showShape } from "../core/shape.ts";
 import { checkAll } from "../core/tracing.ts";
 import { cholesky, diagonal, triangularInverse } from "../engine/linalg.ts";
-import { spread } from "../engine/smooth.ts";
+import { broadcastTo } from "../engine/smooth.ts";
 import { independent, lowerCholesky, positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { HALF_LOG_2PI } from "./gamma.ts";
 
 const vector = independent(real, 1);
@@ -115,8 +115,8 @@ export function multivariateNormal(params: MultivariateNormalParams): Distributi
       `multivariateNormal: loc of shape ${showShape(given.shape)} does not fit a ${forms[0]} of shape ${showShape(scale.shape)}`,
     );
   }
-  const loc = spread(given, broadcastShapes(given.shape, [d as number]));
+  const loc = broadcastTo(given, broadcastShapes(given.shape, [d as number]));
   return "scaleDiag" in params
-    ? build(diagonalFamily, { loc, scaleDiag: scale })
-    : build(fullFamily, { loc, scaleTril: scale });
+    ? fromFamily(diagonalFamily, { loc, scaleDiag: scale })
+    : fromFamily(fullFamily, { loc, scaleTril: scale });
 }

@@ -4,7 +4,7 @@ import type { ArrayLike } from "../core/array.ts";
 import { CLASS_PARAMS, classDraws, classesOf, classProbs, logClassProbs, weightedLogs } from "./categorical.ts";
 import { oneHot } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { givenForm, type ProbsOrLogits } from "./logits.ts";
 
 function family<P extends "probs" | "logits">(form: P): Family<P> {
@@ -39,5 +39,5 @@ const byLogits = family("logits");
  */
 export const oneHotCategorical = (p: ProbsOrLogits): Distribution =>
   givenForm("oneHotCategorical", p) === "probs"
-    ? build(byProbs, p as { probs: ArrayLike })
-    : build(byLogits, p as { logits: ArrayLike });
+    ? fromFamily(byProbs, p as { probs: ArrayLike })
+    : fromFamily(byLogits, p as { logits: ArrayLike });

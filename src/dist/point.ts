@@ -8,7 +8,7 @@ import type { Constraint } from "./constraint.ts";
 import { real } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, checkExpansion, complete, type Family } from "./family.ts";
+import { checkExpansion, completeDistribution, type Family, fromFamily } from "./family.ts";
 
 const deltaFamily: Family<"value"> = {
   family: "delta",
@@ -33,7 +33,7 @@ const deltaFamily: Family<"value"> = {
 /**
  * All mass at `value`: log-probability 0 there and −∞ elsewhere (a mass, not a density). Draws are differentiable in `value`.
  */
-export const delta = (value: ArrayLike): Distribution => build(deltaFamily, { value });
+export const delta = (value: ArrayLike): Distribution => fromFamily(deltaFamily, { value });
 
 /**
  * The flat measure on a set: log-density 0 inside, −∞ outside. It cannot be drawn from; it states "no prior information", and the
@@ -48,7 +48,7 @@ export function improper(constraint: Constraint = real, shape: Shape = []): Dist
   const no = (what: string) => () =>
     fail("unsupported", `improper: the flat measure on ${constraint.name} values has no ${what}`);
   const ofBatch = (batchShape: Shape): Distribution =>
-    complete({
+    completeDistribution({
       family: "improper",
       batchShape,
       eventShape: shape.slice(cut),

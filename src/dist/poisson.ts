@@ -2,13 +2,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import { poisson as poissonDraws } from "../core/random/rejection.ts";
-import { sizeOf } from "../core/shape.ts";
 import { broadcastPair } from "../engine/smooth.ts";
 import { logRatioGap, stirlingCorrection } from "../engine/special.ts";
 import { nonNegative, nonNegativeInteger } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { isCount } from "./geometric.ts";
 
 const poissonFamily: Family<"rate"> = {
@@ -26,11 +25,10 @@ const poissonFamily: Family<"rate"> = {
     const positive = tf.sub(tf.mul(count, logRatioGap(safe, count)), tf.add(root, stirlingCorrection(count)));
     return within(isCount(k), tf.where(some, positive, tf.neg(rate)));
   },
-  draw: ({ rate }, d) =>
-    tf.tensor(poissonDraws(d.key, d.values(rate), sizeOf(d.shape), d.offset), [...d.shape], "float32"),
+  draw: ({ rate }, d) => tf.tensor(poissonDraws(d.key, d.values(rate), d.size, d.offset), [...d.shape], "float32"),
   mean: ({ rate }) => rate,
   variance: ({ rate }) => rate,
 };
 
 /** P(k) = λᵏe^{−λ}/k!, λ the rate. */
-export const poisson = (rate: ArrayLike): Distribution => build(poissonFamily, { rate });
+export const poisson = (rate: ArrayLike): Distribution => fromFamily(poissonFamily, { rate });

@@ -6,7 +6,7 @@ import { normal as normalDraws } from "../core/random/draws.ts";
 import { digamma, lbeta, log1p, logRising } from "../engine/special.ts";
 import { positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { build, type Family } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 import { gammaNoise } from "./gamma-path.ts";
 
 /** Beyond this, log(1 + w²) is 2·log w in float32, and w² is near its overflow. */
@@ -61,4 +61,4 @@ const studentTFamily: Family<"df" | "loc" | "scale"> = {
  * variance is infinite for 1 < ν ≤ 2 and NaN below. Draws are differentiable in all parameters (in df once).
  */
 export const studentT = (df: ArrayLike, loc: ArrayLike = 0, scale: ArrayLike = 1): Distribution =>
-  build(studentTFamily, { df, loc, scale });
+  fromFamily(studentTFamily, { df, loc, scale });

@@ -8,7 +8,7 @@ import { compose, detachBijection, sumLast } from "./bijections.ts";
 import type { Bijection, Constraint } from "./constraint.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { complete } from "./family.ts";
+import { completeDistribution } from "./family.ts";
 
 /** The image of the base's support: values `y` of so many event axes whose inverse lies inside. */
 const imageOf = (base: Constraint, bijection: Bijection, eventRank: number): Constraint => ({
@@ -42,7 +42,7 @@ export function transformed(base: Distribution, bijection: Bijection): Distribut
   const rank = base.eventShape.length;
   const eventShape = scope(() => [...bijection.forward(base.support.example(base.eventShape)).shape]);
   const support = imageOf(base.support, bijection, eventShape.length);
-  return complete({
+  return completeDistribution({
     family: `transformed(${base.family})`,
     batchShape: base.batchShape,
     eventShape,

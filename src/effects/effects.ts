@@ -30,6 +30,8 @@ export interface Context {
   readonly mask?: ArrayLike;
   /** The key from which this site draws, set by `seed`. */
   readonly key?: Key;
+  /** Whether its log-probability is asked for. Default: it is. */
+  readonly scored?: boolean;
 }
 
 /** A random choice. Its reply is a draw, or the value a handler fixed. */

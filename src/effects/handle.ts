@@ -8,11 +8,11 @@ export type OnEffect<E2 extends Effect = Effect> = (effect: Effect) => Program<E
  * Runs `program`, replacing each effect it yields by the program `onEffect(effect)`.
  *
  * @remarks State of the handler lives in the closure of one run, so interleaved runs never see each other. A failure
- * further out is thrown into the program at the effect that caused it.
+ * further out is thrown into the program at the effect that caused it: `try` in a model works, and stacks show the line.
  */
 export function* handleEffects<E extends Effect, A, E2 extends Effect>(
   program: Program<E, A>,
-  onEffect: (effect: E) => Program<E2, unknown>,
+  onEffect: (effect: E) => Iterable<E2, unknown, unknown>,
 ): Program<E2, A> {
   let finished = false;
   try {
@@ -35,6 +35,25 @@ export function* handleEffects<E extends Effect, A, E2 extends Effect>(
   }
 }
 
+/** Runs `program` to its end, answering each effect at once: nothing is left to yield, so its first step is its last. */
+export function answerEffects<E extends Effect, A>(program: Program<E, A>, answer: (effect: E) => unknown): A {
+  let asked: E;
+  // What a generator that only returns does, without making one for each effect.
+  const answered: IterableIterator<never, unknown, unknown> = {
+    next: () => ({ done: true, value: answer(asked) }),
+    [Symbol.iterator]: () => answered,
+  };
+  return handleEffects(program, (effect) => {
+    asked = effect;
+    return answered;
+  }).next().value;
+}
+
+/** A function from model to model that adds effects `E2`. */
+export type Handler<E2 extends Effect = never> = <Args extends readonly unknown[], E extends Effect, A>(
+  model: Model<Args, E, A>,
+) => Model<Args, E | E2, A>;
+
 /**
  * Makes a handler, model → model. `start` is called once for each run and returns what to do with an effect; effects that
  * the handler adds are named by `E2`.
@@ -46,9 +65,7 @@ export function* handleEffects<E extends Effect, A, E2 extends Effect>(
  *   return value;
  * });
  */
-export function handler<E2 extends Effect = never>(
-  start: () => OnEffect,
-): <Args extends readonly unknown[], E extends Effect, A>(model: Model<Args, E, A>) => Model<Args, E | E2, A> {
+export function handler<E2 extends Effect = never>(start: () => OnEffect): Handler<E2> {
   const handle = <Args extends readonly unknown[], A>(model: Model<Args, Effect, A>): Model<Args, Effect, A> =>
     function* (...args: Args): Program<Effect, A> {
       return yield* handleEffects(model(...args), start());

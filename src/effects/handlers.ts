@@ -41,8 +41,9 @@ export type Blocked<E extends Effect, N extends string> = E extends SampleEffect
     ? HiddenEffect
     : E
   : E;
-/** `E` with its observed sites latent again. */
-export type Unconditioned<E extends Effect> = E extends ObserveEffect<infer M> ? SampleEffect<M> : E;
+/** `E` with the observed sites `N` latent again. */
+export type Unconditioned<E extends Effect, N extends string = string> =
+  E extends ObserveEffect<infer M> ? (M extends N ? SampleEffect<M> : E) : E;
 /** `E` with `P/` before every name. */
 export type Scoped<E extends Effect, P extends string> = E extends {
   readonly kind: infer K;
@@ -176,19 +177,23 @@ export function block<const N extends string = string>(...names: readonly N[]) {
   ): Model<Args, Blocked<E, N>, A> => handle(model as never) as never;
 }
 
-/** *Forget the data*: observed sites become latent again, as prediction needs. Parts of an observation that were masked too. */
-export function uncondition<Args extends AnyArgs, E extends Effect, A>(
-  model: Model<Args, E, A>,
-): Model<Args, Unconditioned<E>, A> {
+/**
+ * *Forget the data*: observed sites become latent again, as prediction needs. Parts of an observation that were masked too.
+ * Without names, all of them.
+ */
+export function uncondition<const N extends string = string>(...names: readonly N[]) {
+  const forgotten = (name: string) => names.length === 0 || (names as readonly string[]).includes(name);
   const handle = handler(
     () =>
       function* (effect) {
-        if (effect.kind !== "observe") return yield effect;
+        if (effect.kind !== "observe" || !forgotten(effect.name)) return yield effect;
         const { kind: _, value: __, observed: ___, ...site } = effect;
         return yield { ...site, kind: "sample" };
       },
   );
-  return handle(model) as never;
+  return <Args extends AnyArgs, E extends Effect, A>(
+    model: Model<Args, E, A> & KnownSites<N, ObservedOf<E>, "uncondition: the model has no observed site">,
+  ): Model<Args, Unconditioned<E, N>, A> => handle(model as never) as never;
 }
 
 /** *Count only part of the rows*: entries (over the plates) where `entries` is 0 have log-probability 0. */
@@ -246,7 +251,7 @@ export function scope<const P extends string>(prefix: P) {
     handle(model) as never;
 }
 
-/** Sites that carry a value for an energy to look at. */
+/** Sites with a value, of which there can be an energy. */
 const TILTABLE: ReadonlySet<Effect["kind"]> = new Set(["sample", "observe", "deterministic"]);
 
 /** An energy: a function of a value, or a program (a network with parameters). Shape `[...particles, ...plates]`. */

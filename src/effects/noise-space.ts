@@ -1,5 +1,5 @@
 /**
- * A site in the coordinates of its noise: x ~ p(x|z) becomes x(z, ε), ε of a fixed distribution. Chains over (z, ε) follow the ridges of
+ * Non-centred parameterisation: a site x ~ p(x|z) becomes x(z, ε), ε of a fixed distribution. Chains over (z, ε) follow the ridges of
  * p(x), where chains over x would have to cross from one to the next.
  */
 import * as tf from "@tensorflow/tfjs-core";
@@ -8,15 +8,7 @@ import type { Distribution } from "../dist/distribution.ts";
 import { gamma, normal } from "../dist/index.ts";
 import { stopGradient } from "../engine/ops.ts";
 import { logNdtr } from "../engine/special.ts";
-import {
-  type DeterministicEffect,
-  type Effect,
-  type Model,
-  type ObserveEffect,
-  type Program,
-  type SampleEffect,
-  sample,
-} from "./effects.ts";
+import type { DeterministicEffect, Effect, Model, ObserveEffect, Program, SampleEffect } from "./effects.ts";
 import { handleEffects } from "./handle.ts";
 import type { KnownSites, LatentsOf, ObservedOf } from "./sites.ts";
 
@@ -54,8 +46,8 @@ const SHARPNESS = 2;
 type AnyArgs = readonly unknown[];
 
 /**
- * *Same draws, other coordinates*: replaces the site `name`, latent or observed (its data are forgotten), by standard noise and a
- * deterministic value, for families that have such a form.
+ * *Same draws, other coordinates*, the non-centred parameterisation: replaces the site `name`, latent or observed (its data are
+ * forgotten), by standard noise and a deterministic value, for families that have such a form.
  *
  * - normal: x = μ + σε, ε ~ N(0, 1) at the site `name/noise`;
  * - Student's t: x = μ + σε/√w, w ~ Gamma(ν/2, ν/2) at the site `name/precision`;
@@ -81,15 +73,9 @@ export function inNoise<const N extends string>(name: N, options: InNoiseOptions
         met = true;
         const { plates, scale, mask, key, dist } = effect;
         const context = { ...(plates && { plates }), ...(key && { key }) };
-        const standard = function* (part: string, law: Distribution): Program<Effect, tf.Tensor> {
-          return (yield* handleEffects(sample(`${name}/${part}`, law), function* (inner): Program<Effect, unknown> {
-            return yield {
-              ...inner,
-              ...context,
-              ...(scale !== undefined && { scale }),
-              ...(mask !== undefined && { mask }),
-            };
-          })) as tf.Tensor;
+        const counted = { ...context, ...(scale !== undefined && { scale }), ...(mask !== undefined && { mask }) };
+        const standard = function* (part: string, noiseDist: Distribution): Program<Effect, tf.Tensor> {
+          return (yield { kind: "sample", name: `${name}/${part}`, dist: noiseDist, ...counted }) as tf.Tensor;
         };
         const value = yield* noiseForm(name, dist, standard, options);
         return yield { kind: "deterministic", name, value, eventRank: dist.eventShape.length, ...context };
@@ -109,7 +95,7 @@ export const NOISE_FAMILIES: ReadonlySet<string> = new Set(["normal", "studentT"
 function* noiseForm(
   name: string,
   { family, params, eventShape }: Distribution,
-  standard: (part: string, law: Distribution) => Program<Effect, tf.Tensor>,
+  standard: (part: string, dist: Distribution) => Program<Effect, tf.Tensor>,
   { bernoulli = "binary" }: InNoiseOptions,
 ): Program<Effect, tf.Tensor> {
   const noise = () => standard("noise", normal(tf.zeros([...eventShape]), 1).event(eventShape.length));

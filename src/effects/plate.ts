@@ -60,6 +60,18 @@ export function* plate<N extends string, E extends Effect, A>(
   });
 }
 
+/** @throws `plate` when a plate of this name had another size. */
+export function checkPlateSize({ name, size }: PlateEffect, known: PlateFrame): void {
+  if (known.size === size) return;
+  fail(
+    "plate",
+    `plate "${name}" has size ${size} here and ${known.size} elsewhere; use another name or the same size`,
+    {
+      site: name,
+    },
+  );
+}
+
 function checkRows(name: string, size: number, { subsample, indices }: PlateOptions): void {
   if (subsample !== undefined && (!Number.isInteger(subsample) || subsample < 1)) {
     fail("plate", `plate("${name}"): subsample must be a positive integer, got ${subsample}`);

@@ -37,19 +37,25 @@ export interface SiteError<Message extends string> {
   readonly "site error": Message;
 }
 
-/** `unknown` when every name of `Given` is one of `Known` (or either is built at run time), else an error naming the others. */
-export type KnownSites<Given extends string, Known extends string, What extends string> = string extends Known
-  ? unknown
+/** The names of `Given` that are not among `Known`; none when either has a name that is built at run time. */
+type Unmatched<Given extends string, Known extends string> = string extends Known
+  ? never
   : string extends Given
-    ? unknown
-    : [Exclude<Given, Known>] extends [never]
-      ? unknown
-      : SiteError<`${What} '${Exclude<Given, Known>}'`>;
+    ? never
+    : Exclude<Given, Known>;
 
-/** `unknown` when a guide's latent sites are those of the model, else an error naming what is missing or extra. */
-export type GuideFits<G extends Effect, M extends Effect> = KnownSites<
-  LatentsOf<M>,
-  LatentsOf<G>,
-  "the guide misses the latent site"
-> &
-  KnownSites<LatentsOf<G>, LatentsOf<M>, "the model has no latent site">;
+/** `unknown` when every name of `Given` is one of `Known` (or either is built at run time), else an error naming the others. */
+export type KnownSites<Given extends string, Known extends string, What extends string> = [
+  Unmatched<Given, Known>,
+] extends [never]
+  ? unknown
+  : SiteError<`${What} '${Unmatched<Given, Known>}'`>;
+
+/** `unknown`, which changes nothing in an intersection, when there is no message; else one error with them all. */
+type Refused<Message extends string> = [Message] extends [never] ? unknown : SiteError<Message>;
+
+/** `unknown` when a guide's latent sites are those of the model, else one error naming what is missing and what is extra. */
+export type GuideFits<G extends Effect, M extends Effect> = Refused<
+  | `the guide misses the latent site '${Unmatched<LatentsOf<M>, LatentsOf<G>>}'`
+  | `the model has no latent site '${Unmatched<LatentsOf<G>, LatentsOf<M>>}'`
+>;

@@ -9,7 +9,8 @@ import { describe, expect, it } from "vitest";
 import { TiltedError } from "../core/errors.ts";
 import { ensureEngine, requireEngine, useEngine } from "./engine.ts";
 import { installRepairs } from "./install.ts";
-import { quietly, replaceGradient } from "./suppress-logs.ts";
+import { replaceGradient } from "./registry.ts";
+import { withSuppressedLogs } from "./suppress-logs.ts";
 
 const ENGINE = fileURLToPath(new URL("./engine.ts", import.meta.url));
 const TSX = import.meta.resolve("tsx");
@@ -140,11 +141,11 @@ describe("repairs", () => {
     await ensureEngine();
     const ours = tf.getGradient("Exp");
     const kernel = tf.getKernel("Conv2D", "wasm");
-    const { said } = await quietly(
+    const { messages } = await withSuppressedLogs(
       async () => installRepairs(),
       () => true,
     );
-    expect(said).toEqual([]);
+    expect(messages).toEqual([]);
     expect(tf.getGradient("Exp")).toBe(ours);
     expect(tf.getKernel("Conv2D", "wasm")).toBe(kernel);
     replaceGradient({ kernelName: "Exp", gradFunc: () => ({}) });

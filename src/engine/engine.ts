@@ -1,4 +1,4 @@
-/** The choice of engine: the embedded wasm one unless told otherwise, or the GPU through an optional peer. */
+/** The choice of engine: the embedded wasm one by default, or the GPU through an optional peer. */
 
 import * as wasm from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
@@ -7,9 +7,9 @@ import { fail } from "../core/errors.ts";
 import type { EngineChoice, EngineInfo, EngineName } from "./info.ts";
 import { installRepairs } from "./install.ts";
 import { type NodeGpuOptions, startNodeGpu } from "./node-gpu.ts";
-import { type OnnxRuntimeSource, provideRuntime } from "./ort-module.ts";
-import { quietly } from "./suppress-logs.ts";
-import { inTime, withNodeThreads, withoutThreads } from "./threads.ts";
+import { type OnnxRuntimeSource, setOnnxRuntime } from "./ort-module.ts";
+import { withSuppressedLogs } from "./suppress-logs.ts";
+import { startWithTimeout, withNodeThreads, withoutThreads } from "./threads.ts";
 
 export type { CompileInfo, EngineChoice, EngineInfo, EngineName } from "./info.ts";
 export type { NodeGpuOptions } from "./node-gpu.ts";
@@ -36,20 +36,20 @@ export interface WasmOptions {
   readonly onnxruntime?: OnnxRuntimeSource;
 }
 
-/** Process events on which the wasm file's start-up code hangs handlers of its own. */
-const HIJACKED_EVENTS = ["uncaughtException", "unhandledRejection"] as const;
+/** Process events for which Emscripten's start-up code installs handlers. */
+const EMSCRIPTEN_EVENTS = ["uncaughtException", "unhandledRejection"] as const;
 
 /**
- * Runs `start` and takes away the handlers that Emscripten's start-up code put on the process meanwhile: they rethrow every
+ * Runs `start` and removes the handlers that Emscripten's start-up code installed on the process meanwhile: they rethrow every
  * uncaught error of the program from inside the minified wasm loader, so that Node prints 70 kB of it instead of the error.
  */
-async function withoutHijackedHandlers<T>(start: () => Promise<T>): Promise<T> {
+async function withoutEmscriptenHandlers<T>(start: () => Promise<T>): Promise<T> {
   if (typeof process === "undefined" || typeof process.listeners !== "function") return start();
-  const before = HIJACKED_EVENTS.map((event) => new Set<unknown>(process.listeners(event as "uncaughtException")));
+  const before = EMSCRIPTEN_EVENTS.map((event) => new Set<unknown>(process.listeners(event as "uncaughtException")));
   try {
     return await start();
   } finally {
-    HIJACKED_EVENTS.forEach((event, i) => {
+    EMSCRIPTEN_EVENTS.forEach((event, i) => {
       for (const listener of process.listeners(event as "uncaughtException")) {
         if (!before[i]?.has(listener) && /ExitStatus|throw reason/.test(String(listener))) {
           process.removeListener(event, listener as (...args: unknown[]) => void);
@@ -60,45 +60,45 @@ async function withoutHijackedHandlers<T>(start: () => Promise<T>): Promise<T> {
 }
 
 let chosen: EngineInfo | undefined;
-/** Choices are made one at a time: tfjs forgets a backend whose start was overtaken by another. */
+/** Engines are started one at a time: tfjs drops a backend if another is started before it is ready. */
 let queue: Promise<unknown> = Promise.resolve();
 
-function serially<T>(task: () => Promise<T>): Promise<T> {
+function enqueue<T>(task: () => Promise<T>): Promise<T> {
   const next = queue.then(task, task);
   queue = next.catch(() => undefined);
   return next;
 }
 
-/** What the loader of the wasm file can do at most. */
+/** Most threads that the loader of the wasm file starts. */
 const MAX_THREADS = 8;
 
 /** How many threads the wasm engine runs with; undefined until it has started. */
 let running: number | undefined;
 
-/** Starts tfjs's wasm backend; what it printed is returned. */
-async function startBackend(threads: number): Promise<{ started: boolean; said: readonly string[] }> {
-  const start = () => withoutHijackedHandlers(() => tf.setBackend("wasm"));
+/** Starts tfjs's wasm backend; returns what it printed. */
+async function startBackend(threads: number): Promise<{ started: boolean; messages: readonly string[] }> {
+  const start = () => withoutEmscriptenHandlers(() => tf.setBackend("wasm"));
   const attempt = async (): Promise<boolean> => {
     const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
     wasm.setThreadsCount(threads);
     if (running !== undefined) return start();
     if (threads === 1) return withoutThreads(start);
-    const started = await (inNode ? withNodeThreads(threads, start) : inTime(start));
+    const started = await (inNode ? withNodeThreads(threads, start) : startWithTimeout(start));
     return started || withoutThreads(start);
   };
-  const { result, said } = await quietly(attempt, (message) => /wasm|worker/i.test(message));
-  return { started: result, said };
+  const { result, messages } = await withSuppressedLogs(attempt, (message) => /wasm|worker/i.test(message));
+  return { started: result, messages };
 }
 
 async function startWasm({ wasmPaths, threads = running ?? 1, onnxruntime }: WasmOptions): Promise<EngineInfo> {
-  if (onnxruntime !== undefined) provideRuntime(onnxruntime);
+  if (onnxruntime !== undefined) setOnnxRuntime(onnxruntime);
   checkWhole('useEngine("wasm")', "threads", threads, 1, MAX_THREADS);
   if (wasmPaths !== undefined && running === undefined) wasm.setWasmPaths(wasmPaths as string);
-  const { started, said } = await startBackend(threads);
+  const { started, messages } = await startBackend(threads);
   if (!started) {
     fail(
       "engine",
-      `the wasm engine could not start: ${said.join(" ") || "no reason given"}. In a browser, pass { wasmPaths } with the folder that serves the .wasm files of @tensorflow/tfjs-backend-wasm`,
+      `the wasm engine could not start: ${messages.join(" ") || "no reason given"}. In a browser, pass { wasmPaths } with the folder that serves the .wasm files of @tensorflow/tfjs-backend-wasm`,
     );
   }
   const before = running;
@@ -122,7 +122,7 @@ async function startWasm({ wasmPaths, threads = running ?? 1, onnxruntime }: Was
 export function useEngine(name: "wasm", options?: WasmOptions): Promise<EngineInfo>;
 export function useEngine(name: "node-gpu", options?: NodeGpuOptions): Promise<EngineInfo>;
 export function useEngine(name: EngineName, options: WasmOptions & NodeGpuOptions = {}): Promise<EngineInfo> {
-  return serially(async () => {
+  return enqueue(async () => {
     if (name !== "wasm" && name !== "node-gpu") {
       return fail("argument", `useEngine: unknown engine "${String(name)}"; there are "wasm" and "node-gpu"`);
     }
@@ -141,14 +141,14 @@ export function useEngine(name: EngineName, options: WasmOptions & NodeGpuOption
 export async function ensureEngine(): Promise<EngineInfo> {
   installRepairs();
   if (chosen !== undefined) return chosen;
-  return serially(async () => {
+  return enqueue(async () => {
     if (chosen !== undefined) return chosen;
     chosen = await startWasm({});
     return chosen;
   });
 }
 
-/** The engine on which a run of that choice goes op by op, or is recorded: the one in use unless one is named. */
+/** The engine on which a run with that option goes op by op, or is traced: the one in use unless one is named. */
 export async function engineFor(choice: EngineChoice): Promise<EngineInfo> {
   const known: readonly unknown[] = ["auto", "compiled", "wasm", "node-gpu"];
   if (!known.includes(choice)) {
@@ -159,8 +159,8 @@ export async function engineFor(choice: EngineChoice): Promise<EngineInfo> {
   return choice === "wasm" ? useEngine("wasm") : useEngine("node-gpu");
 }
 
-/** What `auto` means here: whoever started node-gpu wants the work there, so that nothing is compiled for the CPU unasked. */
-export const choiceHere = (choice: EngineChoice = "auto"): EngineChoice =>
+/** The option with `auto` resolved: on node-gpu it means node-gpu, so that nothing is compiled for the CPU unasked. */
+export const resolveChoice = (choice: EngineChoice = "auto"): EngineChoice =>
   choice === "auto" && chosen?.name === "node-gpu" ? "node-gpu" : choice;
 
 /**

@@ -1,15 +1,15 @@
-/** What an engine says about itself. */
+/** Descriptions of an engine and of a run on it. */
 
 /** Engines a program can ask for. */
 export type EngineName = "wasm" | "node-gpu";
 
 /**
- * Which engine runs an inner loop. `auto`: compiled where that pays and can be done, else op by op on the engine in use, and always so
- * on node-gpu, which only a program that wants it starts. `compiled` insists. `wasm` and `node-gpu`: op by op, on that engine.
+ * Which engine runs an inner loop. `auto`: compiled where that is possible and pays, else op by op on the engine in use; on node-gpu
+ * always op by op. `compiled`: compiled, or an error. `wasm` and `node-gpu`: op by op, on that engine.
  */
 export type EngineChoice = "auto" | "wasm" | "compiled" | "node-gpu";
 
-/** What became of the wish to compile. */
+/** Whether the inner loop of a run was compiled. */
 export type CompileInfo =
   | {
       /** The inner loop ran compiled. */
@@ -24,7 +24,7 @@ export type CompileInfo =
       readonly stepsPerCall?: number;
       /** Parts into which the chains of such a call are split, each in a thread of its own, where there is more than one. */
       readonly shards?: number;
-      /** Milliseconds spent on recording and compiling, once. */
+      /** Milliseconds spent on tracing and compiling, once. */
       readonly compileMs: number;
     }
   | {

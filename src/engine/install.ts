@@ -9,14 +9,14 @@ import { castToBool, ELEMENTWISE_KERNELS, HIGH_RANK, UNARY } from "./kernels/ele
 import { FUSED_KERNELS } from "./kernels/fused.ts";
 import type { Wrapper } from "./kernels/heap.ts";
 import { MIXTURE_KERNELS } from "./kernels/mixture.ts";
-import { REFUSED_KERNELS } from "./kernels/refused.ts";
 import { withShortRows } from "./kernels/short-rows.ts";
 import { SUMS } from "./kernels/sums.ts";
 import { TAKE_KERNELS } from "./kernels/take.ts";
 import { TENSORFLOW_KERNELS, TENSORFLOW_WRAPPERS } from "./kernels/tensorflow.ts";
 import { TILE } from "./kernels/tile.ts";
+import { UNSUPPORTED_KERNELS } from "./kernels/unsupported.ts";
 import { products } from "./matmul.ts";
-import { replaceGradient, replaceKernel } from "./suppress-logs.ts";
+import { replaceGradient, replaceKernel } from "./registry.ts";
 import { repairTape } from "./tape.ts";
 
 const KERNELS: readonly tf.KernelConfig[] = [
@@ -27,7 +27,7 @@ const KERNELS: readonly tf.KernelConfig[] = [
   TILE,
   ...FUSED_KERNELS,
   ...MIXTURE_KERNELS,
-  ...REFUSED_KERNELS,
+  ...UNSUPPORTED_KERNELS,
 ];
 
 /** Batches are made to agree first, then each product is brought to tfjs's fast routine. */
@@ -35,7 +35,7 @@ const matMul: Wrapper = { ...broadcastBatches, wrap: (original) => broadcastBatc
 
 const ARITHMETIC = HIGH_RANK.map(withShortRows);
 
-/** Kernels of ours that call tfjs's own; known, so that no wrapper wraps a wrapper. */
+/** Our wrappers of tfjs's kernels, so that none wraps another. */
 const wrappers = new WeakSet<tf.KernelConfig>();
 
 function installWrapped({ kernelName, wrap }: Wrapper, backend: string): void {
@@ -55,8 +55,8 @@ function installKernels(kernels: readonly tf.KernelConfig[]): void {
 const hasTensorflow = (): boolean => tf.getKernel("Add", "tensorflow") !== undefined;
 const isEinsum = ({ kernelName }: tf.KernelConfig): boolean => kernelName === "Einsum";
 
-/** Whatever overwrites one of our entries overwrites them all (an import of @tensorflow/tfjs, a second wasm backend). */
-const inPlace = (): boolean =>
+/** One entry of each registry is enough to check: what overwrites one of ours (an import of @tensorflow/tfjs, a second wasm backend) overwrites them all. */
+const areInstalled = (): boolean =>
   tf.getGradient("Exp") === GRADIENTS.find(({ kernelName }) => kernelName === "Exp") &&
   tf.getKernel("Sum", "wasm") === KERNELS.find(({ kernelName }) => kernelName === "Sum") &&
   (!hasTensorflow() || tf.getKernel("Einsum", "tensorflow") === TENSORFLOW_KERNELS.find(isEinsum));
@@ -68,7 +68,7 @@ const inPlace = (): boolean =>
  * @remarks The registries are global to the process, so other users of tfjs in it get the repairs as well.
  */
 export function installRepairs(): void {
-  if (inPlace()) return;
+  if (areInstalled()) return;
   repairTape();
   for (const config of GRADIENTS) if (tf.getGradient(config.kernelName) !== config) replaceGradient(config);
   installKernels(KERNELS);

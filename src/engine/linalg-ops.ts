@@ -1,6 +1,6 @@
 /**
- * Cholesky factors and triangular systems written out in ops, column by column: for steps that are being recorded, where there are no
- * values to work on yet. In single precision, and as many ops as the matrix has rows.
+ * Cholesky factors and triangular systems in ops, column by column, for traced steps, in which there are no values to compute with.
+ * In single precision, and with as many ops as the matrix has rows.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { currentTracer } from "../core/tracing.ts";
@@ -13,7 +13,7 @@ function block(a: tf.Tensor, i: number, j: number, rows: number, columns: number
 
 const product = (a: tf.Tensor, b: tf.Tensor, transposeB = false): tf.Tensor => tf.matMul(a, b, false, transposeB);
 
-/** L of A = LLᵀ; that pivots are positive becomes a condition of the record. */
+/** L of A = LLᵀ; that pivots are positive becomes a guard of the trace. */
 export function choleskyInOps(a: tf.Tensor): tf.Tensor {
   const d = a.shape[a.rank - 1] as number;
   const batch = a.shape.slice(0, -2);

@@ -6,6 +6,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
+import { choleskyInto, solveTriangularInto } from "../core/numeric/linalg.ts";
 import { broadcastShapes, type Shape, showShape, sizeOf } from "../core/shape.ts";
 import { isConcrete } from "../core/tracing.ts";
 import { choleskyInOps, triangularSolveInOps } from "./linalg-ops.ts";
@@ -42,30 +43,20 @@ function factorise(a: tf.Tensor, name: string): tf.Tensor {
   if (!isConcrete(a)) return choleskyInOps(a);
   const data = a.dataSync();
   const out = new Float32Array(data.length);
-  const l = new Float64Array(d * d);
+  const workspace = new Float64Array(d * d);
   for (let m = 0; m * d * d < data.length; m++) {
-    const at = m * d * d;
-    for (let j = 0; j < d; j++) {
-      for (let i = j; i < d; i++) {
-        let s = data[at + i * d + j] as number;
-        for (let k = 0; k < j; k++) s -= (l[i * d + k] as number) * (l[j * d + k] as number);
-        if (i > j) l[i * d + j] = s / (l[j * d + j] as number);
-        else if (s > 0 && s < Number.POSITIVE_INFINITY) l[j * d + j] = Math.sqrt(s);
-        else {
-          const where = place(a.shape.slice(0, -2), m);
-          if (!Number.isFinite(s))
-            fail(
-              "non-finite",
-              `${name}: the matrix${where} has non-finite entries (column ${j}); check what it is computed from`,
-            );
-          fail(
-            "parameter",
-            `${name}: the matrix${where} is not positive definite: pivot ${j} is ${s.toPrecision(3)}. Add a small multiple of the identity, or give a Cholesky factor`,
-          );
-        }
-        out[at + i * d + j] = l[i * d + j] as number;
-      }
-    }
+    const bad = choleskyInto(out, data, m * d * d, d, workspace);
+    if (bad === undefined) continue;
+    const where = place(a.shape.slice(0, -2), m);
+    if (!Number.isFinite(bad.pivot))
+      fail(
+        "non-finite",
+        `${name}: the matrix${where} has non-finite entries (column ${bad.column}); check what it is computed from`,
+      );
+    fail(
+      "parameter",
+      `${name}: the matrix${where} is not positive definite: pivot ${bad.column} is ${bad.pivot.toPrecision(3)}. Add a small multiple of the identity, or give a Cholesky factor`,
+    );
   }
   return tf.tensor(out, a.shape, "float32");
 }
@@ -113,26 +104,15 @@ function substitute(l: tf.Tensor, b: tf.Tensor, lower: boolean, transpose: boole
   const right = b.dataSync();
   const out = new Float32Array(right.length);
   const x = new Float64Array(d * k);
-  const forward = lower !== transpose;
   for (let m = 0; m * d * d < matrices.length; m++) {
-    for (let step = 0; step < d; step++) {
-      const i = forward ? step : d - 1 - step;
-      for (let c = 0; c < k; c++) x[i * k + c] = right[m * d * k + i * k + c] as number;
-      for (let back = 0; back < step; back++) {
-        const j = forward ? back : d - 1 - back;
-        const w = matrices[m * d * d + (transpose ? j * d + i : i * d + j)] as number;
-        for (let c = 0; c < k; c++) x[i * k + c] = (x[i * k + c] as number) - w * (x[j * k + c] as number);
-      }
-      const pivot = matrices[m * d * d + i * d + i] as number;
-      for (let c = 0; c < k; c++) x[i * k + c] = (x[i * k + c] as number) / pivot;
-    }
+    solveTriangularInto(x, matrices, m * d * d, right, m * d * k, k, { d, lower, transpose });
     out.set(x, m * d * k);
   }
   return tf.tensor(out, b.shape, "float32");
 }
 
 /** Adds zeros so that the gradient sums over the broadcast axes. */
-const spread = (x: tf.Tensor, batch: Shape): tf.Tensor => {
+const broadcastBatch = (x: tf.Tensor, batch: Shape): tf.Tensor => {
   const shape = [...batch, ...x.shape.slice(-2)];
   return sizeOf(shape) === x.size && shape.length === x.rank ? x : tf.add(x, tf.zeros(shape));
 };
@@ -165,7 +145,7 @@ export function triangularSolve(l: tf.Tensor, b: tf.Tensor, options: TriangularO
         return [tf.neg(tf.mul(dl, lower ? mask : tf.transpose(mask))), db];
       },
     };
-  })(spread(float(l), batch), spread(float(b), batch));
+  })(broadcastBatch(float(l), batch), broadcastBatch(float(b), batch));
 }
 
 /** The inverses of lower triangular matrices, shape `[..., d, d]`. */

@@ -12,7 +12,7 @@ export {
   triangularSolve,
 } from "./linalg.ts";
 export { type Axis, logSigmoid, logSoftmax, logSumExp, softplus, stopGradient } from "./ops.ts";
-export { broadcastPair } from "./smooth.ts";
+export { broadcastPair, type Elementwise } from "./smooth.ts";
 export {
   digamma,
   erf,

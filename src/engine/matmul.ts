@@ -6,6 +6,7 @@
  */
 import { getThreadsCount } from "@tensorflow/tfjs-backend-wasm";
 import * as tf from "@tensorflow/tfjs-core";
+import { sizeOf } from "../core/shape.ts";
 import { hasFusedProducts } from "../core/simd/assembler.ts";
 import { type WasmBackend, wrappedKernel } from "./kernels/heap.ts";
 import { gemmLoops, TILE_COLUMNS, TILE_ROWS } from "./wasm/gemm.ts";
@@ -17,8 +18,6 @@ interface MatMulAttrs {
   readonly transposeA?: boolean;
   readonly transposeB?: boolean;
 }
-
-const size = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
 /** `count` matrices of `rows` × `columns`, each stored as its transpose if `transposed`. */
 interface Factor {
@@ -32,7 +31,7 @@ interface Factor {
 function factor({ dataId, shape }: tf.TensorInfo, transposed: boolean): Factor {
   const [first, second] = shape.slice(-2) as [number, number];
   const [rows, columns] = transposed ? [second, first] : [first, second];
-  return { dataId, count: size(shape.slice(0, -2)), rows, columns, transposed };
+  return { dataId, count: sizeOf(shape.slice(0, -2)), rows, columns, transposed };
 }
 
 /** As stored. */
@@ -51,14 +50,14 @@ const FLOAT = 4;
 const ceil = (x: number, unit: number): number => Math.ceil(x / unit) * unit;
 
 /** Addresses of the factors and of the product. */
-interface Places {
+interface Addresses {
   readonly a: number;
   readonly b: number;
   readonly out: number;
 }
 
 /** out = a·b for one pair, block by block. */
-function multiply({ run, workspace }: Native, left: Factor, right: Factor, { a, b, out }: Places): void {
+function multiply({ run, workspace }: Native, left: Factor, right: Factor, { a, b, out }: Addresses): void {
   const [m, depth, n] = [left.rows, left.columns, right.columns];
   const most = {
     rows: Math.min(m, BLOCK_ROWS),
@@ -88,7 +87,7 @@ function multiply({ run, workspace }: Native, left: Factor, right: Factor, { a, 
   }
 }
 
-/** Every product of a batch, in loops of ours. */
+/** Every product of a batch, by the SIMD loops. */
 function multiplyAll(backend: Backend, native: Native, left: Factor, right: Factor, out: tf.TensorInfo): void {
   const [a, b, to] = [left, right, out].map(({ dataId }) => backend.getMemoryOffset(dataId)) as [
     number,
@@ -108,8 +107,8 @@ function multiplyAll(backend: Backend, native: Native, left: Factor, right: Fact
   }
 }
 
-/** The shape with which tfjs has seen the data of a right factor: its cache of packed weights knows the data only. */
-const seen = new WeakMap<object, string>();
+/** The shape under which tfjs has cached the data of a right factor: its cache of packed weights is keyed by the data only. */
+const cachedShape = new WeakMap<object, string>();
 
 /** The same through tfjs's own routine: `plain` multiplies two matrices that are neither transposed nor in a batch. */
 function multiplyByParts(
@@ -130,19 +129,19 @@ function multiplyByParts(
     const copy = kernelFunc({ inputs: { x: info(x) }, attrs: { perm: [0, 2, 1] }, backend }) as tf.TensorInfo;
     return { ...x, dataId: keep(copy), transposed: false };
   };
-  /** Matrix i by itself, in memory of its own. */
+  /** Matrix i by itself, as a copy. */
   const slice = (x: Factor, i: number): Factor => {
     const length = x.rows * x.columns;
     const copy = backend.makeOutput([1, x.rows, x.columns], "float32");
     backend.typedArrayFromHeap(copy).set(backend.typedArrayFromHeap(info(x)).subarray(i * length, (i + 1) * length));
     return { ...x, dataId: keep(copy), count: 1 };
   };
-  /** A right factor whose data tfjs knows with no other shape. */
+  /** A right factor whose data tfjs has cached under no other shape. */
   const known = (x: Factor): Factor => {
     const shape = `${x.rows}×${x.columns}`;
-    const before = seen.get(x.dataId);
+    const before = cachedShape.get(x.dataId);
     if (before !== undefined && before !== shape) return slice(x, 0);
-    seen.set(x.dataId, shape);
+    cachedShape.set(x.dataId, shape);
     return x;
   };
   try {
@@ -166,13 +165,13 @@ function multiplyByParts(
 const fused = hasFusedProducts();
 const loops = nativeLoops(() => gemmLoops(fused));
 
-/** Multiplications from which tfjs's threads are worth their start. */
-const WORTH_THREADS = 2 ** 23;
-/** Threads of tfjs that are slower than one loop of ours. */
-const OUTRUN = fused ? 2 : 1;
+/** Fewest multiplications for which tfjs's threads pay. */
+const MIN_THREADED_SIZE = 2 ** 23;
+/** So many threads of tfjs are slower than one of ours. */
+const SLOWER_THREADS = fused ? 2 : 1;
 
-const wantsThreads = ({ rows, columns }: Factor, right: Factor): boolean =>
-  getThreadsCount() > OUTRUN && !right.transposed && rows * columns * right.columns >= WORTH_THREADS;
+const isThreaded = ({ rows, columns }: Factor, right: Factor): boolean =>
+  getThreadsCount() > SLOWER_THREADS && !right.transposed && rows * columns * right.columns >= MIN_THREADED_SIZE;
 
 /** BatchMatMul of factors whose batches are alike, or single. */
 export const products = wrappedKernel("BatchMatMul", (original, args) => {
@@ -182,13 +181,13 @@ export const products = wrappedKernel("BatchMatMul", (original, args) => {
   const [left, right] = [factor(a, transposeA), factor(b, transposeB)];
   const batch = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const out = backend.makeOutput([...batch, left.rows, right.columns], "float32");
-  if (size(out.shape) === 0) return out;
+  if (sizeOf(out.shape) === 0) return out;
   if (left.columns === 0) {
     backend.typedArrayFromHeap(out).fill(0);
     return out;
   }
   const native = loops(backend);
-  if (native === undefined || wantsThreads(left, right)) multiplyByParts(backend, original, left, right, out);
+  if (native === undefined || isThreaded(left, right)) multiplyByParts(backend, original, left, right, out);
   else multiplyAll(backend, native, left, right, out);
   return out;
 });

@@ -1,6 +1,6 @@
 /**
- * log Σₖ exp(cₖ − ½ Σⱼ ((xⱼ − μₖⱼ)sₖⱼ)²) in ops, for engines without a loop for it and for derivatives: the table of points ×
- * components exists a slice at a time, in the value and in the gradient, which is written out instead of kept.
+ * log Σₖ exp(cₖ − ½ Σⱼ ((xⱼ − μₖⱼ)sₖⱼ)²) in ops, for engines without a fused kernel and for higher derivatives. The table of
+ * points × components exists a slice at a time, in the value and in the gradient, which recomputes it instead of keeping it.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { isConcrete } from "../core/tracing.ts";
@@ -22,7 +22,7 @@ export const sizesOf = ({ shape }: tf.TensorInfo): { readonly d: number; readonl
 });
 
 interface Terms {
-  /** Centre of the components: everything is measured from here. */
+  /** Centre of the components: coordinates are relative to it. */
   readonly centre: tf.Tensor;
   /** s, `[K, d]`. */
   readonly root: tf.Tensor;
@@ -45,7 +45,7 @@ function termsOf(rows: tf.Tensor): Terms {
   const loc = tf.sub(means, centre);
   const close = tf.tidy(() => {
     const reach = tf.mul(tf.max(tf.sum(tf.square(loc), 1)), tf.max(precision));
-    // A record cannot choose by the value: what is right everywhere is taken.
+    // A traced graph cannot branch on the value: it takes the form that is right everywhere.
     return isConcrete(reach) && (reach.dataSync()[0] as number) < PRODUCT_LIMIT;
   });
   const productOf = (): tf.Tensor => {

@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { scope } from "../core/scope.ts";
 import { useEngine } from "./engine.ts";
-import { logSumOfBells } from "./mixture.ts";
+import { logSumGaussians } from "./mixture.ts";
 import { mixtureSlope, mixtureValue } from "./mixture-slices.ts";
 
 beforeAll(async () => {
@@ -54,7 +54,7 @@ function exact({ k, d, x, rows }: Problem, i: number): { value: number; slope: n
 
 const valuesAt = ({ n, k, d, x, rows }: Problem) =>
   scope(() =>
-    logSumOfBells(tf.tensor2d(x, [n, d]), tf.tensor2d(rows, [2 * d + 1, k]))
+    logSumGaussians(tf.tensor2d(x, [n, d]), tf.tensor2d(rows, [2 * d + 1, k]))
       .dataSync()
       .slice(),
   );
@@ -62,7 +62,7 @@ const slopesAt = ({ n, k, d, x, rows }: Problem) =>
   scope(() => {
     const bells = tf.tensor2d(rows, [2 * d + 1, k]);
     return tf
-      .grad((y: tf.Tensor) => tf.sum(logSumOfBells(y, bells)))(tf.tensor2d(x, [n, d]))
+      .grad((y: tf.Tensor) => tf.sum(logSumGaussians(y, bells)))(tf.tensor2d(x, [n, d]))
       .dataSync()
       .slice();
   });
@@ -167,7 +167,7 @@ describe("a sum of bells", () => {
     scope(() => {
       const [points, bells] = [tf.tensor2d(x, [n, d]), tf.tensor2d(rows, [2 * d + 1, k])];
       for (const order of [first, second]) {
-        const [found, truth] = [order(logSumOfBells)(points, bells), order(plain)(points, bells)];
+        const [found, truth] = [order(logSumGaussians)(points, bells), order(plain)(points, bells)];
         found.forEach((g, i) => {
           const scale = Math.max(...(truth[i] as tf.Tensor).dataSync().map(Math.abs));
           const values = (truth[i] as tf.Tensor).dataSync();

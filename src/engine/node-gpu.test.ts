@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { TiltedError } from "../core/errors.ts";
 import { scope } from "../core/scope.ts";
 import { ensureEngine, useEngine } from "./engine.ts";
-import { quietly } from "./suppress-logs.ts";
+import { withSuppressedLogs } from "./suppress-logs.ts";
 
 /** What tfjs-node's module does when imported: registers gradients, kernels and a backend, and makes the latter active. */
 function standIn({ gpu }: { readonly gpu: boolean }): () => Promise<unknown> {
@@ -104,7 +104,7 @@ describe('useEngine("node-gpu")', () => {
   });
 
   it("runs on the stand-in, with the repaired gradients, and moves tensors between engines", async () => {
-    await quietly(async () => {
+    await withSuppressedLogs(async () => {
       const made = tf.tensor1d([1, 2]);
       const info = await useEngine("node-gpu", { load: standIn({ gpu: true }) });
       expect(info).toEqual({ name: "node-gpu", threads: 1, simd: true, gpu: true });
@@ -125,7 +125,7 @@ describe('useEngine("node-gpu")', () => {
   });
 
   it("says in a note that no GPU is used", async () => {
-    const { result } = await quietly(() => useEngine("node-gpu", { load: standIn({ gpu: false }) }));
+    const { result } = await withSuppressedLogs(() => useEngine("node-gpu", { load: standIn({ gpu: false }) }));
     expect(result.gpu).toBe(false);
     expect(result.threads).toBe(availableParallelism());
     expect(result.note).toMatch(/the GPU is not used: .* runs on the CPU; it needs CUDA 11\.2/);

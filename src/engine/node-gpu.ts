@@ -2,13 +2,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail, TiltedError } from "../core/errors.ts";
 import type { EngineInfo } from "./info.ts";
-import { quietly } from "./suppress-logs.ts";
+import { withSuppressedLogs } from "./suppress-logs.ts";
 
 const PACKAGE = "@tensorflow/tfjs-node-gpu";
 const VERSION = "4.22.0";
 const BACKEND = "tensorflow";
 /** What its libtensorflow 2.9.1 was built against. */
-const NEEDS = "CUDA 11.2 and cuDNN 8.1 on the library path, and a GPU of an architecture up to 8.6";
+const REQUIREMENTS = "CUDA 11.2 and cuDNN 8.1 on the library path, and a GPU of an architecture up to 8.6";
 
 /** Options of the node-gpu engine. */
 export interface NodeGpuOptions {
@@ -45,13 +45,13 @@ function explain(error: unknown): TiltedError {
     );
   }
   if (code === "ERR_DLOPEN_FAILED" || /cannot open shared object|dlopen|GLIBC|\.dll|libtensorflow/.test(message)) {
-    return say(`${PACKAGE} is installed, but its native addon cannot be loaded; it needs ${NEEDS}`);
+    return say(`${PACKAGE} is installed, but its native addon cannot be loaded; it needs ${REQUIREMENTS}`);
   }
   // A bundler puts an error of its own in the place of an optional peer that it did not find.
   const absent = code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND" || /Could not resolve/.test(message);
   if (absent && message.includes(PACKAGE)) {
     return say(
-      `${PACKAGE} is not installed: run \`npm install ${PACKAGE}@${VERSION}\` (it is an optional peer; it needs ${NEEDS}), ` +
+      `${PACKAGE} is not installed: run \`npm install ${PACKAGE}@${VERSION}\` (it is an optional peer; it needs ${REQUIREMENTS}), ` +
         'or use the embedded engine, useEngine("wasm")',
     );
   }
@@ -68,7 +68,7 @@ function restoreUtil(node: NodeProcess): void {
   util.isArray = Array.isArray;
 }
 
-/** Runs `body` while TensorFlow's C++ side, which reads the environment when it is loaded, keeps its information to itself. */
+/** Runs `body` with TensorFlow's native info log turned off; it reads the environment when it is loaded. */
 async function withoutNativeLog<T>(node: NodeProcess, body: () => Promise<T>): Promise<T> {
   const before = node.env.TF_CPP_MIN_LOG_LEVEL;
   node.env.TF_CPP_MIN_LOG_LEVEL = before ?? "1";
@@ -81,19 +81,19 @@ async function withoutNativeLog<T>(node: NodeProcess, body: () => Promise<T>): P
 
 async function load(node: NodeProcess, options: NodeGpuOptions): Promise<EngineInfo> {
   restoreUtil(node);
-  await withoutNativeLog(node, () => quietly(options.load ?? importPeer));
+  await withoutNativeLog(node, () => withSuppressedLogs(options.load ?? importPeer));
   if (tf.findBackendFactory(BACKEND) === null) {
     fail(
       "engine",
       `node-gpu: ${PACKAGE} registered no "${BACKEND}" backend: is there a second copy of @tensorflow/tfjs-core?`,
     );
   }
-  const { result: started, said } = await quietly(() => tf.setBackend(BACKEND));
-  if (!started) throw new Error(said.join(" ") || "its backend did not start");
+  const { result: started, messages } = await withSuppressedLogs(() => tf.setBackend(BACKEND));
+  if (!started) throw new Error(messages.join(" ") || "its backend did not start");
   // Some faults, such as a missing util function, show only when an op runs.
-  await quietly(async () => tf.tidy(() => tf.add(1, 1).dataSync()));
+  await withSuppressedLogs(async () => tf.tidy(() => tf.add(1, 1).dataSync()));
   const gpu = (tf.backend() as unknown as { isUsingGpuDevice?: boolean }).isUsingGpuDevice === true;
-  const note = `node-gpu: the GPU is not used: TensorFlow found none and runs on the CPU; it needs ${NEEDS}`;
+  const note = `node-gpu: the GPU is not used: TensorFlow found none and runs on the CPU; it needs ${REQUIREMENTS}`;
   const os = node.getBuiltinModule?.("os") as { availableParallelism?(): number } | undefined;
   // Without a GPU, TensorFlow shares a product among as many threads as the machine has to offer.
   const threads = gpu ? 1 : (os?.availableParallelism?.() ?? 1);

@@ -67,7 +67,7 @@ export const mean = (x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor => 
 
 /** The slices of `x` at `indices` along `axis` (the first by default). */
 export function gather(x: tf.Tensor, indices: Int32Array | readonly number[] | tf.Tensor, axis = 0): tf.Tensor {
-  // The very array where it is one: a recorded step knows by it that the rows are others in every run.
+  // The array itself where it is one: a traced step recognises it as an input that changes from run to run.
   const list = indices instanceof tf.Tensor || indices instanceof Int32Array ? indices : Int32Array.from(indices);
   const at = list instanceof tf.Tensor ? list : tf.tensor1d(list, "int32");
   return tf.gather(x, at as tf.Tensor1D, axis);

@@ -1,4 +1,4 @@
-/** The ONNX Runtime that a program brings itself: a bundler sees the program's own import, and never that of an optional peer. */
+/** The ONNX Runtime module that the user passes in: a bundler sees the user's own import, and never that of an optional peer. */
 
 /** The module `onnxruntime-web`, or one of its variants. */
 export interface OnnxRuntimeModule {
@@ -6,14 +6,14 @@ export interface OnnxRuntimeModule {
   readonly Tensor: unknown;
 }
 
-/** Brings the module, when a program is compiled for the first time. */
+/** Imports the module; called when something is compiled for the first time. */
 export type OnnxRuntimeSource = () => Promise<OnnxRuntimeModule>;
 
-let provided: OnnxRuntimeSource | undefined;
+let userRuntime: OnnxRuntimeSource | undefined;
 
 /** From now on this module is used instead of an installed `onnxruntime-web`. */
-export function provideRuntime(source: OnnxRuntimeSource): void {
-  provided = source;
+export function setOnnxRuntime(source: OnnxRuntimeSource): void {
+  userRuntime = source;
 }
 
-export const providedRuntime = (): OnnxRuntimeSource | undefined => provided;
+export const userOnnxRuntime = (): OnnxRuntimeSource | undefined => userRuntime;

@@ -3,13 +3,13 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { scope } from "../core/scope.ts";
 import { ensureEngine } from "./engine.ts";
-import { firstUnbounded } from "./read.ts";
+import { firstNanOrInfinity } from "./read.ts";
 
 beforeAll(async () => {
   await ensureEngine();
 });
 
-const find = (values: Float32Array) => scope(() => firstUnbounded(tf.tensor1d(values)));
+const find = (values: Float32Array) => scope(() => firstNanOrInfinity(tf.tensor1d(values)));
 
 describe("firstUnbounded", () => {
   it.each([1, 7, 8, 9, 1000, 4099])("finds NaN and +∞ at every place of %i values", (n) => {
@@ -31,7 +31,7 @@ describe("firstUnbounded", () => {
     values.set([Number.POSITIVE_INFINITY, Number.NaN], 20);
     expect(find(values)).toBe(Number.POSITIVE_INFINITY);
     expect(find(new Float32Array(0))).toBeUndefined();
-    expect(scope(() => firstUnbounded(tf.scalar(Number.NaN)))).toBeNaN();
-    expect(scope(() => firstUnbounded(tf.tensor1d([1, 2], "int32")))).toBeUndefined();
+    expect(scope(() => firstNanOrInfinity(tf.scalar(Number.NaN)))).toBeNaN();
+    expect(scope(() => firstNanOrInfinity(tf.tensor1d([1, 2], "int32")))).toBeUndefined();
   });
 });

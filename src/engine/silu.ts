@@ -1,8 +1,8 @@
-/** x·σ(x) and its derivatives, each from what the one before has computed. */
+/** SiLU, x·σ(x), and its derivatives, each from the terms of the one before. */
 import * as tf from "@tensorflow/tfjs-core";
 import { smooth } from "./smooth.ts";
 
-/** σ, y = x·σ, t = 1 − σ and y′ = σ + y·t. A compiled graph computes each of them once, whoever asks. */
+/** σ, y = x·σ, t = 1 − σ and y′ = σ + y·t. A compiled graph computes each of them once. */
 function parts(x: tf.Tensor) {
   const s = tf.sigmoid(x);
   const y = tf.mul(x, s);
@@ -21,7 +21,7 @@ const slope = smooth((x) => parts(x).slope, curvature);
 /**
  * SiLU, x·σ(x) (Elfwing et al. 2018), of any shape; differentiable to any order.
  *
- * @remarks Its derivatives are said outright: those that differentiation finds in x·σ(x) take about twice the operations, and a
- * gradient penalty is made of the second.
+ * @remarks The derivatives are written out: automatic differentiation of x·σ(x) takes about twice the operations, and a gradient
+ * penalty needs the second.
  */
 export const silu = smooth((x) => tf.mul(x, tf.sigmoid(x)), slope);

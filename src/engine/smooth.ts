@@ -1,4 +1,4 @@
-/** How a special function is made differentiable to any order: its derivative is a function of its *input*, built from ops. */
+/** Functions that are differentiable to any order: the derivative is a function of the *input*, built from ops. */
 import * as tf from "@tensorflow/tfjs-core";
 import { broadcastShapes, type Shape, sameShape } from "../core/shape.ts";
 
@@ -26,14 +26,14 @@ export const smooth =
 /** Both tensors in their common shape, by ops whose gradients sum over the broadcast axes. */
 export function broadcastPair(a: tf.Tensor, b: tf.Tensor): [tf.Tensor, tf.Tensor] {
   const shape = broadcastShapes(a.shape, b.shape);
-  return [spread(float(a), shape), spread(float(b), shape)];
+  return [broadcastTo(float(a), shape), broadcastTo(float(b), shape)];
 }
 
 /**
  * x in a shape that it broadcasts to. The gradient of tf.broadcastTo (a tile) adds slices one by one; that of adding zeros
  * sums an axis at once.
  */
-export const spread = (x: tf.Tensor, shape: Shape): tf.Tensor =>
+export const broadcastTo = (x: tf.Tensor, shape: Shape): tf.Tensor =>
   sameShape(x.shape, shape) ? x : tf.add(x, tf.zeros([...shape]));
 
 /** A function of two tensors with partial derivatives made of ops; broadcasts. */

@@ -1,11 +1,10 @@
 /**
- * Silence for tfjs's own chatter (banners, "already registered"), and for nothing else: a message that is not on the list
- * passes through, and the console is as it was once the work is done.
+ * Suppresses tfjs's routine log messages (banners, "already registered") and nothing else: a message that is not on the list passes
+ * through, and the console is restored afterwards.
  */
-import * as tf from "@tensorflow/tfjs-core";
 
-/** What tfjs says in the ordinary course of things; each is said by console.warn or console.log. */
-const CHATTER = [
+/** Messages that tfjs logs in ordinary use, by console.warn or console.log. */
+const ROUTINE_MESSAGES = [
   /is already registered/,
   /already registered\. Reusing existing/,
   /Platform .* has already been set/,
@@ -13,58 +12,44 @@ const CHATTER = [
   /Initialization of backend .* failed/,
 ];
 
-const isChatter = (args: readonly unknown[]): boolean =>
-  typeof args[0] === "string" && CHATTER.some((pattern) => pattern.test(args[0] as string));
+const isRoutine = (args: readonly unknown[]): boolean =>
+  typeof args[0] === "string" && ROUTINE_MESSAGES.some((pattern) => pattern.test(args[0] as string));
 
-/** What tfjs printed while it was silenced: kept, so that a failure can quote it. */
-export interface Quieted<T> {
+/** A result, and the messages that were suppressed: an error can quote them. */
+export interface SuppressedLogs<T> {
   readonly result: T;
-  readonly said: readonly string[];
+  readonly messages: readonly string[];
 }
 
 /**
- * Runs `body` without tfjs's chatter.
+ * Runs `body` without tfjs's routine messages.
  *
- * @param drop which further messages to hold back; by default none.
+ * @param drop which further messages to suppress; by default none.
  */
-export async function quietly<T>(
+export async function withSuppressedLogs<T>(
   body: () => Promise<T>,
   drop: (message: string) => boolean = () => false,
-): Promise<Quieted<T>> {
-  const said: string[] = [];
-  // Emscripten keeps the console's methods that it finds at its start: what it prints later is not ours to hold back.
+): Promise<SuppressedLogs<T>> {
+  const messages: string[] = [];
+  // Emscripten keeps the console methods that it finds at its start; what it prints later must pass through.
   let active = true;
   const { log, warn, error, info } = console;
-  const held = { log, warn, error, info };
+  const original = { log, warn, error, info };
   const filter = (write: (...args: unknown[]) => void) => {
     return (...args: unknown[]) => {
-      if (active && (isChatter(args) || drop(String(args[0])))) said.push(args.map(String).join(" "));
+      if (active && (isRoutine(args) || drop(String(args[0])))) messages.push(args.map(String).join(" "));
       else write.apply(console, args);
     };
   };
   const patched = { log: filter(log), warn: filter(warn), error: filter(error), info: filter(info) };
   Object.assign(console, patched);
   try {
-    return { result: await body(), said };
+    return { result: await body(), messages };
   } finally {
     active = false;
-    // Someone else may have replaced a method meanwhile: only our own is taken away.
+    // Other code may have replaced a method meanwhile: only our own is restored.
     for (const name of ["log", "warn", "error", "info"] as const) {
-      if (console[name] === patched[name]) console[name] = held[name];
+      if (console[name] === patched[name]) console[name] = original[name];
     }
   }
-}
-
-/** Registers a kernel in place of whatever had its name; tfjs warns on the console if the old one is not taken out first. */
-export function replaceKernel(config: tf.KernelConfig): void {
-  if (tf.getKernel(config.kernelName, config.backendName) !== undefined) {
-    tf.unregisterKernel(config.kernelName, config.backendName);
-  }
-  tf.registerKernel(config);
-}
-
-/** Registers a gradient in place of whatever had its name. */
-export function replaceGradient(config: tf.GradConfig): void {
-  if (tf.getGradient(config.kernelName) !== undefined) tf.unregisterGradient(config.kernelName);
-  tf.registerGradient(config);
 }

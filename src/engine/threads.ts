@@ -1,31 +1,31 @@
 /**
- * Threads for the wasm engine, on request. In Node tfjs turns them off because its loader speaks to browsers only:
- * it hands a worker its program as an object URL of a Blob. While the engine starts, this file stands between: Blobs keep
- * their text, and a worker gets it as source code. It leans on the layout of tfjs-backend-wasm 4.22, so any failure means a
- * start without threads, never an error.
+ * Threads for the wasm engine, on request. In Node tfjs turns them off because its loader is written for browsers: it gives a worker
+ * its program as an object URL of a Blob. While the engine starts, this file patches Blob, Worker and createObjectURL: Blobs keep
+ * their text, and a worker gets it as source code. It depends on the layout of tfjs-backend-wasm 4.22, so any failure means a start
+ * without threads, never an error.
  */
 import * as tf from "@tensorflow/tfjs-core";
 
-/** A worker that did not come up by then will not. */
+/** A worker that has not started by then will not. */
 const START_LIMIT_MS = 10_000;
 
 /** tfjs's switch for its loader with threads. */
-const FLAG = "WASM_HAS_MULTITHREAD_SUPPORT";
+const MULTITHREAD_FLAG = "WASM_HAS_MULTITHREAD_SUPPORT";
 
-/** Whether `start` succeeds, and before long: a loader whose workers fail waits for them for ever. */
-export async function inTime(start: () => Promise<boolean>): Promise<boolean> {
+/** Whether `start` succeeds within the limit: a loader whose workers fail waits for them for ever. */
+export async function startWithTimeout(start: () => Promise<boolean>): Promise<boolean> {
   let limit: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => {
+  const timeout = new Promise<boolean>((resolve) => {
     limit = setTimeout(() => resolve(false), START_LIMIT_MS);
   });
-  const started = await Promise.race([start().catch(() => false), late]);
+  const started = await Promise.race([start().catch(() => false), timeout]);
   clearTimeout(limit);
   return started;
 }
 
-/** Starts the engine with the loader that knows no threads, whatever the page allows: the other cannot be packed by every bundler. */
+/** Starts the engine with the single-threaded loader, whatever the page allows: not every bundler can pack the other. */
 export function withoutThreads(start: () => Promise<boolean>): Promise<boolean> {
-  tf.env().set(FLAG, false);
+  tf.env().set(MULTITHREAD_FLAG, false);
   return start();
 }
 
@@ -34,8 +34,8 @@ interface Replaceable {
   [name: string]: unknown;
 }
 
-/** Puts values in the place of others while `body` runs. */
-async function replacing<T>(
+/** Replaces properties of objects while `body` runs. */
+async function withReplaced<T>(
   places: readonly (readonly [Replaceable, string, unknown])[],
   body: () => Promise<T>,
 ): Promise<T> {
@@ -57,11 +57,11 @@ var require$$0 = require("fs"), require$$1 = require("path"), require$$3 = requi
 var commonjsGlobal = globalThis, _scriptDir = "";
 Object.assign(globalThis, { require$$0, require$$1, require$$3, require$$4, commonjsGlobal, _scriptDir });
 `;
-/** In place of reading a file by its address, run the text itself. */
+/** `importScripts` that runs the text itself instead of fetching it. */
 const IMPORT_TEXT = "\nglobalThis.importScripts = (text) => (0, eval)(text);\n";
 
-/** A worker of Node that takes the addresses and messages of tfjs's loader. */
-function workerOf(
+/** A class derived from Node's Worker that accepts the addresses and messages of tfjs's loader. */
+function workerClass(
   NodeWorker: Construct,
   texts: ReadonlyMap<string, string>,
   textOf: (blob: unknown) => string | undefined,
@@ -114,18 +114,18 @@ export async function withNodeThreads(threads: number, start: () => Promise<bool
   };
   const textOf = (blob: unknown) => (typeof blob === "object" && blob !== null ? parts.get(blob) : undefined);
   const cpus = (os.cpus as () => object[])();
-  tf.env().set(FLAG, true);
-  const started = await replacing(
+  tf.env().set(MULTITHREAD_FLAG, true);
+  const started = await withReplaced(
     [
       [globalThis as unknown as Replaceable, "Blob", TextBlob],
       [globalThis as unknown as Replaceable, "Worker", undefined],
       [URL as unknown as Replaceable, "createObjectURL", address],
-      [workers, "Worker", workerOf(workers.Worker as Construct, texts, textOf)],
+      [workers, "Worker", workerClass(workers.Worker as Construct, texts, textOf)],
       // The loader takes half of what it finds.
       [os, "cpus", () => Array.from({ length: 2 * threads }, () => cpus[0])],
     ],
-    () => inTime(start),
+    () => startWithTimeout(start),
   );
-  if (!started) tf.env().set(FLAG, false);
+  if (!started) tf.env().set(MULTITHREAD_FLAG, false);
   return started;
 }

@@ -3,6 +3,7 @@
  * what the library's own methods are made of: the interpreter and its records, what a model looks like before the first draw, draws with
  * weights, and what is said of weights and of chains.
  */
+export { toArrays, toTensors } from "../core/tree.ts";
 export { commonPlates, logJoint, plateDepth, scored, sumSites } from "../effects/density.ts";
 export {
   type Execution,
@@ -11,6 +12,16 @@ export {
   type ParamRecord,
   type SiteRecord,
 } from "../effects/interpret.ts";
+export {
+  type ChooseRows,
+  type ScoredEffect,
+  scoreOnly,
+  startImproper,
+  unscored,
+  withPlates,
+  withRows,
+} from "../effects/run-handlers.ts";
+export { exportSite } from "../effects/site-value.ts";
 export {
   bulkEss,
   type Chains,
@@ -23,7 +34,25 @@ export {
   splitChains,
   tailEss,
 } from "./diagnostics/chains.ts";
+export { independence } from "./mcmc/independence.ts";
+export {
+  type Evaluation,
+  evaluated,
+  type GradientState,
+  type Kernel,
+  type KernelState,
+  metropolis,
+  moveTo,
+  type NoiseKind,
+  type NoiseKinds,
+  type StepInfo,
+  type Target,
+  targetOf,
+} from "./mcmc/kernel.ts";
+export { mala } from "./mcmc/mala.ts";
+export { ula } from "./mcmc/ula.ts";
 export type {
+  EffectsIn,
   GuideType,
   Method,
   MethodFits,
@@ -37,6 +66,10 @@ export { type Weighed, type WeighOptions as PairWeighOptions, weigh } from "./pr
 export { type ModelAndGuide, matchGuide, type PairOptions } from "./problem/match-guide.ts";
 export { type Plan, type Proposal, plan, type WeighOptions, weighOnce } from "./problem/proposal.ts";
 export { drawnSites, drawsOf } from "./problem/site-draws.ts";
+export type { Loss, LossOutput, StepContext } from "./train/loss.ts";
+export { type GoodState, leastLoss, type Offered, type Recovery, type Ring, ring } from "./train/recovery.ts";
+export { trainingIn } from "./train/train.ts";
+export type { EpochInfo, TrainingHistory, TrainState } from "./train/train-types.ts";
 export { type Bound, type EvidenceOf, evidenceLabel, type Sandwich } from "./weights/bound.ts";
 export { logZ } from "./weights/log-z.ts";
 export { paretoK, UNRELIABLE_K } from "./weights/pareto.ts";

@@ -1,5 +1,4 @@
 /** A classifier as a program: a model with data and no latent, so that its ELBO is its likelihood and its guide is empty. */
-import type * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../core/array.ts";
 import type { Tree } from "../core/tree.ts";
 import { categorical } from "../dist/index.ts";
@@ -11,9 +10,9 @@ import {
   type ParamEffect,
   type PlateEffect,
 } from "../effects/effects.ts";
+import { mapRows } from "../effects/map-rows.ts";
 import { plate } from "../effects/plate.ts";
 import { type Activation, mlp, type Network, silu } from "../nn/layers.ts";
-import { inChunks } from "./rows.ts";
 
 /** Sizes of a {@link classifier}. */
 export interface ClassifierOptions {
@@ -63,7 +62,7 @@ export function classifier(options: ClassifierOptions): Classifier {
 
 /** The most probable class of every row of `x` `[n, features]`. */
 export function classify({ logits }: Classifier, params: Tree<NdArray>, x: NdArray): Int32Array {
-  const scores = inChunks(x, params, (rows: tf.Tensor) => logits(rows));
+  const scores = mapRows(x, params, logits);
   const k = scores.shape[1] as number;
   return Int32Array.from({ length: scores.shape[0] as number }, (_, i) => {
     const row = scores.data.subarray(i * k, (i + 1) * k);

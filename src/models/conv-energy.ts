@@ -35,9 +35,9 @@ export function convEnergy(
   const { channels = [16, 32], kernel = 3, activation = silu, spectralNorm = false, name = "energy" } = options;
   for (const [what, side] of Object.entries({ height, width })) checkWhole("convEnergy", what, side);
   const layers = channels.map((out, i) =>
-    convolution(`${name}/conv-${i}`, channels[i - 1] ?? 1, out, { kernel, stride: HALVING, spectralNorm }),
+    convolution(`${name}/conv-${i}`, channels[i - 1] ?? 1, out, { kernel, stride: STRIDE, spectralNorm }),
   );
-  const sides = channels.reduce(([h, w]) => [Math.ceil(h / HALVING), Math.ceil(w / HALVING)] as const, [
+  const sides = channels.reduce(([h, w]) => [Math.ceil(h / STRIDE), Math.ceil(w / STRIDE)] as const, [
     height,
     width,
   ] as const);
@@ -53,5 +53,5 @@ export function convEnergy(
   };
 }
 
-/** Stride of every layer. */
-const HALVING = 2;
+/** Of every layer: it halves the sides. */
+const STRIDE = 2;

@@ -1,8 +1,6 @@
 /** A variational autoencoder with any likelihood, as programs: the model of data, the guide, and the base, which draws (z, x) afresh. */
-import * as tf from "@tensorflow/tfjs-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../core/array.ts";
-import { fail } from "../core/errors.ts";
-import { showShape } from "../core/shape.ts";
 import { normal } from "../dist/index.ts";
 import {
   type Model,
@@ -10,15 +8,16 @@ import {
   type ObserveEffect,
   observe,
   type ParamEffect,
-  type PlateEffect,
   type Program,
   type SampleEffect,
   sample,
 } from "../effects/effects.ts";
 import { plate } from "../effects/plate.ts";
-import { type Activation, heNormal, linear, mlp, silu } from "../nn/layers.ts";
+import type { LatentVariableModel } from "../inference/problem/latent-variable.ts";
+import { type Activation, heNormal, mlp, silu } from "../nn/layers.ts";
+import { dataPlate, encoderHead, type InDataPlate, standardNormal } from "./gaussian-latent.ts";
 import { binary, binaryEntries, type Entries, type Likelihood } from "./likelihoods.ts";
-import type { Posteriors, Vae } from "./vae.ts";
+import type { Vae } from "./vae.ts";
 
 /** Sizes and parts of a {@link generative}. */
 export interface GenerativeOptions {
@@ -39,32 +38,20 @@ export type BaseEffects = SampleEffect<"z"> | SampleEffect<"x"> | ParamEffect;
 /** A model that draws one datum: z ~ p(z), x ~ p(x|z). Returns x. */
 export type Base = Model<[], BaseEffects, tf.Tensor>;
 
-type Parts<Sites> = Sites | ParamEffect | PlateEffect<"data">;
-
 /** What a tilt of data needs of a latent-variable model. */
-export interface Generative {
-  readonly features: number;
-  readonly latent: number;
-  /** p(x|z). */
+export interface Generative extends LatentVariableModel {
   readonly decode: (z: tf.Tensor) => Program<ParamEffect, Entries>;
-  /** Parameters of q(z|x). */
-  readonly encode: (x: tf.Tensor) => Program<ParamEffect, Posteriors<tf.Tensor>>;
   /** One datum from nothing: `pipe(net.base, tilt("x", energy))` is the tilted model. */
   readonly base: Base;
   /** Rows of data, `[n, features]`: sites `z` and `x` in the plate `data`. */
-  readonly model: Model<[x: NdArray], Parts<SampleEffect<"z"> | ObserveEffect<"x">>, void>;
-  readonly guide: Model<[x: NdArray], Parts<SampleEffect<"z">>, void>;
+  readonly model: Model<[x: NdArray], InDataPlate<SampleEffect<"z"> | ObserveEffect<"x">>, void>;
+  readonly guide: Model<[x: NdArray], InDataPlate<SampleEffect<"z">>, void>;
 }
-
-/** Smallest standard deviation of q(z|x). */
-const MIN_SCALE = 1e-4;
-
-const prior = (latent: number) => normal(tf.zeros([latent]), 1).event(1);
 
 /** z ~ N(0, I), x ~ p(x|z). */
 const baseOf = (latent: number, decode: Generative["decode"]): Base =>
   model(function* () {
-    const z = yield* sample("z", prior(latent));
+    const z = yield* sample("z", standardNormal(latent));
     return yield* sample("x", (yield* decode(z)).dist.event(1));
   });
 
@@ -85,21 +72,15 @@ export function generative(options: GenerativeOptions): Generative {
   const body = through("decoder", [latent, ...[...hidden].reverse()]);
   const heads = likelihood(hidden[0] ?? latent, features);
   const width = hidden[hidden.length - 1] ?? features;
-  const loc = linear("encoder/loc", width, latent, { weightInit: heNormal });
-  const scale = linear("encoder/scale", width, latent, { weightInit: heNormal });
+  const head = encoderHead(width, latent, heNormal);
 
   function* decode(z: tf.Tensor): Program<ParamEffect, Entries> {
     return yield* heads(body === undefined ? z : yield* body(z));
   }
-  function* encode(x: tf.Tensor): Program<ParamEffect, Posteriors<tf.Tensor>> {
-    const h = trunk === undefined ? x : yield* trunk(x);
-    return { loc: yield* loc(h), scale: tf.add(tf.softplus(yield* scale(h)), MIN_SCALE) };
-  }
-  const rows = (x: NdArray) => {
-    if (x.shape.length !== 2 || x.shape[1] !== features)
-      fail("shape", `generative: expected data of shape [n, ${features}], got ${showShape(x.shape)}`);
-    return [x.shape[0] as number, batch === undefined ? {} : { subsample: batch }] as const;
+  const encode: Generative["encode"] = function* (x) {
+    return yield* head(trunk === undefined ? x : yield* trunk(x));
   };
+  const rows = (x: NdArray) => dataPlate("generative", { data: x }, features, batch);
   return {
     features,
     latent,
@@ -108,7 +89,7 @@ export function generative(options: GenerativeOptions): Generative {
     base: baseOf(latent, decode),
     model: model(function* (x: NdArray) {
       yield* plate("data", ...rows(x), function* ({ gather }) {
-        const z = yield* sample("z", prior(latent));
+        const z = yield* sample("z", standardNormal(latent));
         yield* observe("x", (yield* decode(z)).dist.event(1), gather(x));
       });
     }),

@@ -1,9 +1,7 @@
-/** `tilted/models`: ordinary programs, no privileges. */
-export { type InNoise, type InNoiseOptions, inNoise } from "../effects/noise-space.ts";
+/** `tilted/models`: autoencoders, energies, models of missing data and a classifier: ordinary programs, with no privileges. */
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
 export { type ConvEnergyOptions, convEnergy } from "./conv-energy.ts";
 export { type EnergyOptions, energy } from "./energy.ts";
-export { elboScore, fisherScore, type Score, type ScoreOptions } from "./fisher.ts";
 export {
   type Base,
   type BaseEffects,
@@ -12,7 +10,6 @@ export {
   type GenerativeOptions,
   generative,
 } from "./generative.ts";
-export { aggregateBase, type LatentBase, posteriorRows, priorBase } from "./latent.ts";
 export {
   binary,
   type Entries,
@@ -41,7 +38,4 @@ export {
   pointNet,
   zeroFilled,
 } from "./partial-encoders.ts";
-export { type RefineOptions, refinedRows } from "./refine.ts";
-export { type DriftOptions, elboDrift, fisherDrift } from "./score-drift.ts";
-export { type DensityBounds, type DensityOptions, logDensityOf, tiltedLogDensity } from "./tilted-density.ts";
-export { decode, encode, type Posteriors, type Vae, type VaeOptions, vae } from "./vae.ts";
+export { decode, encode, type Vae, type VaeOptions, vae } from "./vae.ts";

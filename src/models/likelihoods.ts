@@ -31,12 +31,13 @@ export interface GaussianOptions {
   readonly floor?: number;
 }
 
-const FLOOR = 1e-3;
+/** Least standard deviation of an entry, for standardised data. */
+export const MIN_ENTRY_SCALE = 1e-3;
 /** softplus⁻¹(1): scales start at one. */
-const UNIT = Math.log(Math.E - 1);
+export const UNIT_SCALE = Math.log(Math.E - 1);
 
 /** x_j ~ N(μ_j(z), σ_j²), σ = softplus(·) + floor. */
-export const gaussian = ({ scale = "shared", floor = FLOOR }: GaussianOptions = {}): Likelihood => {
+export const gaussian = ({ scale = "shared", floor = MIN_ENTRY_SCALE }: GaussianOptions = {}): Likelihood => {
   const heads = (width: number, features: number) => {
     const loc = linear("decoder/loc", width, features);
     const head = linear("decoder/scale", width, features);
@@ -46,7 +47,7 @@ export const gaussian = ({ scale = "shared", floor = FLOOR }: GaussianOptions = 
       const raw =
         scale === "head"
           ? yield* head(h)
-          : yield* param("decoder/log-scale", () => ndarray(new Float32Array(size).fill(UNIT)));
+          : yield* param("decoder/log-scale", () => ndarray(new Float32Array(size).fill(UNIT_SCALE)));
       const sd = tf.add(tf.softplus(raw), floor);
       return { dist: normal(mean, sd), mean, scale: sd };
     };
@@ -64,7 +65,7 @@ export interface StudentOptions {
 
 /** x_j ~ t_ν(μ_j(z), σ_j(z)), ν_j(z) > 3: heavy tails for data with outliers. */
 export const student =
-  ({ floor = FLOOR, leastDf = 3 }: StudentOptions = {}): Likelihood =>
+  ({ floor = MIN_ENTRY_SCALE, leastDf = 3 }: StudentOptions = {}): Likelihood =>
   (width, features) => {
     const [loc, scale, df] = [
       linear("decoder/loc", width, features),

@@ -15,13 +15,13 @@ import {
   type ObserveEffect,
   observe,
   type ParamEffect,
-  type PlateEffect,
   type Program,
   type SampleEffect,
   sample,
 } from "../effects/effects.ts";
 import { plate } from "../effects/plate.ts";
-import { type Activation, glorotUniform, linear, mlp, tanh } from "../nn/layers.ts";
+import { type Activation, glorotUniform, mlp, tanh } from "../nn/layers.ts";
+import { dataPlate, encoderHead, type InDataPlate, standardNormal } from "./gaussian-latent.ts";
 import { type Entries, gaussian, type Likelihood } from "./likelihoods.ts";
 import { type MaskModel, selfMasking } from "./mask-models.ts";
 import { filled, type PartialEncoding, zeroFilled } from "./partial-encoders.ts";
@@ -48,8 +48,6 @@ export interface MiwaeOptions {
 /** Data `[n, features]`, whatever stands in missing places, and mask, 1 where observed. */
 export type Incomplete = [x: NdArray, mask: NdArray];
 
-type Parts<Sites> = Sites | ParamEffect | PlateEffect<"data">;
-
 /** Model and guide of a MIWAE. */
 export interface Miwae {
   /**
@@ -58,19 +56,21 @@ export interface Miwae {
    */
   readonly model: Model<
     Incomplete,
-    Parts<SampleEffect<"z"> | ObserveEffect<"x"> | DeterministicEffect<"imputed">>,
+    InDataPlate<SampleEffect<"z"> | ObserveEffect<"x"> | DeterministicEffect<"imputed">>,
     void
   >;
   /** q(z | observed entries), diagonal Gaussian. */
-  readonly guide: Model<Incomplete, Parts<SampleEffect<"z">>, void>;
+  readonly guide: Model<Incomplete, InDataPlate<SampleEffect<"z">>, void>;
   /**
    * The model again, with all entries drawn at the latent site `drawn`. The deterministic site `complete` is x where it was observed
-   * and the draw elsewhere: its even draws (`resamples`) are multiple imputations. `drawn` comes from the prior, so that it cancels in
-   * the weights and {@link guide} is the proposal as before. `tilt("complete", energy)` corrects what is imputed.
+   * and the draw elsewhere: its equally weighted draws (`resamples`) are multiple imputations. `drawn` comes from the prior, so that it
+   * cancels in the weights and {@link guide} is the proposal here too. `tilt("complete", energy)` corrects what is imputed.
    */
   readonly imputer: Model<
     Incomplete,
-    Parts<SampleEffect<"z"> | SampleEffect<"drawn"> | ObserveEffect<"x"> | DeterministicEffect<"imputed" | "complete">>,
+    InDataPlate<
+      SampleEffect<"z"> | SampleEffect<"drawn"> | ObserveEffect<"x"> | DeterministicEffect<"imputed" | "complete">
+    >,
     void
   >;
   /** z ~ N(0, I), x ~ likelihood(z): complete data, as the base of a tilt. */
@@ -80,14 +80,15 @@ export interface Miwae {
 /** Model and guide of a not-MIWAE. */
 export interface NotMiwae {
   /**
-   * As {@link Miwae}, with the missing entries drawn, x_m ~ p(x_m|z), and the mask observed: s ~ p(s | x_o, x_m). The latent site `noise` is
-   * what they are made of: of a Gaussian ε ~ N(0, I), x_m = μ(z) + σ(z)·ε; of another likelihood the entries themselves, drawn by the same
-   * decoder in the guide. Either way it cancels: the weight is p(x_o|z) p(s|x_o, x_m) p(z)/q(z|x_o). `imputed` holds the drawn entries, so that its posterior mean is E[x_m | x_o, s] and its even draws are multiple imputations. `maskProbs` is
+   * As {@link Miwae}, with the missing entries drawn, x_m ~ p(x_m|z), and the mask observed: s ~ p(s | x_o, x_m). The latent site `noise`
+   * is what they are made of: of a Gaussian ε ~ N(0, I), x_m = μ(z) + σ(z)·ε; of another likelihood the entries themselves, drawn by the
+   * same decoder in the guide. Either way it cancels: the weight is p(x_o|z) p(s|x_o, x_m) p(z)/q(z|x_o). `imputed` holds the drawn
+   * entries, so that its posterior mean is E[x_m | x_o, s] and its equally weighted draws are multiple imputations. `maskProbs` is
    * P(s = 1 | x), see {@link maskAccuracy}.
    */
   readonly model: Model<
     Incomplete,
-    Parts<
+    InDataPlate<
       | SampleEffect<"z">
       | SampleEffect<"noise">
       | ObserveEffect<"x">
@@ -97,19 +98,14 @@ export interface NotMiwae {
     >,
     void
   >;
-  readonly guide: Model<Incomplete, Parts<SampleEffect<"z"> | SampleEffect<"noise">>, void>;
+  readonly guide: Model<Incomplete, InDataPlate<SampleEffect<"z"> | SampleEffect<"noise">>, void>;
 }
 
-/** Smallest standard deviation of q(z|x). */
-const MIN_SCALE = 1e-4;
-
-/** Entries that a mask hides: drawn everywhere, counted where it is 0. */
-const hiddenOf = ({ dist }: Entries, seen: tf.Tensor) => dist.maskEntries(tf.sub(1, seen)).event(1);
-
-const standard = (n: number) => normal(tf.zeros([n]), 1).event(1);
+/** The missing entries: drawn everywhere, counted where the mask is 0. */
+const missingEntries = ({ dist }: Entries, isObserved: tf.Tensor) => dist.maskEntries(tf.sub(1, isObserved)).event(1);
 
 /** What both models share: rows, decoder and encoder. */
-function parts(what: string, options: MiwaeOptions) {
+function networks(what: string, options: MiwaeOptions) {
   const { features, latent, hidden, activation = tanh, batch } = options;
   const { decoderHidden = [...hidden].reverse(), likelihood = gaussian(), encoding = zeroFilled() } = options;
   const layers = { activation, weightInit: glorotUniform, output: activation };
@@ -118,32 +114,24 @@ function parts(what: string, options: MiwaeOptions) {
   const summary = encoding(features);
   const trunk = through("encoder", [summary.width, ...hidden]);
   const width = hidden[hidden.length - 1] ?? summary.width;
-  const loc = linear("encoder/loc", width, latent, { weightInit: glorotUniform });
-  const scale = linear("encoder/scale", width, latent, { weightInit: glorotUniform });
+  const head = encoderHead(width, latent, glorotUniform);
   const decoder = through("decoder", [latent, ...decoderHidden]);
   const heads = likelihood(decoderHidden[decoderHidden.length - 1] ?? latent, features);
   return {
-    rows(x: NdArray, mask: NdArray) {
-      for (const [name, { shape }] of Object.entries({ data: x, mask })) {
-        if (shape.length !== 2 || shape[1] !== features || shape[0] !== x.shape[0])
-          fail("shape", `${what}: expected ${name} of shape [n, ${features}], got ${showShape(shape)}`);
-      }
-      return [x.shape[0] as number, batch === undefined ? {} : { subsample: batch }] as const;
-    },
+    rows: (data: NdArray, mask: NdArray) => dataPlate(what, { data, mask }, features, batch),
     *decode(z: tf.Tensor): Program<ParamEffect, Entries> {
       return yield* heads(decoder === undefined ? z : yield* decoder(z));
     },
-    *drawLatent(x: tf.Tensor, mask: tf.Tensor) {
-      const seen = yield* summary.program(x, mask);
-      const h = trunk === undefined ? seen : yield* trunk(seen);
-      const sd = tf.add(tf.softplus(yield* scale(h)), MIN_SCALE);
-      return yield* sample("z", normal(yield* loc(h), sd).event(1));
+    *sampleLatent(x: tf.Tensor, mask: tf.Tensor) {
+      const h = yield* summary.program(x, mask);
+      const { loc, scale } = yield* head(trunk === undefined ? h : yield* trunk(h));
+      return yield* sample("z", normal(loc, scale).event(1));
     },
   };
 }
 
 /**
- * MIWAE (Mattei & Frellsen 2019): fitted by `iwae` it raises a bound of Σ log p(x_observed), which is right for data missing (completely)
+ * MIWAE (Mattei & Frellsen 2019): fitted by `iwae` it maximizes a bound of Σ log p(x_observed), which is right for data missing (completely)
  * at random.
  *
  * @example
@@ -159,12 +147,12 @@ function parts(what: string, options: MiwaeOptions) {
  * many.resamples.complete;        // twenty tables without gaps
  */
 export function miwae(options: MiwaeOptions): Miwae {
-  const { rows, decode, drawLatent } = parts("miwae", options);
-  function* observed(values: tf.Tensor, seen: tf.Tensor) {
-    const z = yield* sample("z", standard(options.latent));
+  const { rows, decode, sampleLatent } = networks("miwae", options);
+  function* observed(values: tf.Tensor, isObserved: tf.Tensor) {
+    const z = yield* sample("z", standardNormal(options.latent));
     const { dist, mean } = yield* decode(z);
-    yield* observe("x", dist.event(1), values, { mask: seen });
-    yield* deterministic("imputed", mixed(values, seen, mean));
+    yield* observe("x", dist.event(1), values, { mask: isObserved });
+    yield* deterministic("imputed", imputed(values, isObserved, mean));
     return dist;
   }
   return {
@@ -175,31 +163,31 @@ export function miwae(options: MiwaeOptions): Miwae {
     }),
     imputer: model(function* (x: NdArray, mask: NdArray) {
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
-        const [values, seen] = [gather(x), gather(mask)];
-        const drawn = yield* sample("drawn", (yield* observed(values, seen)).event(1));
-        yield* deterministic("complete", mixed(values, seen, drawn));
+        const [values, isObserved] = [gather(x), gather(mask)];
+        const drawn = yield* sample("drawn", (yield* observed(values, isObserved)).event(1));
+        yield* deterministic("complete", imputed(values, isObserved, drawn));
       });
     }),
     generator: model(function* () {
-      const z = yield* sample("z", standard(options.latent));
+      const z = yield* sample("z", standardNormal(options.latent));
       return yield* sample("x", (yield* decode(z)).dist.event(1));
     }),
     guide: model(function* (x: NdArray, mask: NdArray) {
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
-        yield* drawLatent(gather(x), gather(mask));
+        yield* sampleLatent(gather(x), gather(mask));
       });
     }),
   };
 }
 
 /** Observed entries as they are, others from a tensor that may have particles in front. */
-function mixed(x: tf.Tensor, mask: tf.Tensor, others: tf.Tensor): tf.Tensor {
-  const seen = tf.broadcastTo(tf.cast(mask, "bool"), others.shape);
-  return tf.where(seen, tf.broadcastTo(filled(x, mask, 0), others.shape), others);
+function imputed(x: tf.Tensor, mask: tf.Tensor, others: tf.Tensor): tf.Tensor {
+  const isObserved = tf.broadcastTo(tf.cast(mask, "bool"), others.shape);
+  return tf.where(isObserved, tf.broadcastTo(filled(x, mask, 0), others.shape), others);
 }
 
 /**
- * not-MIWAE (Ipsen, Mattei & Frellsen 2021): fitted by `iwae` it raises a bound of Σ log p(x_observed, mask), for entries whose absence
+ * not-MIWAE (Ipsen, Mattei & Frellsen 2021): fitted by `iwae` it maximizes a bound of Σ log p(x_observed, mask), for entries whose absence
  * says something about them.
  *
  * @param maskModel - p(s | x). Default {@link selfMasking}: large values hide.
@@ -209,13 +197,13 @@ function mixed(x: tf.Tensor, mask: tf.Tensor, others: tf.Tensor): tf.Tensor {
  */
 export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMasking()): NotMiwae {
   const { features, latent, likelihood = gaussian() } = options;
-  const { rows, decode, drawLatent } = parts("notMiwae", options);
+  const { rows, decode, sampleLatent } = networks("notMiwae", options);
   const maskOf = maskModel(features);
   return {
     model: model(function* (x: NdArray, mask: NdArray) {
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
-        const [values, seen] = [gather(x), gather(mask)];
-        const z = yield* sample("z", standard(latent));
+        const [values, isObserved] = [gather(x), gather(mask)];
+        const z = yield* sample("z", standardNormal(latent));
         const entries = yield* decode(z);
         const { dist, mean, scale } = entries;
         if (dist.family === "table")
@@ -223,22 +211,27 @@ export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMaski
             "unsupported",
             "notMiwae: a class of a table is observed or missing as a whole, and a mask of its features would count it more than once",
           );
-        const noise = yield* sample("noise", scale === undefined ? hiddenOf(entries, seen) : standard(features));
-        yield* observe("x", dist.event(1), values, { mask: seen });
-        const complete = mixed(values, seen, scale === undefined ? noise : tf.add(mean, tf.mul(scale, noise)));
-        const hides = yield* maskOf(complete);
-        yield* observe("mask", hides.event(1), seen);
+        const noise = yield* sample(
+          "noise",
+          scale === undefined ? missingEntries(entries, isObserved) : standardNormal(features),
+        );
+        yield* observe("x", dist.event(1), values, { mask: isObserved });
+        const complete = imputed(values, isObserved, scale === undefined ? noise : tf.add(mean, tf.mul(scale, noise)));
+        const maskDist = yield* maskOf(complete);
+        yield* observe("mask", maskDist.event(1), isObserved);
         yield* deterministic("imputed", complete);
-        yield* deterministic("maskProbs", hides.mean());
+        yield* deterministic("maskProbs", maskDist.mean());
       });
     }),
     guide: model(function* (x: NdArray, mask: NdArray) {
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
-        const seen = gather(mask);
-        const z = yield* drawLatent(gather(x), seen);
+        const isObserved = gather(mask);
+        const z = yield* sampleLatent(gather(x), isObserved);
         // Of a Gaussian the decoder need not run here.
-        const law = likelihood.locationScale ? standard(features) : hiddenOf(yield* decode(z), seen);
-        yield* sample("noise", law);
+        const missing = likelihood.locationScale
+          ? standardNormal(features)
+          : missingEntries(yield* decode(z), isObserved);
+        yield* sample("noise", missing);
       });
     }),
   };

@@ -6,12 +6,12 @@ import { fail } from "../core/errors.ts";
 import { fold } from "../core/key.ts";
 import { broadcastShapes } from "../core/shape.ts";
 import type { Distribution } from "../dist/distribution.ts";
-import { checkExpansion, complete } from "../dist/family.ts";
+import { checkExpansion, completeDistribution } from "../dist/family.ts";
 import { bernoulli, normal, oneHotCategorical, real } from "../dist/index.ts";
 import { param } from "../effects/effects.ts";
 import { logSoftmax, stopGradient } from "../engine/ops.ts";
 import { linear } from "../nn/layers.ts";
-import type { Likelihood } from "./likelihoods.ts";
+import { type Likelihood, MIN_ENTRY_SCALE, UNIT_SCALE } from "./likelihoods.ts";
 
 /** What a column holds: a number, 0 or 1, or one of so many classes by its index. */
 export type ColumnKind = "real" | "binary" | { readonly classes: number };
@@ -35,66 +35,66 @@ export function tableFeatures(x: NdArray, mask: NdArray, kinds: readonly ColumnK
       `tableFeatures: expected data and mask of shape [n, ${kinds.length}], got [${x.shape}] and [${mask.shape}]`,
     );
   const width = tableWidth(kinds);
-  const [features, seen] = [new Float32Array(n * width), new Float32Array(n * width)];
+  const [features, observed] = [new Float32Array(n * width), new Float32Array(n * width)];
   for (let i = 0; i < n; i++) {
     let at = i * width;
     kinds.forEach((kind, j) => {
-      const [value, observed] = [x.data[i * kinds.length + j] as number, mask.data[i * kinds.length + j] as number];
+      const [value, isObserved] = [x.data[i * kinds.length + j] as number, mask.data[i * kinds.length + j] as number];
       const size = widthOf(kind);
-      seen.fill(observed, at, at + size);
+      observed.fill(isObserved, at, at + size);
       if (typeof kind !== "object") features[at] = value;
-      else if (observed === 1) {
+      else if (isObserved === 1) {
         checkWhole(`tableFeatures: row ${i}, column ${j}`, "a class", value, 0, size - 1);
         features[at + value] = 1;
       }
       at += size;
     });
   }
-  return [ndarray(features, [n, width]), ndarray(seen, [n, width])];
+  return [ndarray(features, [n, width]), ndarray(observed, [n, width])];
 }
 
 /** A run of columns that one distribution covers. */
-interface Piece {
+interface ColumnBlock {
   readonly kind: ColumnKind;
   readonly from: number;
   readonly size: number;
 }
 
 /** Neighbouring columns of one kind together, so that a table costs as many kernels as it has changes of kind. */
-function piecesOf(kinds: readonly ColumnKind[]): readonly Piece[] {
-  const pieces: Piece[] = [];
+function columnBlocks(kinds: readonly ColumnKind[]): readonly ColumnBlock[] {
+  const blocks: ColumnBlock[] = [];
   let from = 0;
   for (const kind of kinds) {
-    const last = pieces[pieces.length - 1];
+    const last = blocks[blocks.length - 1];
     const size = widthOf(kind);
     if (typeof kind !== "object" && last?.kind === kind)
-      pieces[pieces.length - 1] = { ...last, size: last.size + size };
-    else pieces.push({ kind, from, size });
+      blocks[blocks.length - 1] = { ...last, size: last.size + size };
+    else blocks.push({ kind, from, size });
     from += size;
   }
-  return pieces;
+  return blocks;
 }
 
-const part = (x: tf.Tensor, { from, size }: Piece): tf.Tensor =>
+const part = (x: tf.Tensor, { from, size }: ColumnBlock): tf.Tensor =>
   tf.slice(x, [...Array<number>(x.rank - 1).fill(0), from], [...x.shape.slice(0, -1), size]);
 
 /** Distribution of the features of a table: of a unit vector e_c the entry c counts log p_c, the others nothing. */
-function tableOf(pieces: readonly Piece[], raw: tf.Tensor, sd: tf.Tensor): Distribution {
-  const parts = pieces.map((piece): Distribution => {
-    const own = part(raw, piece);
-    if (piece.kind === "real") return normal(own, part(sd, piece));
-    return piece.kind === "binary" ? bernoulli({ logits: own }) : oneHotCategorical({ logits: own });
+function tableOf(blocks: readonly ColumnBlock[], raw: tf.Tensor, sd: tf.Tensor): Distribution {
+  const parts = blocks.map((block): Distribution => {
+    const own = part(raw, block);
+    if (block.kind === "real") return normal(own, part(sd, block));
+    return block.kind === "binary" ? bernoulli({ logits: own }) : oneHotCategorical({ logits: own });
   });
-  const isClass = pieces.map(({ kind }) => typeof kind === "object");
-  const join = (each: (dist: Distribution, piece: Piece, i: number) => tf.Tensor) =>
+  const isClass = blocks.map(({ kind }) => typeof kind === "object");
+  const join = (each: (dist: Distribution, block: ColumnBlock, i: number) => tf.Tensor) =>
     tf.tidy(() =>
       tf.concat(
-        parts.map((dist, i) => each(dist, pieces[i] as Piece, i)),
+        parts.map((dist, i) => each(dist, blocks[i] as ColumnBlock, i)),
         -1,
       ),
     );
-  const logs = (piece: Piece) => logSoftmax(part(raw, piece));
-  return complete({
+  const logs = (block: ColumnBlock) => logSoftmax(part(raw, block));
+  return completeDistribution({
     family: "table",
     batchShape: raw.shape,
     eventShape: [],
@@ -105,26 +105,21 @@ function tableOf(pieces: readonly Piece[], raw: tf.Tensor, sd: tf.Tensor): Distr
     logProb: (value) => {
       const given = toTensor(value);
       const x = tf.broadcastTo(given, broadcastShapes(given.shape, raw.shape));
-      return join((dist, piece, i) => {
-        const own = part(x, piece);
-        return isClass[i] ? tf.mul(own, logs(piece)) : dist.logProb(own);
+      return join((dist, block, i) => {
+        const own = part(x, block);
+        return isClass[i] ? tf.mul(own, logs(block)) : dist.logProb(own);
       });
     },
     sample: (key, shape = [], first = 0) => join((dist, _, i) => dist.sample(fold(key, i), shape, first)),
     mean: () => join((dist) => dist.mean()),
     variance: () => join((dist) => dist.variance()),
     entropy: () =>
-      join((dist, piece, i) => (isClass[i] ? tf.neg(tf.mul(tf.exp(logs(piece)), logs(piece))) : dist.entropy())),
+      join((dist, block, i) => (isClass[i] ? tf.neg(tf.mul(tf.exp(logs(block)), logs(block))) : dist.entropy())),
     expand: (larger) =>
-      tableOf(pieces, tf.broadcastTo(raw, checkExpansion("table", raw.shape, larger) as number[]), sd),
-    detach: () => tableOf(pieces, stopGradient(raw), stopGradient(sd)),
+      tableOf(blocks, tf.broadcastTo(raw, checkExpansion("table", raw.shape, larger) as number[]), sd),
+    detach: () => tableOf(blocks, stopGradient(raw), stopGradient(sd)),
   });
 }
-
-/** Least standard deviation of a column of numbers, for standardised data. */
-const FLOOR = 1e-3;
-/** softplus⁻¹(1): scales start at one. */
-const UNIT = Math.log(Math.E - 1);
 
 /**
  * x_j ~ N(μ_j(z), σ_j²), Bernoulli or categorical, by the kind of the column; features as {@link tableFeatures} makes them. The mean of
@@ -138,11 +133,11 @@ export const mixedTable =
     if (tableWidth(kinds) !== features)
       fail("shape", `mixedTable: these columns make ${tableWidth(kinds)} features, the model has ${features}`);
     const head = linear("decoder/table", width, features);
-    const pieces = piecesOf(kinds);
+    const blocks = columnBlocks(kinds);
     return function* (h) {
       const raw = yield* head(h);
-      const scale = yield* param("decoder/table/log-scale", () => ndarray(new Float32Array(features).fill(UNIT)));
-      const dist = tableOf(pieces, raw, tf.add(tf.softplus(scale), FLOOR));
+      const scale = yield* param("decoder/table/log-scale", () => ndarray(new Float32Array(features).fill(UNIT_SCALE)));
+      const dist = tableOf(blocks, raw, tf.add(tf.softplus(scale), MIN_ENTRY_SCALE));
       return { dist, mean: dist.mean() };
     };
   };

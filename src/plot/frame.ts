@@ -52,7 +52,7 @@ export interface Panel {
 }
 
 /** Part of a line that text may fill: a browser without Inter shows the SVG in a font that can run an eighth wider. */
-const SLACK = 0.88;
+const FONT_MARGIN = 0.88;
 
 /** Width that is left for a single panel. */
 export const innerWidth = (text: FigureText): number => (text.width ?? WIDTH) - 2 * SPACE.page;
@@ -183,7 +183,7 @@ export function frame(text: FigureText, panels: readonly Panel[], parts: FramePa
   let body = "";
   const addText = (value: string | undefined, size: number, colour: string, weight: number, after: number) => {
     if (value === undefined || value === "") return;
-    const lines = balanceText(value, size, inner * SLACK, weight > 500);
+    const lines = balanceText(value, size, inner * FONT_MARGIN, weight > 500);
     body += textLines(lines, left, y, size, colour, weight);
     y += lines.length * size * SPACE.line + after;
   };
@@ -198,7 +198,7 @@ export function frame(text: FigureText, panels: readonly Panel[], parts: FramePa
   if (parts.ramp !== undefined) addPiece(rampRow(parts.ramp, left, y + 3));
   if (parts.legend?.length || parts.ramp !== undefined) y += 8;
   const headings = panels.map((p) =>
-    p.title === undefined ? [] : balanceText(p.title, TEXT.panel, p.width * SLACK, true),
+    p.title === undefined ? [] : balanceText(p.title, TEXT.panel, p.width * FONT_MARGIN, true),
   );
   const headingLines = Math.max(0, ...headings.map((lines) => lines.length));
   const top = y + (headingLines === 0 ? 0 : headingLines * TEXT.panel * SPACE.line + 4);

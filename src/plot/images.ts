@@ -25,7 +25,7 @@ export interface ImageGridData {
 }
 
 /** Pixels of one picture on the page, at most. */
-const LARGEST = 56;
+const MAX_PIXELS = 56;
 /** Pictures in a row of the page, the best first. */
 const FULL_ROWS = [12, 10, 11, 9, 8, 13, 14] as const;
 /** Paper between pictures, in their own pixels. */
@@ -54,7 +54,7 @@ function imagePanel(set: ImageSet, rows: number, columns: number, perRow: number
   const heading = set.name === undefined ? {} : { title: set.name };
   if (set.captions !== undefined) return captionedPanel(set, rows, columns, perRow, width, heading);
   const m = mosaic(set, rows, columns, perRow);
-  const scale = Math.min(width / m.width, LARGEST / columns);
+  const scale = Math.min(width / m.width, MAX_PIXELS / columns);
   const [w, h] = [Math.round(m.width * scale), Math.round(m.height * scale)];
   const svg = `<svg width="${w}" height="${h}"><image width="${w}" height="${h}" preserveAspectRatio="none" href="${m.uri}"/></svg>`;
   return { svg, width: w, height: h, ...heading };
@@ -71,7 +71,7 @@ function captionedPanel(
 ): Panel {
   const n = set.images.length / (rows * columns);
   const across = Math.min(n, perRow);
-  const cell = Math.min(width / across, LARGEST + 8);
+  const cell = Math.min(width / across, MAX_PIXELS + 8);
   const size = cell - 8;
   const line = TEXT.caption + 7;
   const tall = (size * rows) / columns + line;

@@ -20,7 +20,7 @@ export {
   table,
   text,
 } from "./report.ts";
-export { energySurface, evaluateGrid, type GridValues, langevinPaths, type ReliefData } from "./surface.ts";
+export { type ContourData, energySurface, evaluateGrid, type GridValues, langevinPaths } from "./surface.ts";
 export { sparkline, type TextHistogramData, textHistogram } from "./terminal.ts";
 export { showNumber, showShare } from "./text.ts";
 export { type HistogramData, histogram, weightHistogram } from "./weights.ts";

@@ -24,9 +24,9 @@ export interface LabelHistogramData {
 
 const HEIGHT = 300;
 /** Part of a class's room that its bars fill. */
-const FILLED = 0.78;
+const BAR_SHARE = 0.78;
 /** Font size below which a number over a bar cannot be read. */
-const SMALLEST = 8;
+const MIN_FONT = 8;
 
 /**
  * Bars of class counts or shares, the sets side by side within each class; with shares a dashed line where balance lies, 1/k.
@@ -46,14 +46,14 @@ export function labelHistogram(data: LabelHistogramData & FigureText): Figure {
     return counts.map((count, j) => {
       const value = shares ? (total === 0 ? 0 : count / total) : count;
       const label = shares ? (100 * value).toFixed(0) : showNumber(value);
-      const left = j + (i / data.series.length - 0.5) * FILLED;
-      const right = left + FILLED / data.series.length;
+      const left = j + (i / data.series.length - 0.5) * BAR_SHARE;
+      const right = left + BAR_SHARE / data.series.length;
       return { series: i, left, right, middle: (left + right) / 2, value, label };
     });
   });
   const top = Math.max(shares ? 1 / k : 0, ...bars.map((b) => b.value)) || 1;
   const width = innerWidth(data);
-  const slot = ((width - 68) / k / data.series.length) * FILLED;
+  const slot = ((width - 68) / k / data.series.length) * BAR_SHARE;
   const fontSize = Math.min(11, (11 * slot) / Math.max(...bars.map((b) => textWidth(b.label, 11) + 2)));
   const panel = plotPanel({
     width,
@@ -85,7 +85,7 @@ export function labelHistogram(data: LabelHistogramData & FigureText): Figure {
       ),
       ...(shares ? [Plot.ruleY([1 / k], { stroke: REFERENCE, strokeWidth: 1.4, strokeDasharray: "5 3" })] : []),
       // Numbers too small to read are left out; the axis remains.
-      ...(fontSize >= SMALLEST
+      ...(fontSize >= MIN_FONT
         ? [
             Plot.text(bars, {
               x: "middle",

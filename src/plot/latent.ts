@@ -6,10 +6,10 @@ import { type Bounds, boundsOf, countPoints, type PlanePoint, type PlanePoints, 
 import { colourOf, INK, PLANE_WIDTH } from "./theme.ts";
 
 /** Points drawn at most, per cloud: more would only fill the file. */
-const MOST_POINTS = 4000;
+const MAX_POINTS = 4000;
 
 /** Points from which on dots are drawn smaller. */
-const CROWD = 800;
+const SMALL_DOTS_FROM = 800;
 
 /** Axes of a picture of the plane. */
 export interface PlaneAxes {
@@ -18,7 +18,7 @@ export interface PlaneAxes {
   readonly yLabel?: string;
 }
 
-const QUIET = { tickSize: 0, labelAnchor: "center", labelArrow: "none" } as const;
+const BARE_AXIS = { tickSize: 0, labelAnchor: "center", labelArrow: "none" } as const;
 
 /** The words around a picture of the plane, which is narrower than other figures. */
 export const planeText = <T extends FigureText>(text: T): T => ({ ...text, width: text.width ?? PLANE_WIDTH });
@@ -30,8 +30,8 @@ export function planeOptions(axes: PlaneAxes & { readonly bounds: Bounds }, widt
     width,
     aspectRatio: 1,
     marginTop: 8,
-    x: { domain: axes.bounds.x, label: axes.xLabel ?? "z₁", ticks: 7, ...QUIET },
-    y: { domain: axes.bounds.y, label: axes.yLabel ?? "z₂", ticks: 7, ...QUIET },
+    x: { domain: axes.bounds.x, label: axes.xLabel ?? "z₁", ticks: 7, ...BARE_AXIS },
+    y: { domain: axes.bounds.y, label: axes.yLabel ?? "z₂", ticks: 7, ...BARE_AXIS },
   };
 }
 
@@ -94,7 +94,7 @@ export interface LabelledPoints {
 }
 
 /** Splits labelled points by class; at most `limit` in all. */
-export function byClass(data: LabelledPoints, limit: number = MOST_POINTS) {
+export function byClass(data: LabelledPoints, limit: number = MAX_POINTS) {
   const n = countPoints(data.points, "points");
   if (data.labels.length !== n) fail("shape", `${n} points need ${n} labels, got ${data.labels.length}`);
   const rows = thin(n, limit);
@@ -115,7 +115,7 @@ export function byClass(data: LabelledPoints, limit: number = MOST_POINTS) {
 export function latentScatter(data: LabelledPoints & FigureText & PlaneAxes): Figure {
   const groups = byClass(data);
   const bounds = data.bounds ?? boundsOf([data.points]);
-  const crowd = data.points.length > 2 * CROWD;
+  const crowd = data.points.length > 2 * SMALL_DOTS_FROM;
   const panel = plotPanel({
     ...planeOptions({ ...data, bounds }, planeWidth(data)),
     marks: planeMarks([...groups.map((g, i) => dots(g.points, colourOf(i), crowd)), classNames(groups)]),
@@ -146,8 +146,8 @@ export function samplesOverlay(data: FigureText & PlaneAxes & { readonly clouds:
   const bounds = data.bounds ?? boundsOf(data.clouds.map((c) => c.points));
   const colour = (cloud: Cloud, i: number) => cloud.colour ?? colourOf(i);
   const marks = data.clouds.map((cloud, i) => {
-    const points = toRecords(cloud.points, thin(cloud.points.length / 2, MOST_POINTS));
-    if (cloud.as !== "contours") return dots(points, colour(cloud, i), points.length > CROWD, 0.45);
+    const points = toRecords(cloud.points, thin(cloud.points.length / 2, MAX_POINTS));
+    if (cloud.as !== "contours") return dots(points, colour(cloud, i), points.length > SMALL_DOTS_FROM, 0.45);
     return Plot.density(points, {
       x: "x",
       y: "y",

@@ -49,18 +49,18 @@ export function evaluateGrid(
 }
 
 /** Nats below the top that are still told apart; a density this far down is nothing. */
-const DEPTH = 10;
+const DEFAULT_DEPTH = 10;
 /** Bands of the contour plot. */
 const BANDS = 10;
 
-interface Relief {
+interface ContourBands {
   readonly marks: Plot.Markish[];
   readonly low: number;
   readonly high: number;
 }
 
 /** Filled contours of a grid from its maximum down to `depth` below. */
-function relief(grid: GridValues, depth: number): Relief {
+function contourBands(grid: GridValues, depth: number): ContourBands {
   if (grid.values.length !== grid.columns * grid.rows)
     fail("shape", `grid of ${grid.rows} × ${grid.columns} needs as many values, got ${grid.values.length}`);
   const finite = Array.from(grid.values).filter(Number.isFinite);
@@ -89,7 +89,7 @@ function relief(grid: GridValues, depth: number): Relief {
   return { marks: [contour], low, high };
 }
 
-const reliefColours = (r: Relief): Plot.ScaleOptions => ({
+const bandColours = (r: ContourBands): Plot.ScaleOptions => ({
   type: "linear",
   domain: [r.low, r.high - (r.high - r.low || 1) / BANDS],
   range: [0, 1],
@@ -98,7 +98,7 @@ const reliefColours = (r: Relief): Plot.ScaleOptions => ({
 });
 
 /** What every figure over a relief takes. */
-export interface ReliefData extends FigureText, Omit<PlaneAxes, "bounds"> {
+export interface ContourData extends FigureText, Omit<PlaneAxes, "bounds"> {
   /** The function shown, for instance −E(z) + log p(z) in nats. */
   readonly grid: GridValues;
   /** What the colours measure. */
@@ -108,16 +108,16 @@ export interface ReliefData extends FigureText, Omit<PlaneAxes, "bounds"> {
 }
 
 /** Points drawn at most over a surface, so that it can still be seen. */
-const MOST_POINTS = 900;
+const MAX_POINTS = 900;
 
 /**
  * The log density of a tilted latent space, −E(z) + log p(z), as filled contours, with labelled points over it.
  *
  * @throws `shape` for a grid or points that do not agree; `non-finite` when nothing on the grid is finite.
  */
-export function energySurface(data: ReliefData & { readonly over?: LabelledPoints }): Figure {
-  const r = relief(data.grid, data.depth ?? DEPTH);
-  const groups = data.over === undefined ? [] : byClass(data.over, MOST_POINTS);
+export function energySurface(data: ContourData & { readonly over?: LabelledPoints }): Figure {
+  const r = contourBands(data.grid, data.depth ?? DEFAULT_DEPTH);
+  const groups = data.over === undefined ? [] : byClass(data.over, MAX_POINTS);
   const points = groups.map((g, i) =>
     Plot.dot(g.points, {
       x: "x",
@@ -131,14 +131,14 @@ export function energySurface(data: ReliefData & { readonly over?: LabelledPoint
   );
   const panel = plotPanel({
     ...planeOptions({ ...data, bounds: data.grid.bounds }, planeWidth(data)),
-    color: reliefColours(r),
+    color: bandColours(r),
     marks: planeMarks([...r.marks, ...points, ...(groups.length > 1 ? [classNames(groups)] : [])]),
   });
   const legend = groups.map((g, i): LegendEntry => ({ label: g.name, colour: colourOf(i), shape: "dot" }));
   return frame(planeText(data), [panel], { legend, ramp: rampOf(data, r) });
 }
 
-const rampOf = (data: ReliefData, r: Relief) => ({
+const rampOf = (data: ContourData, r: ContourBands) => ({
   label: data.valueLabel ?? "−E(z) + log p(z), nats",
   low: r.low,
   high: r.high,
@@ -146,13 +146,13 @@ const rampOf = (data: ReliefData, r: Relief) => ({
 });
 
 /** Chains drawn at most: more cannot be followed by eye. */
-const MOST_CHAINS = 8;
+const MAX_CHAINS = 8;
 /** Colours of paths: those of the palette that stand out from the blue relief. */
 const PATH_COLOURS = [1, 2, 3, 4, 6, 8, 7, 9] as const;
 const pathColour = (i: number): string => colourOf(PATH_COLOURS[i % PATH_COLOURS.length] as number);
 
 /** Points drawn at most per chain. */
-const MOST_STEPS = 400;
+const MAX_STEPS = 400;
 
 /**
  * Paths of a few chains over the density they sample; a ring where a path starts, a dot where it ends.
@@ -160,12 +160,12 @@ const MOST_STEPS = 400;
  * @param data.paths - One flat `[steps, 2]` array per chain.
  * @throws `shape` as {@link energySurface}.
  */
-export function langevinPaths(data: ReliefData & { readonly paths: readonly PlanePoints[] }): Figure {
-  const r = relief(data.grid, data.depth ?? DEPTH);
-  const chains = thin(data.paths.length, MOST_CHAINS).map((i) => {
+export function langevinPaths(data: ContourData & { readonly paths: readonly PlanePoints[] }): Figure {
+  const r = contourBands(data.grid, data.depth ?? DEFAULT_DEPTH);
+  const chains = thin(data.paths.length, MAX_CHAINS).map((i) => {
     const path = data.paths[i] as PlanePoints;
     const steps = countPoints(path, `path ${i}`);
-    return toRecords(path, [...thin(steps, MOST_STEPS), ...(steps > MOST_STEPS ? [steps - 1] : [])]);
+    return toRecords(path, [...thin(steps, MAX_STEPS), ...(steps > MAX_STEPS ? [steps - 1] : [])]);
   });
   const marks = chains.flatMap((chain, i) => {
     const at = { x: "x", y: "y", clip: true } as const;
@@ -185,7 +185,7 @@ export function langevinPaths(data: ReliefData & { readonly paths: readonly Plan
   });
   const panel = plotPanel({
     ...planeOptions({ ...data, bounds: data.grid.bounds }, planeWidth(data)),
-    color: reliefColours(r),
+    color: bandColours(r),
     marks: planeMarks([...r.marks, ...marks, ...ends]),
   });
   const legend: LegendEntry[] = [

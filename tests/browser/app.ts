@@ -1,8 +1,9 @@
 /** A user's project: the package as it is published, built into a folder of its own, and a bundler. */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type BuildResult, build, type Metafile } from "esbuild";
-import { root, runNode } from "../support/run.ts";
+import { createProject } from "../support/package.ts";
+import { root } from "../support/run.ts";
 
 /** A project that depends on the package. */
 export interface App {
@@ -51,24 +52,10 @@ function bundleOf({ outputFiles, metafile, warnings }: BuildResult<{ metafile: t
   };
 }
 
-/** Builds the package as `npm run build` does, but for the check of types, and installs it into a new project. */
+/** Installs the package into a new project with the pages. */
 export async function createApp(): Promise<App> {
-  const folder = mkdtempSync(join(root, "node_modules", ".app-"));
-  const installed = join(folder, "node_modules", "tilted");
-  mkdirSync(installed, { recursive: true });
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  const config = join(root, "tsconfig.build.json");
-  const lib = join(installed, "lib");
-  for (const step of [
-    [tsc, "-p", config, "--outDir", lib, "--noCheck"],
-    [join(root, "scripts/bundle-node.mjs"), lib],
-  ]) {
-    const { code, stdout, stderr } = await runNode(step);
-    if (code !== 0) throw new Error(`the build failed:\n${stdout}${stderr}`);
-  }
-  cpSync(join(root, "package.json"), join(installed, "package.json"));
+  const { folder, remove } = await createProject();
   cpSync(join(root, "tests/browser/page"), join(folder, "page"), { recursive: true });
-  writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }');
   return {
     folder,
     bundle: async (page) =>
@@ -103,6 +90,6 @@ export async function createApp(): Promise<App> {
       });
       return outfile;
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove,
   };
 }

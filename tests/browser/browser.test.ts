@@ -39,9 +39,8 @@ describe("a bundle for browsers", () => {
   it("of importance sampling and one family is small", () => {
     const { initial, modules } = bundle("minimal");
     expect(packed(initial)).toBeLessThan(MOST_PACKED);
-    expect(
-      modules.filter((path) => /^(plot|data|models|nn|engine\/compile)\/|langevin|variational/.test(path)),
-    ).toEqual([]);
+    const others = /^(plot|data|models|nn|compiler)\/|^inference\/(optim|vi|mcmc|smc|tilt)\//;
+    expect(modules.filter((path) => others.test(path))).toEqual([]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { createBuilder } from "../../src/compiler/ir/graph.ts";
-import { knowsStopper, wroteAll } from "../../src/compiler/runtime/output-copies.ts";
+import { createBuilder } from "../../src/compiler/primitives/builder.ts";
+import { canSkipCopies, wroteAll } from "../../src/compiler/runtime/output-copies.ts";
 import { findRuntime } from "../../src/compiler/runtime/runtime.ts";
 import type { LoadedModel, Tensor } from "../../src/compiler/runtime/runtime-types.ts";
 import { programFor } from "../support/programs.ts";
@@ -54,27 +54,27 @@ describe("outputs that have a place", () => {
   });
 });
 
-describe("a run to the stopper", () => {
-  const written = (witness: Float32Array, error?: Error) => () => {
-    witness[0] = 1;
+describe("a run to the unreadable output", () => {
+  const written = (output: Float32Array, error?: Error) => () => {
+    output[0] = 1;
     if (error) throw error;
   };
 
   it("counts when it came there, or to its end", () => {
-    const witness = new Float32Array(1);
-    expect(wroteAll(written(witness, new Error("Non tensor type is temporarily not supported.")), witness)).toBe(true);
-    expect(wroteAll(written(witness), witness)).toBe(true);
+    const output = new Float32Array(1);
+    expect(wroteAll(written(output, new Error("Non tensor type is temporarily not supported.")), output)).toBe(true);
+    expect(wroteAll(written(output), output)).toBe(true);
   });
 
   it("does not count when it failed on its way, or wrote nothing", () => {
-    const witness = new Float32Array(1);
-    expect(wroteAll(written(witness, new Error("Non-zero status code: out of memory")), witness)).toBe(false);
+    const output = new Float32Array(1);
+    expect(wroteAll(written(output, new Error("Non-zero status code: out of memory")), output)).toBe(false);
     expect(
       wroteAll(() => {
         throw new Error("Non tensor type");
-      }, witness),
+      }, output),
     ).toBe(false);
-    expect(wroteAll(() => undefined, witness)).toBe(false);
+    expect(wroteAll(() => undefined, output)).toBe(false);
   });
 });
 
@@ -87,14 +87,14 @@ describe("a runtime", () => {
     endProfiling: () => undefined,
     release: () => undefined,
   });
-  /** Writes where it is told to, and gives the rest by the given names; stops at the first output if asked to. */
+  /** Writes where it is told to, and gives the rest by the given names; stops at the unreadable output if asked for it. */
   const running =
     (names: readonly string[], stop: () => void): RunNow =>
     (_, fetches) => {
       const values: Record<string, number[]> = { y: [-1, 2], z: [1, 2] };
       const wanted = Object.keys(values).filter((name) => name in fetches);
       for (const name of wanted) (fetches[name]?.data as Float32Array | undefined)?.set(values[name] as number[]);
-      if ("stopper" in fetches) stop();
+      if ("unreadable" in fetches) stop();
       return Object.fromEntries(
         wanted.map((name, i) => [names[i], { data: Float32Array.from(values[name] as number[]) }]),
       );
@@ -103,21 +103,21 @@ describe("a runtime", () => {
     throw new Error("Non tensor type is temporarily not supported.");
   };
 
-  it("knows the stopper: the one that is installed does", async () => {
-    expect((await findRuntime("node")).stops).toBe(true);
+  it("can skip copies: the one that is installed can", async () => {
+    expect((await findRuntime("node")).skipsCopies).toBe(true);
   });
 
-  it("knows it when it stops there, or copies all the same", () => {
-    expect(knowsStopper(runtime(running(["y", "z"], stop)), makeTensor)).toBe(true);
-    expect(knowsStopper(runtime(running(["y", "z"], () => undefined)), makeTensor)).toBe(true);
+  it("can when it fails at the unreadable output, or copies all the same", () => {
+    expect(canSkipCopies(runtime(running(["y", "z"], stop)), makeTensor)).toBe(true);
+    expect(canSkipCopies(runtime(running(["y", "z"], () => undefined)), makeTensor)).toBe(true);
   });
 
-  it("does not when it confuses names, fails, or cannot load it", () => {
+  it("cannot when it confuses names, fails, or cannot load it", () => {
     const fails = () => {
       throw new Error("no sequences");
     };
-    expect(knowsStopper(runtime(running(["stopper", "y"], stop)), makeTensor)).toBe(false);
-    expect(knowsStopper(runtime(running(["y", "z"], fails)), makeTensor)).toBe(false);
-    expect(knowsStopper(fails, makeTensor)).toBe(false);
+    expect(canSkipCopies(runtime(running(["unreadable", "y"], stop)), makeTensor)).toBe(false);
+    expect(canSkipCopies(runtime(running(["y", "z"], fails)), makeTensor)).toBe(false);
+    expect(canSkipCopies(fails, makeTensor)).toBe(false);
   });
 });

@@ -1,10 +1,10 @@
 /** Each rule by the graph it leaves, and all rules by what the graph computes. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Builder, createBuilder } from "../../src/compiler/ir/graph.ts";
 import type { Graph, Node } from "../../src/compiler/ir/node.ts";
 import { show } from "../../src/compiler/ir/show.ts";
 import { rules, simplify } from "../../src/compiler/passes/rules.ts";
+import { type Builder, createBuilder } from "../../src/compiler/primitives/builder.ts";
 import { evaluate } from "../support/graph-reference.ts";
 import { graphOf as graphFrom, graphInputs, instructionLists } from "../support/random-graph.ts";
 

@@ -1,9 +1,13 @@
 /** Steps repeated inside the runtime: the same as running the step again and again. */
+import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
-import { createBuilder } from "../../src/compiler/ir/graph.ts";
 import type { Graph } from "../../src/compiler/ir/node.ts";
 import { simplify } from "../../src/compiler/passes/rules.ts";
-import { type Arrays, createProgram } from "../../src/compiler/runtime/session.ts";
+import { createBuilder } from "../../src/compiler/primitives/builder.ts";
+import type { Arrays } from "../../src/compiler/runtime/ports.ts";
+import { createProgram } from "../../src/compiler/runtime/session.ts";
+import { compileStep } from "../../src/compiler/step.ts";
+import { useEngine } from "../../src/engine/engine.ts";
 import { evaluate } from "../support/graph-reference.ts";
 import { programFor } from "../support/programs.ts";
 
@@ -95,6 +99,20 @@ describe("a step repeated inside the runtime", () => {
     expect(program.size.operations).toBe(3);
     const out = program.run({ z: Float32Array.of(1, 2, 3), a: new Float32Array(3) });
     expect(Array.from(out.z!)).toEqual([1, 2, 3]);
+  });
+
+  it("carries what a step writes and does not read", async () => {
+    await useEngine("wasm");
+    const step = await compileStep({
+      what: "last",
+      inputs: { x: { shape: [2], dtype: "float32" }, last: { shape: [2], dtype: "float32" } },
+      body: ({ x }) => ({ x: tf.add(x as tf.Tensor, 1), last: tf.mul(x as tf.Tensor, 2) }),
+      scan: { length: 3, carry: { x: "x", last: "last" } },
+    });
+    const out = await step.run({ x: Float32Array.of(1, 5), last: new Float32Array(2) });
+    expect(out?.x).toEqual(Float32Array.of(4, 8));
+    expect(out?.last).toEqual(Float32Array.of(6, 14));
+    step.dispose();
   });
 
   it("refuses states and outputs that are not there, or change their type", async () => {

@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createBuilder } from "../../src/compiler/ir/graph.ts";
 import type { Graph } from "../../src/compiler/ir/node.ts";
+import { createBuilder } from "../../src/compiler/primitives/builder.ts";
 import { createProgram } from "../../src/compiler/runtime/session.ts";
 import { programFor } from "../support/programs.ts";
 

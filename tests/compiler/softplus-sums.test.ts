@@ -1,10 +1,11 @@
 /** Sums of softplus with one logarithm for many terms: where they are taken, and what they give. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Builder, createBuilder } from "../../src/compiler/ir/graph.ts";
-import type { Graph, Node, Shape } from "../../src/compiler/ir/node.ts";
+import type { Graph, Node } from "../../src/compiler/ir/node.ts";
 import { factorsOf, softplusSums } from "../../src/compiler/passes/softplus-sums.ts";
+import { type Builder, createBuilder } from "../../src/compiler/primitives/builder.ts";
 import { createProgram } from "../../src/compiler/runtime/session.ts";
+import type { Shape } from "../../src/core/shape.ts";
 import { evaluate } from "../support/graph-reference.ts";
 
 const graphOf = (build: (g: Builder) => Node): Graph => {

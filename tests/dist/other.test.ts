@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { scope } from "../../src/core/scope.ts";
 import { useEngine } from "../../src/engine/engine.ts";
+import { distributionValues } from "../support/fixtures.ts";
 import { expectCounts, expectFollows, tally } from "../support/goodness.ts";
 import { expectMean } from "../support/statistics.ts";
 import { type Row, rows } from "./rows-other.ts";
@@ -40,6 +41,7 @@ const columns = (points: readonly Point[]) => {
 
 describe.each(rows)("$name", (row) => {
   const discrete = row.pmf !== undefined;
+  const stored = distributionValues(row.name);
   const finite = (p: Point) => Math.abs(row.logProb(p.x, p.params)) < 1e30;
   const points = (n: number) => fc.array(row.point.filter(finite), { minLength: 1, maxLength: n, size: "max" });
   // Differences of the oracle's values, and the rounding of its arguments, say little about slopes beyond this.
@@ -48,25 +50,36 @@ describe.each(rows)("$name", (row) => {
   const moderate = (n: number) => fc.array(row.point.filter(tame), { minLength: 1, maxLength: n, size: "max" });
   const build = (params: readonly number[]) => row.build(params.map((p) => tf.scalar(p)));
 
+  const expectDensities = (ps: readonly Point[], exact: (i: number) => number) => {
+    const found = scope(() =>
+      row
+        .build(columns(ps))
+        .logProb(tf.tensor1d(ps.map((p) => p.x)))
+        .dataSync(),
+    );
+    ps.forEach((p, i) => {
+      const size = 1 + Math.abs(exact(i)) + conditioning(row, p, discrete) + (row.slack?.(p.x, p.params) ?? 0);
+      expect(
+        Math.abs((found[i] as number) - exact(i)),
+        `at ${JSON.stringify(p)}: ${found[i]}, not ${exact(i)}`,
+      ).toBeLessThanOrEqual(8 * EPS * size);
+    });
+  };
+
   it("has the log-density of an independent implementation", () => {
     fc.assert(
       fc.property(points(200), (ps) => {
-        const found = scope(() =>
-          row
-            .build(columns(ps))
-            .logProb(tf.tensor1d(ps.map((p) => p.x)))
-            .dataSync(),
-        );
-        ps.forEach((p, i) => {
-          const exact = row.logProb(p.x, p.params);
-          const size = 1 + Math.abs(exact) + conditioning(row, p, discrete) + (row.slack?.(p.x, p.params) ?? 0);
-          expect(
-            Math.abs((found[i] as number) - exact),
-            `at ${JSON.stringify(p)}: ${found[i]}, not ${exact}`,
-          ).toBeLessThanOrEqual(8 * EPS * size);
-        });
+        const exact = ps.map((p) => row.logProb(p.x, p.params));
+        expectDensities(ps, (i) => exact[i] as number);
       }),
       { numRuns: 25 },
+    );
+  });
+
+  it("has the log-density of arbitrary precision at extremes", () => {
+    expectDensities(
+      stored.points.map(([params, x]) => ({ params, x })),
+      (i) => stored.points[i]?.[2] as number,
     );
   });
 
@@ -114,7 +127,7 @@ describe.each(rows)("$name", (row) => {
     );
   });
 
-  it.each(row.sampled.map((params) => [params]))("draws follow it, with the moments it states: %j", (params) => {
+  it.each(stored.moments)("draws follow it, with the moments it states: %j", (params, exactMean, exactVariance) => {
     const { draws, mean, variance, inside } = scope(() => {
       const d = build(params);
       const sample = d.sample(rootKey(11), [DRAWS]);
@@ -133,20 +146,19 @@ describe.each(rows)("$name", (row) => {
       const probabilities = Array.from({ length: cells + 1 }, (_, k) => row.pmf?.(k, params) as number);
       expectCounts(tally(draws, cells + 1), probabilities, row.name);
     }
-    const exact = { mean: row.mean(params), variance: row.variance(params) };
+    const exact = { mean: exactMean as number, variance: exactVariance as number };
     expect(Math.abs(mean - exact.mean)).toBeLessThanOrEqual(1e-5 * (Math.abs(exact.mean) + Math.sqrt(exact.variance)));
     expect(Math.abs(variance / exact.variance - 1)).toBeLessThanOrEqual(1e-5);
     expectMean(draws, exact.mean, { what: `${row.name} mean`, detects: 0.1 * Math.sqrt(exact.variance) });
   });
 
-  const { entropy } = row;
-  if (entropy !== undefined) {
-    it("has the entropy of an independent implementation", () => {
-      for (const params of row.sampled) {
-        expect(scope(() => build(params).entropy().dataSync()[0])).toBeCloseTo(entropy(params), 5);
-      }
-    });
-  }
+  it("has the entropy that its density integrates to, or says that there is no closed form", () => {
+    for (const [params, , , entropy] of stored.moments) {
+      const found = () => scope(() => build(params).entropy().dataSync()[0]);
+      if (row.refusesEntropy) expect(found).toThrow(/its entropy has no closed form/);
+      else expect(found()).toBeCloseTo(entropy, 5);
+    }
+  });
 
   it("keeps the first draws when more are asked for, and leaves nothing behind", () => {
     const before = tf.memory().numTensors;

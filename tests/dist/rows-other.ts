@@ -1,6 +1,4 @@
 /** The table of the gamma family, its kin and the counting distributions: what each is tested against. */
-import gammaln from "@stdlib/math-base-special-gammaln";
-import stdlib from "@stdlib/stats-base-dists";
 import type * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import {
@@ -14,8 +12,9 @@ import {
   poisson,
   studentT,
 } from "tilted/dist";
+import { betaI, binomialPmf, gammaP, gammaQ, lgamma, poissonPmf, studentCdf } from "../support/special.ts";
 
-/** A distribution of numbers, with an independent implementation of all that can be compared. */
+/** A distribution of numbers, with an independent implementation in double precision of its density. Moments are stored values. */
 export interface Row {
   readonly name: string;
   build(params: readonly tf.Tensor[]): Distribution;
@@ -30,9 +29,8 @@ export interface Row {
   readonly pmf?: (x: number, params: readonly number[]) => number;
   /** Parameters for tests by sampling. */
   readonly sampled: readonly (readonly number[])[];
-  readonly mean: (params: readonly number[]) => number;
-  readonly variance: (params: readonly number[]) => number;
-  readonly entropy?: (params: readonly number[]) => number;
+  /** No closed form of the entropy. */
+  readonly refusesEntropy?: true;
   /** Upper end of the support, near which differences must be small. */
   readonly end?: number;
   /** Parameters in which the log-density is differentiable: by index. */
@@ -61,7 +59,7 @@ const countsUpTo = (n: number, mean: number, deviation: number) =>
 const logOf = (x: number) => Math.abs(Math.log(x));
 const at = (params: readonly number[], i: number): number => params[i] as number;
 
-/** Tables of stdlib take two or three numbers; here they are lists. */
+/** Formulas of two parameters, which rows have in a list. */
 const two = (f: (x: number, a: number, b: number) => number) => (x: number, p: readonly number[]) =>
   f(x, at(p, 0), at(p, 1));
 
@@ -72,18 +70,14 @@ export const rows: readonly Row[] = [
     point: point(fc.tuple(log(1e-3, 1e6), log(1e-3, 1e3)), ([a, b]) =>
       fc.oneof(bulk(a / b, Math.sqrt(a) / b, 1e-37), log(1e-37, 1e4)),
     ),
-    // Theirs is the logarithm of the density, which has no digits left where that is below 1e-308.
-    logProb: two((x, a, b) => (a - 1) * Math.log(x) + a * Math.log(b) - b * x - gammaln(a)),
+    logProb: two((x, a, b) => (a - 1) * Math.log(x) + a * Math.log(b) - b * x - lgamma(a)),
     slack: (x) => logOf(x),
-    cdf: two(stdlib.gamma.cdf),
+    cdf: two((x, a, b) => gammaP(a, b * x)),
     sampled: [
       [0.3, 2],
       [1, 1],
       [4.5, 0.1],
     ],
-    mean: ([a, b]) => (a as number) / (b as number),
-    variance: ([a, b]) => (a as number) / (b as number) ** 2,
-    entropy: ([a, b]) => stdlib.gamma.entropy(a as number, b as number),
     smooth: [0, 1],
   },
   {
@@ -92,16 +86,13 @@ export const rows: readonly Row[] = [
     point: point(fc.tuple(log(1e-3, 1e5), log(1e-3, 1e3)), ([a, b]) =>
       fc.oneof(bulk(b / a, b / a / Math.sqrt(a), 1e-30), log(1e-6, 1e30)),
     ),
-    logProb: two(stdlib.invgamma.logpdf),
+    logProb: two((x, a, b) => a * Math.log(b) - (a + 1) * Math.log(x) - b / x - lgamma(a)),
     slack: (x) => logOf(x),
-    cdf: two(stdlib.invgamma.cdf),
+    cdf: two((x, a, b) => gammaQ(a, b / x)),
     sampled: [
       [5, 2],
       [8, 0.5],
     ],
-    mean: ([a, b]) => (b as number) / ((a as number) - 1),
-    variance: ([a, b]) => (b as number) ** 2 / ((a as number) - 1) ** 2 / ((a as number) - 2),
-    entropy: ([a, b]) => stdlib.invgamma.entropy(a as number, b as number),
     smooth: [0, 1],
   },
   {
@@ -115,17 +106,14 @@ export const rows: readonly Row[] = [
         log(1e-6, 0.5).map((x) => f32(1 - x)),
       ),
     ),
-    logProb: two(stdlib.beta.logpdf),
+    logProb: two((x, a, b) => (a - 1) * Math.log(x) + (b - 1) * Math.log1p(-x) - lbeta(a, b)),
     slack: (x, [a, b]) => logOf(x) + (a as number) + (b as number),
-    cdf: two(stdlib.beta.cdf),
+    cdf: two(betaI),
     sampled: [
       [0.5, 0.7],
       [2, 5],
       [30, 3],
     ],
-    mean: ([a, b]) => (a as number) / ((a as number) + (b as number)),
-    variance: ([a, b]) => stdlib.beta.variance(a as number, b as number),
-    entropy: ([a, b]) => stdlib.beta.entropy(a as number, b as number),
     smooth: [0, 1],
   },
   {
@@ -136,30 +124,25 @@ export const rows: readonly Row[] = [
     ),
     logProb: (x, [v, m, s]) => {
       const z = (x - (m as number)) / (s as number);
-      // stdlib squares z, which overflows late enough in float64.
-      return stdlib.t.logpdf(z, v as number) - Math.log(s as number);
+      return studentLogDensity(z, v as number) - Math.log(s as number);
     },
-    cdf: (x, [v, m, s]) => stdlib.t.cdf((x - (m as number)) / (s as number), v as number),
+    cdf: (x, [v, m, s]) => studentCdf((x - (m as number)) / (s as number), v as number),
     sampled: [
       [5, 1, 2],
       [12, -3, 0.5],
     ],
-    mean: ([, m]) => m as number,
-    variance: ([v, , s]) => ((s as number) ** 2 * (v as number)) / ((v as number) - 2),
-    entropy: ([v, , s]) => stdlib.t.entropy(v as number) + Math.log(s as number),
     smooth: [0, 1, 2],
   },
   {
     name: "poisson",
     build: ([rate]) => poisson(rate as tf.Tensor),
     point: point(fc.tuple(log(1e-6, 1e6)), ([rate]) => countsUpTo(1e7, rate, Math.sqrt(rate))),
-    logProb: (k, [rate]) => stdlib.poisson.logpmf(k, rate as number),
+    logProb: (k, [rate]) => k * Math.log(rate as number) - (rate as number) - lgamma(k + 1),
     // The oracle itself adds k·log λ, λ and log k!: in float64 it loses less than this for the counts drawn here.
     slack: (k, [rate]) => 1e-7 * (k + (rate as number)) * Math.log(2 + k),
-    pmf: (k, [rate]) => stdlib.poisson.pmf(k, rate as number),
+    pmf: (k, [rate]) => poissonPmf(k, rate as number),
     sampled: [[0.4], [7], [60]],
-    mean: ([rate]) => rate as number,
-    variance: ([rate]) => rate as number,
+    refusesEntropy: true,
     smooth: [0],
   },
   {
@@ -170,13 +153,12 @@ export const rows: readonly Row[] = [
     ),
     logProb: (k, [n, l]) =>
       logChoose(n as number, k) - k * softplus(-(l as number)) - ((n as number) - k) * softplus(l as number),
-    pmf: (k, [n, l]) => stdlib.binomial.pmf(k, n as number, sigmoid(l as number)),
+    pmf: (k, [n, l]) => binomialPmf(k, n as number, sigmoid(l as number)),
     sampled: [
       [10, -0.5],
       [300, 1],
     ],
-    mean: ([n, l]) => (n as number) * sigmoid(l as number),
-    variance: ([n, l]) => (n as number) * sigmoid(l as number) * sigmoid(-(l as number)),
+    refusesEntropy: true,
     smooth: [1],
   },
   {
@@ -187,13 +169,12 @@ export const rows: readonly Row[] = [
     ),
     logProb: (k, [n, p]) =>
       logChoose(n as number, k) + k * Math.log(p as number) + ((n as number) - k) * Math.log1p(-(p as number)),
-    pmf: (k, [n, p]) => stdlib.binomial.pmf(k, n as number, p as number),
+    pmf: (k, [n, p]) => binomialPmf(k, n as number, p as number),
     sampled: [
       [10, 0.3],
       [40, 0.9],
     ],
-    mean: ([n, p]) => (n as number) * (p as number),
-    variance: ([n, p]) => (n as number) * (p as number) * (1 - (p as number)),
+    refusesEntropy: true,
     smooth: [1],
   },
   {
@@ -203,9 +184,6 @@ export const rows: readonly Row[] = [
     logProb: (k, [p]) => Math.log(p as number) + k * Math.log1p(-(p as number)),
     pmf: (k, [p]) => (p as number) * (1 - (p as number)) ** k,
     sampled: [[0.2], [0.7]],
-    mean: ([p]) => (1 - (p as number)) / (p as number),
-    variance: ([p]) => (1 - (p as number)) / (p as number) ** 2,
-    entropy: ([p]) => stdlib.geometric.entropy(p as number),
     smooth: [0],
   },
   {
@@ -215,9 +193,6 @@ export const rows: readonly Row[] = [
     logProb: (k, [l]) => -softplus(-(l as number)) - k * softplus(l as number),
     pmf: (k, [l]) => sigmoid(l as number) * sigmoid(-(l as number)) ** k,
     sampled: [[-1]],
-    mean: ([l]) => Math.exp(-(l as number)),
-    variance: ([l]) => Math.exp(-(l as number)) / sigmoid(l as number),
-    entropy: ([l]) => stdlib.geometric.entropy(sigmoid(l as number)),
     smooth: [0],
   },
   {
@@ -227,9 +202,6 @@ export const rows: readonly Row[] = [
     logProb: (x, [l]) => -softplus((1 - 2 * x) * (l as number)),
     pmf: (x, [l]) => (x > 1 ? 0 : sigmoid((2 * x - 1) * (l as number))),
     sampled: [[0.4]],
-    mean: ([l]) => sigmoid(l as number),
-    variance: ([l]) => sigmoid(l as number) * sigmoid(-(l as number)),
-    entropy: ([l]) => stdlib.bernoulli.entropy(sigmoid(l as number)),
     smooth: [0],
   },
   {
@@ -239,9 +211,6 @@ export const rows: readonly Row[] = [
     logProb: (x, [p]) => (x === 1 ? Math.log(p as number) : Math.log1p(-(p as number))),
     pmf: (x, [p]) => (x > 1 ? 0 : x === 1 ? (p as number) : 1 - (p as number)),
     sampled: [[0.3]],
-    mean: ([p]) => p as number,
-    variance: ([p]) => (p as number) * (1 - (p as number)),
-    entropy: ([p]) => stdlib.bernoulli.entropy(p as number),
     smooth: [0],
   },
   {
@@ -252,18 +221,21 @@ export const rows: readonly Row[] = [
     slack: (_, [l]) => Math.abs(l as number),
     pmf: (x, [l]) => (x > 1 ? 0 : sigmoid((2 * x - 1) * (l as number))),
     sampled: [[-0.4]],
-    mean: ([l]) => sigmoid(l as number),
-    variance: ([l]) => sigmoid(l as number) * sigmoid(-(l as number)),
-    entropy: ([l]) => stdlib.bernoulli.entropy(sigmoid(l as number)),
     smooth: [0],
   },
 ];
+
+const lbeta = (a: number, b: number): number => lgamma(a) + lgamma(b) - lgamma(a + b);
+
+function studentLogDensity(z: number, v: number): number {
+  return -0.5 * Math.log(v) - lbeta(v / 2, 0.5) - ((v + 1) / 2) * Math.log1p((z * z) / v);
+}
 
 function softplus(l: number): number {
   return l > 0 ? l + Math.log1p(Math.exp(-l)) : Math.log1p(Math.exp(l));
 }
 
-/** log n-choose-k in float64 by the sum of the fewer logarithms: stdlib's binomial loses digits for n of many thousands. */
+/** log n-choose-k in float64 by the sum of the fewer logarithms: differences of log-gammas lose digits for n of many thousands. */
 function logChoose(n: number, k: number): number {
   let sum = 0;
   const few = Math.min(k, n - k);

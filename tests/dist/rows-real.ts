@@ -1,5 +1,4 @@
 /** The table of continuous families of location and scale, and of bounded ones: what each is tested against. */
-import stdlib from "@stdlib/stats-base-dists";
 import type * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import {
@@ -14,6 +13,7 @@ import {
   truncatedNormal,
   uniform,
 } from "tilted/dist";
+import { normalCdf } from "../support/special.ts";
 import type { Row } from "./rows-other.ts";
 
 /** The largest z that float32 can hold: beyond it a log-density in z is −∞. */
@@ -48,9 +48,12 @@ const point = <A extends readonly number[]>(
 ): Row["point"] => params.chain((p) => value(p).map((x) => ({ params: [...p], x })));
 
 const at = (params: readonly number[], i: number): number => params[i] as number;
-const zOf = (x: number, p: readonly number[]): number => Math.abs((x - at(p, 0)) / at(p, 1));
+const scoreOf = (x: number, p: readonly number[]): number => (x - at(p, 0)) / at(p, 1);
+const zOf = (x: number, p: readonly number[]): number => Math.abs(scoreOf(x, p));
+const LOG_ROOT_TAU = Math.log(2 * Math.PI) / 2;
+const logNormalDensity = (z: number): number => -0.5 * z * z - LOG_ROOT_TAU;
+const laplaceCdf = (z: number): number => (z < 0 ? Math.exp(z) / 2 : 1 - Math.exp(-z) / 2);
 const logOf = (x: number): number => Math.abs(Math.log(x));
-const none = (): number => Number.NaN;
 
 const locScale = point(fc.tuple(anyReal, anyScale), ([loc, scale]) =>
   fc.oneof(
@@ -89,12 +92,9 @@ const locationScale: readonly RealRow[] = [
     name: "normal",
     build: two(normal),
     point: locScale,
-    logProb: (x, [m, s]) => stdlib.normal.logpdf(x, m as number, s as number),
+    logProb: (x, p) => logNormalDensity(zOf(x, p)) - Math.log(at(p, 1)),
     size: (x, p) => zOf(x, p) ** 2 + logOf(at(p, 1)) + 1,
-    cdf: (x, [m, s]) => stdlib.normal.cdf(x, m as number, s as number),
-    mean: ([m]) => m as number,
-    variance: ([, s]) => (s as number) ** 2,
-    entropy: ([m, s]) => stdlib.normal.entropy(m as number, s as number),
+    cdf: (x, p) => normalCdf(scoreOf(x, p)),
     sampled,
     smooth: [0, 1],
     unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
@@ -105,12 +105,9 @@ const locationScale: readonly RealRow[] = [
     name: "cauchy",
     build: two(cauchy),
     point: locScale,
-    logProb: (x, [m, s]) => -Math.log(Math.PI * (s as number)) - logSquarePlus1(zOf(x, [m as number, s as number])),
+    logProb: (x, [m, s]) => -Math.log(Math.PI * (s as number)) - Math.log1p(zOf(x, [m as number, s as number]) ** 2),
     size: (x, p) => (zOf(x, p) > LARGEST ? Infinity : 2 * Math.log1p(zOf(x, p)) + logOf(at(p, 1)) + 2),
-    cdf: (x, [m, s]) => stdlib.cauchy.cdf(x, m as number, s as number),
-    mean: none,
-    variance: none,
-    entropy: ([m, s]) => stdlib.cauchy.entropy(m as number, s as number),
+    cdf: (x, p) => 0.5 + Math.atan(scoreOf(x, p)) / Math.PI,
     sampled,
     smooth: [0, 1],
     unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
@@ -121,12 +118,9 @@ const locationScale: readonly RealRow[] = [
     name: "laplace",
     build: two(laplace),
     point: locScale,
-    logProb: (x, [m, s]) => stdlib.laplace.logpdf(x, m as number, s as number),
+    logProb: (x, p) => -zOf(x, p) - Math.log(2 * at(p, 1)),
     size: (x, p) => zOf(x, p) + logOf(at(p, 1)) + 1,
-    cdf: (x, [m, s]) => stdlib.laplace.cdf(x, m as number, s as number),
-    mean: ([m]) => m as number,
-    variance: ([m, s]) => stdlib.laplace.variance(m as number, s as number),
-    entropy: ([m, s]) => stdlib.laplace.entropy(m as number, s as number),
+    cdf: (x, p) => laplaceCdf(scoreOf(x, p)),
     sampled,
     smooth: [0, 1],
     unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
@@ -137,12 +131,9 @@ const locationScale: readonly RealRow[] = [
     name: "logistic",
     build: two(logistic),
     point: locScale,
-    logProb: (x, [m, s]) => stdlib.logistic.logpdf(x, m as number, s as number),
+    logProb: (x, p) => -zOf(x, p) - 2 * Math.log1p(Math.exp(-zOf(x, p))) - Math.log(at(p, 1)),
     size: (x, p) => 3 * zOf(x, p) + logOf(at(p, 1)) + 1,
-    cdf: (x, [m, s]) => stdlib.logistic.cdf(x, m as number, s as number),
-    mean: ([m]) => m as number,
-    variance: ([m, s]) => stdlib.logistic.variance(m as number, s as number),
-    entropy: ([m, s]) => stdlib.logistic.entropy(m as number, s as number),
+    cdf: (x, p) => 1 / (1 + Math.exp(-scoreOf(x, p))),
     sampled,
     smooth: [0, 1],
     unit: (_, [, s]) => ({ x: s as number, params: [s as number, s as number] }),
@@ -160,16 +151,13 @@ const locationScale: readonly RealRow[] = [
         log(1.2e-38, 3e38),
       ),
     ),
-    logProb: (x, [m, s]) => stdlib.lognormal.logpdf(x, m as number, s as number),
+    logProb: (x, p) => logNormalDensity(scoreOf(Math.log(x), p)) - Math.log(at(p, 1)) - Math.log(x),
     // z = (log x − loc)/scale holds the rounding of log x and of the difference.
     size: (x, [m, s]) => {
       const z = (Math.log(x) - (m as number)) / (s as number);
       return z ** 2 + Math.abs((z * Math.log(x)) / (s as number)) + logOf(s as number) + logOf(x) + 1;
     },
-    cdf: (x, [m, s]) => stdlib.lognormal.cdf(x, m as number, s as number),
-    mean: ([m, s]) => stdlib.lognormal.mean(m as number, s as number),
-    variance: ([m, s]) => stdlib.lognormal.variance(m as number, s as number),
-    entropy: ([m, s]) => stdlib.lognormal.entropy(m as number, s as number),
+    cdf: (x, p) => normalCdf(scoreOf(Math.log(x), p)),
     sampled: [
       [0, 0.25],
       [-3, 0.5],
@@ -186,12 +174,9 @@ const halves: readonly RealRow[] = [
     name: "halfNormal",
     build: ([s]) => halfNormal(s as tf.Tensor),
     point: halfScale,
-    logProb: (x, [s]) => Math.LN2 + stdlib.normal.logpdf(x, 0, s as number),
+    logProb: (x, [s]) => Math.LN2 + logNormalDensity(x / (s as number)) - Math.log(s as number),
     size: (x, [s]) => (x / (s as number)) ** 2 + logOf(s as number) + 1,
-    cdf: (x, [s]) => 2 * stdlib.normal.cdf(x, 0, s as number) - 1,
-    mean: ([s]) => (s as number) * Math.sqrt(2 / Math.PI),
-    variance: ([s]) => (s as number) ** 2 * (1 - 2 / Math.PI),
-    entropy: ([s]) => stdlib.normal.entropy(0, s as number) - Math.LN2,
+    cdf: (x, [s]) => 2 * normalCdf(x / (s as number)) - 1,
     sampled: [[1], [30]],
     smooth: [0],
     unit: (_, [s]) => ({ x: s as number, params: [s as number] }),
@@ -202,13 +187,10 @@ const halves: readonly RealRow[] = [
     name: "halfCauchy",
     build: ([s]) => halfCauchy(s as tf.Tensor),
     point: halfScale,
-    logProb: (x, [s]) => -Math.log((Math.PI / 2) * (s as number)) - logSquarePlus1(x / (s as number)),
+    logProb: (x, [s]) => -Math.log((Math.PI / 2) * (s as number)) - Math.log1p((x / (s as number)) ** 2),
     size: (x, [s]) =>
       x / (s as number) > LARGEST ? Infinity : 2 * Math.log1p(x / (s as number)) + logOf(s as number) + 1,
     cdf: (x, [s]) => (2 / Math.PI) * Math.atan(x / (s as number)),
-    mean: none,
-    variance: none,
-    entropy: ([s]) => stdlib.cauchy.entropy(0, s as number) - Math.LN2,
     sampled: [[1], [30]],
     smooth: [0],
     unit: (_, [s]) => ({ x: s as number, params: [s as number] }),
@@ -227,10 +209,7 @@ const halves: readonly RealRow[] = [
     ),
     logProb: (x, [r]) => Math.log(r as number) - (r as number) * x,
     size: (x, [r]) => x * (r as number) + logOf(r as number) + 1,
-    cdf: (x, [r]) => stdlib.exponential.cdf(x, r as number),
-    mean: ([r]) => 1 / (r as number),
-    variance: ([r]) => 1 / (r as number) ** 2,
-    entropy: ([r]) => stdlib.exponential.entropy(r as number),
+    cdf: (x, [r]) => -Math.expm1(-(r as number) * x),
     sampled: [[1], [0.01]],
     smooth: [0],
     unit: (_, [r]) => ({ x: 1 / (r as number), params: [r as number] }),
@@ -256,10 +235,7 @@ const bounded: readonly RealRow[] = [
     ),
     logProb: (_, [a, b]) => -Math.log((b as number) - (a as number)),
     size: (_, [a, b]) => logOf((b as number) - (a as number)) + 1,
-    cdf: (x, [a, b]) => stdlib.uniform.cdf(x, a as number, b as number),
-    mean: ([a, b]) => ((a as number) + (b as number)) / 2,
-    variance: ([a, b]) => stdlib.uniform.variance(a as number, b as number),
-    entropy: ([a, b]) => stdlib.uniform.entropy(a as number, b as number),
+    cdf: (x, [a, b]) => (x - (a as number)) / ((b as number) - (a as number)),
     sampled: [
       [0, 1],
       [-7, -3],
@@ -297,9 +273,6 @@ const bounded: readonly RealRow[] = [
       );
     },
     cdf: (x, [m, s, a, b]) => truncatedCdf(x, m as number, s as number, a as number, b as number),
-    mean: ([m, s, a, b]) => moments(m as number, s as number, a as number, b as number).mean,
-    variance: ([m, s, a, b]) => moments(m as number, s as number, a as number, b as number).variance,
-    entropy: ([m, s, a, b]) => moments(m as number, s as number, a as number, b as number).entropy,
     sampled: [
       [0, 1, -1, 2],
       [1, 2, -30, 1.5],
@@ -321,28 +294,20 @@ const bounded: readonly RealRow[] = [
 
 export const realRows: readonly RealRow[] = [...locationScale, ...halves, ...bounded];
 
-/** log(1 + z²), where stdlib's formula overflows or loses the 1. */
-function logSquarePlus1(z: number): number {
-  return Math.log1p(z * z);
-}
-
-/** ∫ exp(−g(t)) dt over [0, w], g(t) = l·t + t²/2, and its first moments in t, in float64 by Simpson's rule. */
-function integrals(l: number, w: number): { mass: number; first: number; second: number } {
+/** ∫ exp(−g(t)) dt over [0, w], g(t) = l·t + t²/2, divided by exp(−min g), in float64 by Simpson's rule. */
+function massOf(l: number, w: number): number {
   // Beyond e^{−45} nothing is left of float64.
   const reach = 90 / (Math.abs(l) + Math.sqrt(l * l + 90)) + (l < 0 ? -2 * l : 0);
   const end = Math.min(w, reach);
   const n = 600;
   const h = end / n;
-  let [mass, first, second] = [0, 0, 0];
+  let mass = 0;
   for (let i = 0; i <= n; i++) {
     const t = i * h;
     const weight = ((i === 0 || i === n ? 1 : i % 2 === 1 ? 4 : 2) * h) / 3;
-    const e = weight * Math.exp(-(l * t + (t * t) / 2) + peak(l, w));
-    mass += e;
-    first += e * t;
-    second += e * t * t;
+    mass += weight * Math.exp(-(l * t + (t * t) / 2) + peak(l, w));
   }
-  return { mass, first: first / mass, second: second / mass };
+  return mass;
 }
 
 /** The least of g on [0, w], so that nothing overflows. */
@@ -360,23 +325,13 @@ function seen(m: number, s: number, a: number, b: number): { l: number; w: numbe
 function logTruncated(x: number, m: number, s: number, a: number, b: number): number {
   const { l, w, reflected } = seen(m, s, a, b);
   const t = reflected ? (b - x) / s : (x - a) / s;
-  return -(l * t + (t * t) / 2) + peak(l, w) - Math.log(integrals(l, w).mass) - Math.log(s);
+  return -(l * t + (t * t) / 2) + peak(l, w) - Math.log(massOf(l, w)) - Math.log(s);
 }
 
 function truncatedCdf(x: number, m: number, s: number, a: number, b: number): number {
   const { l, w, reflected } = seen(m, s, a, b);
-  const whole = integrals(l, w).mass * Math.exp(-peak(l, w));
+  const whole = massOf(l, w) * Math.exp(-peak(l, w));
   const t = reflected ? (b - x) / s : (x - a) / s;
-  const part = t <= 0 ? 0 : integrals(l, Math.min(t, w)).mass * Math.exp(-peak(l, Math.min(t, w)));
+  const part = t <= 0 ? 0 : massOf(l, Math.min(t, w)) * Math.exp(-peak(l, Math.min(t, w)));
   return reflected ? 1 - part / whole : part / whole;
-}
-
-function moments(m: number, s: number, a: number, b: number) {
-  const { l, w, reflected } = seen(m, s, a, b);
-  const { mass, first, second } = integrals(l, w);
-  return {
-    mean: reflected ? b - s * first : a + s * first,
-    variance: s * s * (second - first * first),
-    entropy: Math.log(s) + Math.log(mass) - peak(l, w) + l * first + second / 2,
-  };
 }

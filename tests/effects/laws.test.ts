@@ -199,7 +199,7 @@ describe("laws of handlers", () => {
   });
 
   it("uncondition forgets the data", () => {
-    const t = trace(pipe(example, uncondition), { args: [0], seed: 1 });
+    const t = trace(pipe(example, uncondition()), { args: [0], seed: 1 });
     expect(Object.keys(t.observed)).toEqual([]);
     expect(t.latents.x.data.some((v) => v !== 0)).toBe(true);
   });

@@ -15,7 +15,7 @@ import {
   param,
   sample,
 } from "../../src/effects/effects.ts";
-import { block, condition, intervene, scope, substitute, tilt, type uncondition } from "../../src/effects/handlers.ts";
+import { block, condition, intervene, scope, substitute, tilt, uncondition } from "../../src/effects/handlers.ts";
 import { plate } from "../../src/effects/plate.ts";
 import type {
   DeterministicsOf,
@@ -63,8 +63,12 @@ describe("static types", () => {
     type C = EffectsOf<ReturnType<typeof c>>;
     expectTypeOf<LatentsOf<C>>().toEqualTypeOf<"z">();
     expectTypeOf<ObservedOf<C>>().toEqualTypeOf<"x" | "mu">();
-    type U = EffectsOf<ReturnType<typeof uncondition<[], C, unknown>>>;
+    const u = () => pipe(c(), uncondition());
+    type U = EffectsOf<ReturnType<typeof u>>;
     expectTypeOf<LatentsOf<U>>().toEqualTypeOf<"z" | "x" | "mu">();
+    const x = () => pipe(c(), uncondition("x"));
+    expectTypeOf<LatentsOf<EffectsOf<ReturnType<typeof x>>>>().toEqualTypeOf<"z" | "x">();
+    expectTypeOf<ObservedOf<EffectsOf<ReturnType<typeof x>>>>().toEqualTypeOf<"mu">();
   });
 
   it("refuses sites that the model does not have", () => {
@@ -78,6 +82,8 @@ describe("static types", () => {
     void (() => pipe(m, tilt("y", energy)));
     // @ts-expect-error "block: the model has no site 'y'"
     void (() => pipe(m, block("y")));
+    // @ts-expect-error "uncondition: the model has no observed site 'z'"
+    void (() => pipe(m, uncondition("z")));
     // @ts-expect-error "intervene: the model has no site 'w'"
     void (() => pipe(m, intervene({ w: 1 })));
     void (() => pipe(m, substitute({ w: 1, mu: 2 })));
@@ -104,7 +110,7 @@ describe("static types", () => {
     });
     type G = EffectsOf<typeof guide>;
     expectTypeOf<GuideFits<G, E>>().toEqualTypeOf<
-      SiteError<"the guide misses the latent site 'z'"> & SiteError<"the model has no latent site 'w'">
+      SiteError<"the guide misses the latent site 'z'" | "the model has no latent site 'w'">
     >();
     expectTypeOf<GuideFits<E, E>>().toBeUnknown();
   });

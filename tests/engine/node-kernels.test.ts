@@ -10,7 +10,7 @@ import { TiltedError } from "../../src/core/errors.ts";
 import { scope } from "../../src/core/scope.ts";
 import { normal } from "../../src/dist/index.ts";
 import { useEngine } from "../../src/engine/engine.ts";
-import { quietly } from "../../src/engine/suppress-logs.ts";
+import { withSuppressedLogs } from "../../src/engine/suppress-logs.ts";
 import { infer, langevin, model, sample } from "../../src/index.ts";
 import { OP_TABLE } from "./op-table.ts";
 import type { OpCase } from "./table/case.ts";
@@ -82,7 +82,7 @@ const expected = new Map<OpCase, number[][]>();
 beforeAll(async () => {
   await useEngine("wasm");
   for (const row of ROWS) expected.set(row, results(row));
-  await quietly(() => useEngine("node-gpu", { load: standIn }));
+  await withSuppressedLogs(() => useEngine("node-gpu", { load: standIn }));
 });
 
 afterAll(async () => {

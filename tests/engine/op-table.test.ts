@@ -5,7 +5,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import "@tensorflow/tfjs-backend-cpu";
 import { beforeAll, describe, expect, it } from "vitest";
-import { quietly } from "../../src/engine/suppress-logs.ts";
+import { withSuppressedLogs } from "../../src/engine/suppress-logs.ts";
 import { startTestedEngine } from "../support/engine.ts";
 import { OP_TABLE } from "./op-table.ts";
 import type { OpCase } from "./table/case.ts";
@@ -80,8 +80,8 @@ const reference = new Map<string, readonly number[]>();
 
 beforeAll(async () => {
   // tfjs's own kernels on its reference engine, which accumulate in double precision, are the independent values.
-  await quietly(() => tf.setBackend("cpu"));
-  await quietly(async () => {
+  await withSuppressedLogs(() => tf.setBackend("cpu"));
+  await withSuppressedLogs(async () => {
     for (const row of OP_TABLE) {
       if (row.truth !== undefined) continue;
       const run = row.reference ?? row.run;

@@ -44,10 +44,9 @@ import {
 import type { Problem } from "../../src/inference/method/infer.ts";
 import { adam, sgd } from "../../src/inference/optim/index.ts";
 import { matchGuide } from "../../src/inference/problem/match-guide.ts";
-import { contrastive } from "../../src/inference/tilt/index.ts";
-import { compileBound } from "../../src/inference/vi/compiled-bound.ts";
+import { aggregateBase, contrastive, posteriorRows } from "../../src/inference/tilt/index.ts";
+import { compileBound } from "../../src/inference/vi/bound-program.ts";
 import { boundParts, eagerPart } from "../../src/inference/vi/estimate-bound.ts";
-import { aggregateBase, posteriorRows } from "../../src/models/index.ts";
 import type { AnyModel } from "./known.ts";
 import { conjugateModels } from "./known-conjugate.ts";
 import { gaussianModels } from "./known-gaussian.ts";

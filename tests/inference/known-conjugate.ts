@@ -1,10 +1,10 @@
-import lgamma from "@stdlib/math-base-special-gammaln";
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import { beta, binomial, categorical, gamma, mixtureSameFamily, normal, poisson } from "../../src/dist/index.ts";
 import { model, observe, sample } from "../../src/effects/effects.ts";
 import { tilt } from "../../src/effects/handlers.ts";
 import { integrate, klOnInterval } from "../support/quadrature.ts";
+import { lgamma } from "../support/special.ts";
 import { any, type Known, logNormal, single, value, vector } from "./known.ts";
 
 const lbeta = (a: number, b: number) => lgamma(a) + lgamma(b) - lgamma(a + b);

@@ -1,5 +1,4 @@
 /** An enumerable model, data missing not at random, a network's energy: exact by sums, quadrature and one known integral. */
-import erf from "@stdlib/math-base-special-erf";
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import { bernoulli, multivariateNormal, normal } from "../../src/dist/index.ts";
@@ -8,6 +7,7 @@ import { tilt } from "../../src/effects/handlers.ts";
 import { ndtr } from "../../src/engine/special.ts";
 import * as m from "../support/matrix.ts";
 import { integrate, integrate2 } from "../support/quadrature.ts";
+import { normalCdf } from "../support/special.ts";
 import { any, type Known, logNormal, matrix, single, value, vector } from "./known.ts";
 
 /** z ∈ {0, 1}¹⁰, x of twelve bits with logits Wz + c: everything is a sum over 1024 terms. */
@@ -89,9 +89,8 @@ const missingNotAtRandom = (): Known => {
   const [C00, C01, C11] = [C[0]?.[0] as number, C[0]?.[1] as number, C[1]?.[1] as number];
   const [mean, variance] = [(C01 / C00) * seen, C11 - C01 ** 2 / C00];
   const [s, scale] = [Math.sqrt(variance), Math.sqrt(1 + beta_ ** 2 * variance)];
-  const Phi = (t: number) => (1 + erf(t / Math.SQRT2)) / 2;
   const t = (alpha + beta_ * mean) / scale;
-  const ratio = Math.exp(logNormal(0, 1)(t)) / Phi(t);
+  const ratio = Math.exp(logNormal(0, 1)(t)) / normalCdf(t);
   const rho = (beta_ * s) / scale;
   const first = mean + s * rho * ratio;
   const second = mean ** 2 + 2 * mean * s * rho * ratio + variance * (1 - rho ** 2 * t * ratio);
@@ -111,7 +110,7 @@ const missingNotAtRandom = (): Known => {
         yield* observe("missing", bernoulli({ probs: ndtr(tf.add(alpha, tf.mul(beta_, x2))) }), 1);
       }),
     ),
-    logEvidence: m.normalLogDensity([seen], [0], [[C00]]) + Math.log(Phi(t)),
+    logEvidence: m.normalLogDensity([seen], [0], [[C00]]) + Math.log(normalCdf(t)),
     of: "log p(data)",
     moments: [
       { what: "E[x₂ | missing]", of: ({ x2 }) => value(x2), truth: first, detects: 0.2 },
@@ -125,8 +124,12 @@ const missingNotAtRandom = (): Known => {
       }),
     ),
     gap:
-      Math.log(Phi(t)) -
-      integrate((x) => Math.exp(logNormal(mean, s)(x)) * Math.log(Phi(alpha + beta_ * x)), mean - 5 * s, mean + 9 * s),
+      Math.log(normalCdf(t)) -
+      integrate(
+        (x) => Math.exp(logNormal(mean, s)(x)) * Math.log(normalCdf(alpha + beta_ * x)),
+        mean - 5 * s,
+        mean + 9 * s,
+      ),
     continuous: true,
   };
 };
@@ -136,12 +139,12 @@ const probitSelection = (): Known => {
   const [mu, s, alpha, beta_] = [0.4, 1.3, -0.5, 0.9];
   const scale = Math.sqrt(1 + (beta_ * s) ** 2);
   const t = (alpha + beta_ * mu) / scale;
-  const Phi = (u: number) => (1 + erf(u / Math.SQRT2)) / 2;
-  const ratio = Math.exp(logNormal(0, 1)(t)) / Phi(t);
+  const ratio = Math.exp(logNormal(0, 1)(t)) / normalCdf(t);
   const shift = (s * s * beta_ * ratio) / scale;
   const rho = (beta_ * s) / scale;
   const variance = s * s * (1 - rho ** 2 * ratio * (t + ratio));
-  const logPosterior = (x: number) => logNormal(mu, s)(x) + Math.log(Phi(alpha + beta_ * x)) - Math.log(Phi(t));
+  const logPosterior = (x: number) =>
+    logNormal(mu, s)(x) + Math.log(normalCdf(alpha + beta_ * x)) - Math.log(normalCdf(t));
   const [from, to] = [mu - 6 * s, mu + 8 * s];
   const q = logNormal(mu + shift, 1);
   return {
@@ -152,7 +155,7 @@ const probitSelection = (): Known => {
         yield* observe("missing", bernoulli({ probs: ndtr(tf.add(alpha, tf.mul(beta_, x))) }), 1);
       }),
     ),
-    logEvidence: Math.log(Phi(t)),
+    logEvidence: Math.log(normalCdf(t)),
     of: "log p(data)",
     moments: [
       { what: "E[x | missing]", of: ({ x }) => value(x), truth: mu + shift, detects: 0.15 },

@@ -1,9 +1,8 @@
 /** Tilts of data against exact answers: linear decoders for which the tilted distribution of x is known in closed form or by quadrature. */
-import erf from "@stdlib/math-base-special-erf";
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { infer, langevin, ndarray, snis, tilt } from "tilted";
-import { binary, generative, inNoise, student } from "tilted/models";
+import { infer, inNoise, langevin, ndarray, snis, tilt } from "tilted";
+import { binary, generative, student } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import {
   covarianceOf,
@@ -16,6 +15,7 @@ import {
   tiltedGaussian,
 } from "../support/ppca.ts";
 import { integrate } from "../support/quadrature.ts";
+import { normalCdf } from "../support/special.ts";
 import { expectEstimate } from "../support/statistics.ts";
 
 const ppca = linearModel(3, 1);
@@ -191,5 +191,3 @@ describe("other decoders in (z, ε), one latent, against quadrature", () => {
     expectEstimate(estimate(means), first / Z, { what: "E x", detects: 0.1 });
   });
 });
-
-const normalCdf = (x: number): number => 0.5 * (1 + erf(x / Math.SQRT2));

@@ -1,7 +1,7 @@
 /** Scores of data against probabilistic PCA, where ∇ log p(x) = −C⁻¹(x − μ) and the ELBO's gap is known as well. */
 import fc from "fast-check";
-import { ensureEngine, ndarray, TiltedError } from "tilted";
-import { binary, elboScore, fisherScore, generative, type Score } from "tilted/models";
+import { elboScore, ensureEngine, fisherScore, ndarray, type Score, TiltedError } from "tilted";
+import { binary, generative } from "tilted/models";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   add,

@@ -1,20 +1,19 @@
 /** Negatives of fitted tilts: chains in (z, ε) of a Bernoulli decoder, against all pictures of three pixels; chains over x alone; defaults. */
 import * as tf from "@tensorflow/tfjs-core";
-import { type Drift, elbo, infer, logDensities, ndarray, param, tiltLikelihood } from "tilted";
 import {
-  binary,
-  convEnergy,
-  decode,
+  type Drift,
+  elbo,
   elboDrift,
-  energy,
   fisherDrift,
-  fromVae,
-  gaussian,
-  generative,
+  infer,
   inNoise,
+  logDensities,
   logDensityOf,
-  vae,
-} from "tilted/models";
+  ndarray,
+  param,
+  tiltLikelihood,
+} from "tilted";
+import { binary, convEnergy, decode, energy, fromVae, gaussian, generative, vae } from "tilted/models";
 import { adam, cosineDecay } from "tilted/optim";
 import { chainDraws, freshDraws } from "tilted/tilt";
 import { describe, expect, it } from "vitest";

@@ -1,9 +1,19 @@
 /** Chains over x alone of a tilted probabilistic PCA, the latent integrated out: against the tilted marginal, and against the exact law of unadjusted chains. */
 import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
-import { type Drift, infer, type LangevinOptions, langevin, sample, TiltedError, tilt } from "tilted";
+import {
+  type Drift,
+  elboDrift,
+  fisherDrift,
+  infer,
+  type LangevinOptions,
+  langevin,
+  sample,
+  TiltedError,
+  tilt,
+} from "tilted";
 import { normal } from "tilted/dist";
-import { binary, elboDrift, fisherDrift, generative } from "tilted/models";
+import { binary, generative } from "tilted/models";
 import { describe, expect, it } from "vitest";
 import {
   add,

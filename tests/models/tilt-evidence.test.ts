@@ -3,9 +3,12 @@ import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
   chainEvidence,
+  fisherDrift,
   fitTilt,
   infer,
+  inNoise,
   langevin,
+  logDensityOf,
   model,
   ndarray,
   param,
@@ -17,9 +20,8 @@ import {
   tiltLikelihood,
 } from "tilted";
 import { normal } from "tilted/dist";
-import { fisherDrift, inNoise, logDensityOf, tiltedLogDensity } from "tilted/models";
 import { adam, cosineDecay } from "tilted/optim";
-import { chainDraws, snisLikelihood } from "tilted/tilt";
+import { chainDraws, snisLikelihood, tiltedLogDensity } from "tilted/tilt";
 import { describe, expect, it } from "vitest";
 import { rootKey } from "../../src/core/key.ts";
 import { normal as draws } from "../../src/core/random/draws.ts";

@@ -1,7 +1,6 @@
 import { pipe } from "fp-ts/lib/function.js";
-import { type Bound, ensureEngine, infer, ndarray, type Sandwich, snis, TiltedError, tilt } from "tilted";
-import { logDensityOf, tiltedLogDensity } from "tilted/models";
-import { logZ } from "tilted/tilt";
+import { type Bound, ensureEngine, infer, logDensityOf, ndarray, type Sandwich, snis, TiltedError, tilt } from "tilted";
+import { logZ, tiltedLogDensity } from "tilted/tilt";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Matrix, normalLogDensity } from "../support/matrix.ts";
 import {

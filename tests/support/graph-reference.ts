@@ -1,15 +1,9 @@
 /** A slow evaluator of compiler graphs in doubles, element by element: the oracle for rules and lowering. */
-import {
-  type Graph,
-  isBinary,
-  isReduction,
-  isUnary,
-  type Node,
-  type Shape,
-  sizeOf,
-  stridesOf,
-} from "../../src/compiler/ir/node.ts";
-import { binaryFunctions, castScalar, unaryFunctions } from "../../src/compiler/ir/scalar.ts";
+import { type Graph, type Node, stridesOf } from "../../src/compiler/ir/node.ts";
+import { primitive } from "../../src/compiler/primitives/families.ts";
+import { isReduction } from "../../src/compiler/primitives/reductions.ts";
+import { castScalar } from "../../src/compiler/primitives/scalar.ts";
+import { type Shape, sizeOf } from "../../src/core/shape.ts";
 
 type Values = Float64Array;
 type Index = readonly number[];
@@ -196,13 +190,6 @@ function structural(node: Node, args: readonly Values[]): Values {
       return typeof a.value === "number"
         ? new Float64Array(sizeOf(node.shape)).fill(a.value)
         : Float64Array.from(a.value!);
-    case "where":
-      return build(node.shape, (at) => {
-        const [c, y, z] = node.inputs.map((i, k) => seen(args[k]!, i.shape, at));
-        return c ? y! : z!;
-      });
-    case "cast":
-      return x.map((v) => castScalar(v, node.dtype));
     case "matmul":
       return matmul(node, args);
     case "argMax":
@@ -296,12 +283,12 @@ function structural(node: Node, args: readonly Values[]): Values {
 
 function evaluateNode(node: Node, args: readonly Values[]): Values {
   const { op } = node;
-  if (isUnary(op)) return args[0]!.map(unaryFunctions[op]);
-  if (isBinary(op)) {
-    const f = binaryFunctions[op];
-    const [a, b] = node.inputs as readonly [Node, Node];
-    return build(node.shape, (at) => f(seen(args[0]!, a.shape, at), seen(args[1]!, b.shape, at)));
-  }
+  const meaning = primitive(op)?.meaning;
+  if (meaning !== undefined)
+    return build(node.shape, (at) => {
+      const value = meaning(...node.inputs.map((x, k) => seen(args[k]!, x.shape, at)));
+      return op === "cast" ? castScalar(value, node.dtype) : value;
+    });
   return isReduction(op) ? reduce(node, args[0]!) : structural(node, args);
 }
 

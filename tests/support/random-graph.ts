@@ -1,7 +1,9 @@
 /** Random programs for properties: any list of instructions is a valid graph, with values that stay of moderate size. */
 import fc from "fast-check";
-import { type Builder, createBuilder } from "../../src/compiler/ir/graph.ts";
-import type { BinaryOp, Graph, Node, UnaryOp } from "../../src/compiler/ir/node.ts";
+import type { Graph, Node } from "../../src/compiler/ir/node.ts";
+import type { BinaryOp } from "../../src/compiler/primitives/binary.ts";
+import { type Builder, createBuilder } from "../../src/compiler/primitives/builder.ts";
+import type { UnaryOp } from "../../src/compiler/primitives/unary.ts";
 
 /** One step: which construction, and three free choices that it interprets as operands, axes and sizes. */
 export interface Instruction {

@@ -14,9 +14,10 @@ export interface Run {
 export const runTs = (file: string, args: readonly string[] = []): Promise<Run> =>
   runNode(["--import", "tsx", file, ...args]);
 
-export const runNode = (args: readonly string[]): Promise<Run> =>
+/** `node ...args` from the root of the package, or from another folder. */
+export const runNode = (args: readonly string[], cwd = root): Promise<Run> =>
   new Promise((resolve) => {
-    execFile(process.execPath, [...args], { cwd: root, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [...args], { cwd, maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : typeof error.code === "number" ? error.code : 1, stdout, stderr });
     });
   });

@@ -1,9 +1,13 @@
-/** The activation x·sigmoid(x), whose gradient is half of the work of many networks. */
-import { type Graph, type Node, sameShape } from "../ir/node.ts";
-import { type Pass, rebuild, usesOf } from "./rebuild.ts";
+/** The activation x·sigmoid(x), whose gradient is half of what many networks compute. */
 
-const isOne = (x: Node) => x.op === "constant" && x.shape.length === 0 && x.attrs.value === 1;
-const isComplement = (x: Node, of: Node) => x.op === "sub" && isOne(x.inputs[0] as Node) && x.inputs[1] === of;
+import { sameShape } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
+import { type Uses, usesIn } from "../ir/uses.ts";
+import { is } from "../primitives/families.ts";
+import { type Pass, rebuild } from "./rebuild.ts";
+
+const isOne = (x: Node) => is(x, "constant") && x.shape.length === 0 && x.attrs.value === 1;
+const isComplement = (x: Node, of: Node) => is(x, "sub") && isOne(x.inputs[0] as Node) && x.inputs[1] === of;
 
 /** The other operand of a sum or product in which `x` takes part. */
 function beside(node: Node, op: "add" | "mul", x: Node): Node | undefined {
@@ -12,13 +16,16 @@ function beside(node: Node, op: "add" | "mul", x: Node): Node | undefined {
   return a === x ? b : b === x ? a : undefined;
 }
 
+/** Whether s stands in x·s, where s is a function of x. */
+const activates = (s: Node, uses: Uses) => uses.of(s).some((use) => beside(use, "mul", s) === s.inputs[0]);
+
 /** What a product of products multiplies; products that are used elsewhere as well count as one. */
-const factors = (node: Node, alone: (x: Node) => boolean): readonly Node[] =>
-  node.op === "mul" && alone(node) ? node.inputs.flatMap((x) => factors(x, alone)) : [node];
+const factors = (node: Node, uses: Uses): readonly Node[] =>
+  is(node, "mul") && uses.once(node) ? node.inputs.flatMap((x) => factors(x, uses)) : [node];
 
 /** Whether a product has exactly these factors and 1 − s. */
-function isProductOf(node: Node, alone: (x: Node) => boolean, s: Node, others: readonly Node[]): boolean {
-  const rest = [...factors(node, alone)];
+function isProductOf(node: Node, uses: Uses, s: Node, others: readonly Node[]): boolean {
+  const rest = [...factors(node, uses)];
   const complement = rest.findIndex((x) => isComplement(x, s));
   if (complement < 0) return false;
   rest.splice(complement, 1);
@@ -35,11 +42,8 @@ function isProductOf(node: Node, alone: (x: Node) => boolean, s: Node, others: r
  * s·(g + x·g·(1 − s)) → g·(s + (x·s)·(1 − s)); a product less in each.
  */
 export function activationGradient(graph: Graph): Graph {
-  const uses = usesOf(graph);
-  const shown = new Set(graph.outputs.map((o) => o.node));
-  const alone = (x: Node) => uses.get(x)?.length === 1 && !shown.has(x);
-  const activated = (s: Node) =>
-    s.op === "sigmoid" && (uses.get(s) as readonly Node[]).some((use) => beside(use, "mul", s) === s.inputs[0]);
+  const uses = usesIn(graph);
+  const activated = (s: Node) => is(s, "sigmoid") && activates(s, uses);
   const replace: Pass["replace"] = (b, node, _, renewed) => {
     const derivative = (s: Node) => {
       const [at, x] = [renewed(s), renewed(s.inputs[0] as Node)];
@@ -49,10 +53,12 @@ export function activationGradient(graph: Graph): Graph {
     for (const s of node.inputs.filter(activated)) {
       const x = s.inputs[0] as Node;
       const part = beside(node, "add", s);
-      if (part && isProductOf(part, alone, s, [x, s])) return derivative(s);
+      if (part && isProductOf(part, uses, s, [x, s])) return derivative(s);
       const sum = beside(node, "mul", s);
       const g =
-        sum?.op === "add" && alone(sum) ? gradientIn(sum, (y, z) => isProductOf(y, alone, s, [x, z])) : undefined;
+        sum && is(sum, "add") && uses.once(sum)
+          ? gradientIn(sum, (y, z) => isProductOf(y, uses, s, [x, z]))
+          : undefined;
       if (g && sameShape(g.shape, x.shape)) return b.binary("mul", renewed(g), derivative(s));
     }
     return undefined;
@@ -70,12 +76,9 @@ function gradientIn({ inputs: [a, b] }: Node, holds: (y: Node, g: Node) => boole
  * Whether a sigmoid stands in x·s, and else only in products and sums, as does 1 − s: in an activation and its derivatives an error
  * that is small beside 1 is below the rounding of the result's largest values, while a probability needs its digits near 0 as well.
  */
-export function onlyActivates(s: Node, uses: ReadonlyMap<Node, readonly Node[]>, shown: ReadonlySet<Node>): boolean {
-  const usesOfNode = (x: Node) => uses.get(x) as readonly Node[];
-  const isSumOrProduct = ({ op }: Node) => op === "add" || op === "mul" || op === "sub";
+export function onlyActivates(s: Node, uses: Uses): boolean {
+  const isSumOrProduct = (x: Node) => is(x, "add") || is(x, "mul") || is(x, "sub");
   const isSafe = (use: Node) =>
-    isComplement(use, s) ? !shown.has(use) && usesOfNode(use).every(isSumOrProduct) : isSumOrProduct(use);
-  return (
-    !shown.has(s) && usesOfNode(s).some((use) => beside(use, "mul", s) === s.inputs[0]) && usesOfNode(s).every(isSafe)
-  );
+    isComplement(use, s) ? !uses.isOutput(use) && uses.of(use).every(isSumOrProduct) : isSumOrProduct(use);
+  return !uses.isOutput(s) && activates(s, uses) && uses.of(s).every(isSafe);
 }

@@ -1,7 +1,12 @@
 /** Rules of elementwise arithmetic. None of them may lose a NaN: x·0 and x − x stay as they are. */
-import type { Builder, Rewrite } from "../ir/graph.ts";
-import { isBinary, isUnary, type Node, type NumericArray, type Op, type Shape, sameShape, sizeOf } from "../ir/node.ts";
-import { broadcastShapes } from "../ir/types.ts";
+
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import type { Node, NumericArray } from "../ir/node.ts";
+import { isBinary } from "../primitives/binary.ts";
+import type { Builder, Rewrite } from "../primitives/builder.ts";
+import { is, type Op } from "../primitives/families.ts";
+import { broadcastShapes } from "../primitives/types.ts";
+import { isUnary } from "../primitives/unary.ts";
 import { splatOf } from "./constant-folding.ts";
 
 const commutative = new Set<Op>([
@@ -21,7 +26,7 @@ const commutative = new Set<Op>([
 export const orderOperands: Rewrite = (b, op, inputs, attrs) => {
   if (!commutative.has(op)) return undefined;
   const [x, y] = inputs as readonly [Node, Node];
-  const late = (n: Node) => Number(n.op === "constant");
+  const late = (n: Node) => Number(is(n, "constant"));
   return late(x) - late(y) > 0 || (late(x) === late(y) && x.id > y.id) ? b.emit(op, [y, x], attrs) : undefined;
 };
 
@@ -47,14 +52,14 @@ function oppositeOf(x: NumericArray): NumericArray {
 /** −(−x) = x, x·(−1) = −x, 0 − x = −x, x + (−y) = x − y, x − (−y) = x + y, (−x)·c = x·(−c) for an array c. */
 export const signs: Rewrite = (b, op, inputs) => {
   const [x, y] = inputs as readonly [Node, Node];
-  if (op === "mul" && x.op === "neg" && x.dtype === "float32" && typeof y.attrs.value === "object")
+  if (op === "mul" && is(x, "neg") && x.dtype === "float32" && typeof y.attrs.value === "object")
     return b.binary("mul", x.inputs[0]!, b.constant(oppositeOf(y.attrs.value), y.shape));
-  if (op === "neg" && x.op === "neg") return x.inputs[0]!;
+  if (op === "neg" && is(x, "neg")) return x.inputs[0]!;
   if (op === "mul" && splatOf(y) === -1) return spread(b, b.unary("neg", x), broadcastShapes(op, x.shape, y.shape));
   if (op === "sub" && splatOf(x) === 0) return spread(b, b.unary("neg", y), broadcastShapes(op, x.shape, y.shape));
-  if (op === "sub" && y.op === "neg") return b.binary("add", x, y.inputs[0]!);
-  if (op === "add" && y.op === "neg") return b.binary("sub", x, y.inputs[0]!);
-  if (op === "add" && x.op === "neg") return b.binary("sub", y, x.inputs[0]!);
+  if (op === "sub" && is(y, "neg")) return b.binary("add", x, y.inputs[0]!);
+  if (op === "add" && is(y, "neg")) return b.binary("sub", x, y.inputs[0]!);
+  if (op === "add" && is(x, "neg")) return b.binary("sub", y, x.inputs[0]!);
   return undefined;
 };
 
@@ -71,7 +76,7 @@ export const powers: Rewrite = (b, op, inputs) => {
 const [smallest, largest] = [1e-30, 1e30];
 
 /** c of x·c, and 1/c of x/c. */
-const factorOf = (op: Op, y: Node | undefined): number | undefined => {
+const factorOf = (op: string, y: Node | undefined): number | undefined => {
   const c = y && splatOf(y);
   return c === undefined ? undefined : op === "mul" ? c : op === "div" ? 1 / c : undefined;
 };
@@ -83,7 +88,7 @@ export const scaleChain: Rewrite = (b, op, inputs) => {
   if (d === undefined || x.dtype !== "float32" || y.dtype !== "float32") return undefined;
   const scaled = (z: Node, factor: number) =>
     spread(b, b.binary("mul", z, b.constant(factor)), broadcastShapes(op, x.shape, y.shape));
-  if (x.op === "neg" && op === "mul") return scaled(x.inputs[0]!, -d);
+  if (is(x, "neg") && op === "mul") return scaled(x.inputs[0]!, -d);
   const c = factorOf(x.op, x.inputs[1]);
   if (c === undefined || !sameShape(x.inputs[0]!.shape, x.shape)) return undefined;
   const inside = [c, d, c * d].every((v) => Math.abs(v) >= smallest && Math.abs(v) <= largest);
@@ -111,14 +116,14 @@ export const decidedLogic: Rewrite = (b, op, inputs) => {
 
 /** A full-size splat beside a full-size operand is a scalar. */
 const bare = (b: Builder, x: Node): Node => {
-  if (x.op === "broadcast") return bare(b, x.inputs[0]!);
+  if (is(x, "broadcast")) return bare(b, x.inputs[0]!);
   const value = splatOf(x);
   return value !== undefined && x.shape.length > 0 ? b.constant(value, [], x.dtype) : x;
 };
 
 /**
  * Elementwise primitives take their operands before broadcasting and broadcast themselves; where all operands were
- * broadcast, the result is, after less work.
+ * broadcast, the result is, after fewer operations.
  */
 export const lateBroadcast: Rewrite = (b, op, inputs, attrs) => {
   if (!(isBinary(op) || isUnary(op) || op === "where" || op === "cast")) return undefined;

@@ -4,9 +4,13 @@
  * A program that differentiates one value along two paths (a loss and the norm of a gradient, say) passes back two adjoints through
  * the same linear steps. Joined at the first factor, they make one pass.
  */
-import type { Builder } from "../ir/graph.ts";
-import { type Graph, type Node, sameShape, sizeOf } from "../ir/node.ts";
-import { rebuild, usesOf } from "./rebuild.ts";
+
+import { sameShape, sizeOf } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
+import { usesIn } from "../ir/uses.ts";
+import type { Builder } from "../primitives/builder.ts";
+import { is } from "../primitives/families.ts";
+import { rebuild } from "./rebuild.ts";
 
 /** ± the product of the factors. */
 interface Term {
@@ -73,7 +77,7 @@ function joinProducts(b: Builder, terms: readonly Term[]): readonly Term[] {
   const bySide = new Map<string, Term[]>();
   for (const term of terms) {
     const [node] = term.factors;
-    if (term.factors.length !== 1 || node!.op !== "matmul" || node!.inputs.length !== 2) continue;
+    if (term.factors.length !== 1 || !is(node!, "matmul") || node!.inputs.length !== 2) continue;
     for (const side of sides(node!)) bySide.set(side, [...(bySide.get(side) ?? []), term]);
   }
   const found = [...bySide].find(([, list]) => list.length > 1);
@@ -91,7 +95,7 @@ function joinProducts(b: Builder, terms: readonly Term[]): readonly Term[] {
 
 /** Joins sums over the same axes of x and y where x + y is there already. */
 function joinSums(b: Builder, terms: readonly Term[], added: (x: Node, y: Node) => boolean): readonly Term[] {
-  const sums = terms.filter((t) => t.factors.length === 1 && t.factors[0]!.op === "sum" && t.sign > 0);
+  const sums = terms.filter((t) => t.factors.length === 1 && is(t.factors[0]!, "sum") && t.sign > 0);
   for (const s of sums)
     for (const t of sums) {
       const [p, q] = [s.factors[0]!, t.factors[0]!];
@@ -103,42 +107,41 @@ function joinSums(b: Builder, terms: readonly Term[], added: (x: Node, y: Node) 
   return terms;
 }
 
+/** What a factor is the opposite of, also in another shape; undefined when it is not. */
+const oppositeOf = (b: Builder, x: Node): Node | undefined =>
+  is(x, "neg")
+    ? x.inputs[0]
+    : is(x, "reshape") && is(x.inputs[0]!, "neg")
+      ? b.reshape(x.inputs[0]!.inputs[0]!, x.shape)
+      : undefined;
+/** A term of several factors, with their signs in front. */
+const signed = (b: Builder, { sign, factors }: Term): Term =>
+  factors.length < 2
+    ? { sign, factors }
+    : factors.reduce<Term>(
+        (term, x) => {
+          const opposite = oppositeOf(b, x);
+          return { sign: opposite ? (-term.sign as 1 | -1) : term.sign, factors: [...term.factors, opposite ?? x] };
+        },
+        { sign, factors: [] },
+      );
+
 /** The graph with common factors taken out of its sums. */
 export function factorSums(graph: Graph): Graph {
-  const uses = usesOf(graph);
-  const shown = new Set(graph.outputs.map((o) => o.node));
-  const alone = (x: Node) => uses.get(x)!.length === 1 && !shown.has(x);
-  const additive = (x: Node) => (x.op === "add" || x.op === "sub") && x.dtype === "float32";
+  const uses = usesIn(graph);
+  const additive = (x: Node) => (is(x, "add") || is(x, "sub")) && x.dtype === "float32";
   const inner = (x: Node) =>
-    additive(x) && alone(x) && uses.get(x)!.every((u) => additive(u) && sameShape(u.shape, x.shape));
-  const pairs = new Set(graph.nodes.filter((n) => n.op === "add").map((n) => n.inputs.map(key).join()));
+    additive(x) && uses.once(x) && uses.of(x).every((u) => additive(u) && sameShape(u.shape, x.shape));
+  const pairs = new Set(graph.nodes.filter((n) => is(n, "add")).map((n) => n.inputs.map(key).join()));
 
   /** The terms of a sum, in old nodes. */
   const termsOf = (x: Node, sign: 1 | -1): readonly { readonly sign: 1 | -1; readonly node: Node }[] =>
     x.inputs.flatMap((y, i) => {
-      const s = x.op === "sub" && i === 1 ? (-sign as 1 | -1) : sign;
+      const s = is(x, "sub") && i === 1 ? (-sign as 1 | -1) : sign;
       return inner(y) && sameShape(y.shape, x.shape) ? termsOf(y, s) : [{ sign: s, node: y }];
     });
   const factorsOf = (x: Node): readonly Node[] =>
-    x.op === "mul" && alone(x) && x.dtype === "float32" ? x.inputs.flatMap(factorsOf) : [x];
-  /** What a factor is the opposite of, also in another shape; undefined when it is not. */
-  const oppositeOf = (b: Builder, x: Node): Node | undefined =>
-    x.op === "neg"
-      ? x.inputs[0]
-      : x.op === "reshape" && x.inputs[0]!.op === "neg"
-        ? b.reshape(x.inputs[0]!.inputs[0]!, x.shape)
-        : undefined;
-  /** A term of several factors, with their signs in front. */
-  const signed = (b: Builder, { sign, factors }: Term): Term =>
-    factors.length < 2
-      ? { sign, factors }
-      : factors.reduce<Term>(
-          (term, x) => {
-            const opposite = oppositeOf(b, x);
-            return { sign: opposite ? (-term.sign as 1 | -1) : term.sign, factors: [...term.factors, opposite ?? x] };
-          },
-          { sign, factors: [] },
-        );
+    is(x, "mul") && uses.once(x) && x.dtype === "float32" ? x.inputs.flatMap(factorsOf) : [x];
 
   return rebuild(graph, {
     replace: (b, node, _, renewed) => {
@@ -154,7 +157,7 @@ export function factorSums(graph: Graph): Graph {
       };
       const terms = old.map((t) => signed(b, { sign: t.sign, factors: factorsOf(t.node).map(fresh) }));
       // Products and sums of sums that something else uses too stay as they are.
-      const free = (t: Term, i: number) => t.factors.length > 1 || alone(old[i]!.node);
+      const free = (t: Term, i: number) => t.factors.length > 1 || uses.once(old[i]!.node);
       const [open, closed] = [terms.filter(free), terms.filter((t, i) => !free(t, i))];
       const added = (x: Node, y: Node) => {
         const [p, q] = [oldOf.get(x), oldOf.get(y)];

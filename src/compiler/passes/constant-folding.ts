@@ -1,29 +1,20 @@
 /** Folding: what depends on constants alone is computed once, in doubles, while the graph is made. */
-import type { Builder, Rewrite } from "../ir/graph.ts";
-import {
-  type DType,
-  isBinary,
-  isUnary,
-  kindOf,
-  type Node,
-  type NumericArray,
-  type Shape,
-  sameShape,
-  sizeOf,
-  stridesOf,
-} from "../ir/node.ts";
-import { binaryFunctions, castScalar, unaryFunctions } from "../ir/scalar.ts";
-import { broadcastShapes } from "../ir/types.ts";
+
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import { type DType, type Node, type NumericArray, stridesOf } from "../ir/node.ts";
+import type { Rewrite } from "../primitives/builder.ts";
+import { is, primitive } from "../primitives/families.ts";
+import { castScalar } from "../primitives/scalar.ts";
+import { countAlong, withoutAxes } from "../primitives/types.ts";
 
 /** Arrays up to this many elements are folded; beyond, the runtime is the better place. */
 const foldedSize = 4096;
 
 /** The one value of a constant that has the same value everywhere. */
 export const splatOf = (x: Node): number | undefined =>
-  x.op === "constant" && typeof x.attrs.value === "number" ? x.attrs.value : undefined;
+  is(x, "constant") && typeof x.attrs.value === "number" ? x.attrs.value : undefined;
 
-const foldable = (x: Node) =>
-  x.op === "constant" && (typeof x.attrs.value === "number" || sizeOf(x.shape) <= foldedSize);
+const foldable = (x: Node) => is(x, "constant") && (typeof x.attrs.value === "number" || sizeOf(x.shape) <= foldedSize);
 
 const arrayOf = (values: Float64Array, dtype: DType): NumericArray =>
   dtype === "float32" ? values : dtype === "int32" ? Int32Array.from(values) : Uint8Array.from(values);
@@ -43,30 +34,20 @@ function elementsOf(x: Node, shape: Shape): (flat: number) => number {
   };
 }
 
-/** f applied to constants, as a constant of the broadcast shape. */
-function folded(b: Builder, inputs: readonly Node[], dtype: DType, f: (...x: number[]) => number): Node | undefined {
-  const shape = broadcastShapes("fold", ...inputs.map((x) => x.shape));
+/** Elementwise primitives of constants, as a constant of the broadcast shape. */
+export const foldElementwise: Rewrite = (b, op, inputs, attrs) => {
+  if (inputs.length === 0 || attrs.single || !inputs.every(foldable)) return undefined;
+  const { meaning, type } = primitive(op)!;
+  if (meaning === undefined) return undefined;
+  const { shape, dtype } = type(inputs, attrs, op);
   const splats = inputs.map(splatOf);
-  if (splats.every((v) => v !== undefined)) return b.constant(castScalar(f(...splats), dtype), shape, dtype);
+  if (splats.every((v) => v !== undefined)) return b.constant(castScalar(meaning(...splats), dtype), shape, dtype);
   if (sizeOf(shape) > foldedSize) return undefined;
   const parts = inputs.map((x) => elementsOf(x, shape));
   const values = Float64Array.from({ length: sizeOf(shape) }, (_, i) =>
-    castScalar(f(...parts.map((at) => at(i))), dtype),
+    castScalar(meaning(...parts.map((at) => at(i))), dtype),
   );
   return b.constant(arrayOf(values, dtype), shape, dtype);
-}
-
-/** Elementwise primitives of constants. */
-export const foldElementwise: Rewrite = (b, op, inputs, attrs) => {
-  if (inputs.length === 0 || attrs.single || !inputs.every(foldable)) return undefined;
-  const { dtype } = inputs[0]!;
-  if (isUnary(op)) return folded(b, inputs, kindOf(op) === "testing" ? "bool" : dtype, unaryFunctions[op]);
-  if (isBinary(op)) {
-    return folded(b, inputs, kindOf(op) === "arithmetic" ? dtype : "bool", binaryFunctions[op]);
-  }
-  if (op === "cast") return folded(b, inputs, attrs.dtype!, (x) => x);
-  if (op === "where") return folded(b, inputs, inputs[1]!.dtype, (c, x, y) => (c ? x! : y!));
-  return undefined;
 };
 
 /** Constants of one value stay so under everything that only moves elements, and their sums are products. */
@@ -104,8 +85,8 @@ export const foldSplats: Rewrite = (b, op, inputs, attrs) => {
     case "mean":
     case "max":
     case "min": {
-      const shape = x.shape.flatMap((n, i) => (attrs.axes!.includes(i) ? (attrs.keepDims ? [1] : []) : [n]));
-      const count = attrs.axes!.reduce((n, i) => n * x.shape[i]!, 1);
+      const shape = withoutAxes(x.shape, attrs.axes!, attrs.keepDims);
+      const count = countAlong(x.shape, attrs.axes!);
       if (count === 0) return undefined;
       return b.constant(op === "sum" ? value * count : value, shape, x.dtype);
     }
@@ -116,4 +97,4 @@ export const foldSplats: Rewrite = (b, op, inputs, attrs) => {
 
 /** A constant array under another shape. */
 export const foldReshape: Rewrite = (b, op, [x], attrs) =>
-  op === "reshape" && x?.op === "constant" ? b.constant(x.attrs.value!, attrs.shape!, x.dtype) : undefined;
+  op === "reshape" && x && is(x, "constant") ? b.constant(x.attrs.value!, attrs.shape!, x.dtype) : undefined;

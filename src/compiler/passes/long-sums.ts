@@ -1,6 +1,8 @@
 /** Long sums in two stages: ONNX Runtime adds one by one, and a million terms of 0.1 lose a thousandth that way. */
-import type { Builder, Rewrite } from "../ir/graph.ts";
+
 import type { Node } from "../ir/node.ts";
+import type { Builder, Rewrite } from "../primitives/builder.ts";
+import { countAlong, withoutAxes } from "../primitives/types.ts";
 
 /** Terms added one by one at most, unless their number has no good divisor. */
 const directTerms = 1024;
@@ -37,14 +39,13 @@ function splitAxis(b: Builder, x: Node, axis: number): Node {
 /** Sums and means of more than {@link directTerms} float32 terms, axis by axis from the last. For single width only. */
 export const splitLongSums: Rewrite = (b, op, [x], attrs) => {
   if ((op !== "sum" && op !== "mean") || x!.dtype !== "float32") return undefined;
-  const count = attrs.axes!.reduce((n, a) => n * x!.shape[a]!, 1);
+  const count = countAlong(x!.shape, attrs.axes!);
   if (count <= directTerms) return undefined;
   const long = attrs.axes!.filter((a) => x!.shape[a]! > 1);
   const axis = long[0]!;
   // One axis that is short enough is what the recursion ends with; it must be left alone.
   if (long.length === 1 && x!.shape[axis]! <= directTerms && op === "sum") return undefined;
   const total = [...attrs.axes!].reverse().reduce((sum, a) => splitAxis(b, sum, a), x!);
-  const shape = x!.shape.flatMap((n, i) => (attrs.axes!.includes(i) ? (attrs.keepDims ? [1] : []) : [n]));
-  const out = b.reshape(total, shape);
+  const out = b.reshape(total, withoutAxes(x!.shape, attrs.axes!, attrs.keepDims));
   return op === "mean" ? b.binary("div", out, b.constant(count)) : out;
 };

@@ -1,6 +1,9 @@
 /** Rules of products: transposes become flags, batches that are not there go, batch sums join the inner product. */
-import type { Builder, Rewrite } from "../ir/graph.ts";
-import { type Node, sizeOf } from "../ir/node.ts";
+
+import { sizeOf } from "../../core/shape.ts";
+import type { Node } from "../ir/node.ts";
+import type { Builder, Rewrite } from "../primitives/builder.ts";
+import { is } from "../primitives/families.ts";
 
 const swapsLast = (x: Node): boolean => {
   const perm = x.attrs.perm!;
@@ -11,7 +14,7 @@ const swapsLast = (x: Node): boolean => {
 /** A transpose of the last two axes goes into the product. */
 export const transposeIntoProduct: Rewrite = (b, op, inputs, attrs) => {
   if (op !== "matmul") return undefined;
-  const flips = inputs.map((x, i) => i < 2 && x.op === "transpose" && swapsLast(x));
+  const flips = inputs.map((x, i) => i < 2 && is(x, "transpose") && swapsLast(x));
   if (!flips.some(Boolean)) return undefined;
   const operands = inputs.map((x, i) => (flips[i] ? x.inputs[0]! : x));
   const flipped = (flag: boolean | undefined, i: number) => (flag ?? false) !== flips[i];
@@ -50,7 +53,7 @@ export const outerProduct: Rewrite = (b, op, inputs, attrs) => {
 
 /** Σ over the batch of xᵀy is one product with the batch in the inner size: the gradient of shared weights. */
 export const batchSum: Rewrite = (b, op, [x], attrs) => {
-  if (op !== "sum" || x!.op !== "matmul" || x!.inputs.length !== 2) return undefined;
+  if (op !== "sum" || !is(x!, "matmul") || x!.inputs.length !== 2) return undefined;
   const [a, c] = x!.inputs as readonly [Node, Node];
   const rank = x!.shape.length;
   const lead = a.shape.slice(0, -2);
@@ -63,9 +66,9 @@ export const batchSum: Rewrite = (b, op, [x], attrs) => {
 
 /** A batch axis of an operand that only a broadcast made is left to the product. */
 export const broadcastIntoProduct: Rewrite = (b, op, inputs, attrs) => {
-  if (op !== "matmul" || inputs.length !== 2 || !inputs.some((x) => x.op === "broadcast")) return undefined;
+  if (op !== "matmul" || inputs.length !== 2 || !inputs.some((x) => is(x, "broadcast"))) return undefined;
   const sources = inputs.map((x) => {
-    if (x.op !== "broadcast") return x;
+    if (!is(x, "broadcast")) return x;
     const source = x.inputs[0]!;
     const matrixKept = source.shape.length >= 2 && source.shape.slice(-2).every((n, i) => n === x.shape.at(i - 2));
     return matrixKept ? source : x;

@@ -1,6 +1,7 @@
 /** A graph built again, node by node: the one form that every pass takes. */
-import { type Builder, createBuilder, type Rewrite } from "../ir/graph.ts";
+
 import type { Graph, Node } from "../ir/node.ts";
+import { type Builder, createBuilder, type Rewrite } from "../primitives/builder.ts";
 
 export interface Pass {
   /** Offered every node that is made, also those that other rules make. */
@@ -31,11 +32,4 @@ export function rebuild(graph: Graph, { rewrite, replace }: Pass = {}): Graph {
     );
   }
   return builder.finish(graph.outputs.map(({ name, node }) => ({ name, node: made.get(node)! })));
-}
-
-/** The nodes that use each node; outputs of the graph are not uses. */
-export function usesOf(graph: Graph): ReadonlyMap<Node, readonly Node[]> {
-  const uses = new Map<Node, Node[]>(graph.nodes.map((node) => [node, []]));
-  for (const node of graph.nodes) for (const x of node.inputs) uses.get(x)!.push(node);
-  return uses;
 }

@@ -1,12 +1,16 @@
 /** Simplification: rules applied to every node as it is made, until none applies, and two that look at uses at the end. */
-import type { Rewrite } from "../ir/graph.ts";
-import { type Graph, type Node, sameShape } from "../ir/node.ts";
+
+import { sameShape } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
+import { usesIn } from "../ir/uses.ts";
+import type { Rewrite } from "../primitives/builder.ts";
+import { is } from "../primitives/families.ts";
 import { activationGradient } from "./activation.ts";
 import * as arithmetic from "./arithmetic.ts";
 import { factorSums } from "./common-factors.ts";
 import * as fold from "./constant-folding.ts";
 import * as products from "./products.ts";
-import { type Pass, rebuild, usesOf } from "./rebuild.ts";
+import { type Pass, rebuild } from "./rebuild.ts";
 import * as shapes from "./shape.ts";
 import { constantOutOfSum } from "./sign.ts";
 
@@ -64,20 +68,18 @@ export const firstOf =
  * @remarks Only a flat float32 product has a kernel that takes a bias.
  */
 export function biasIntoProduct(graph: Graph): Graph {
-  const uses = usesOf(graph);
-  const shown = new Set(graph.outputs.map((o) => o.node));
-  const alone = (x: Node) => uses.get(x)!.length === 1 && !shown.has(x);
+  const uses = usesIn(graph);
   const product = (x: Node, node: Node) =>
-    x.op === "matmul" &&
+    is(x, "matmul") &&
     x.inputs.length === 2 &&
     x.shape.length === 2 &&
     x.dtype === "float32" &&
     sameShape(x.shape, node.shape) &&
-    alone(x);
+    uses.once(x);
   const replace: Pass["replace"] = (b, node, inputs) => {
-    if (node.op !== "add") return undefined;
+    if (!is(node, "add")) return undefined;
     const at = node.inputs.findIndex((x) => product(x, node));
-    if (at < 0 || inputs[at]!.op !== "matmul") return undefined;
+    if (at < 0 || !is(inputs[at]!, "matmul")) return undefined;
     const { inputs: factors, attrs } = inputs[at]!;
     return b.emit("matmul", [...factors, inputs[1 - at]!], attrs);
   };

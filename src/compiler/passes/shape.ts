@@ -1,6 +1,13 @@
 /** Rules of what only moves elements: steps that do nothing go, chains become one step. */
-import type { Rewrite } from "../ir/graph.ts";
-import { isBinary, isReduction, isUnary, type Node, type Op, type Shape, sameShape, sizeOf } from "../ir/node.ts";
+
+import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import type { Node } from "../ir/node.ts";
+import { isBinary } from "../primitives/binary.ts";
+import type { Rewrite } from "../primitives/builder.ts";
+import { is, type Op } from "../primitives/families.ts";
+import { isReduction } from "../primitives/reductions.ts";
+import { countAlong, withoutAxes } from "../primitives/types.ts";
+import { isUnary } from "../primitives/unary.ts";
 
 const removesNothing = (shape: Shape, axes: readonly number[]) => axes.every((a) => shape[a] === 1);
 
@@ -39,8 +46,7 @@ export const thinBroadcast: Rewrite = (b, op, [x], attrs) =>
 /** A reduction over axes of one element is a reshape. */
 export const trivialReduction: Rewrite = (b, op, [x], attrs) => {
   if (!isReduction(op) || !removesNothing(x!.shape, attrs.axes!)) return undefined;
-  const shape = attrs.keepDims ? x!.shape : x!.shape.filter((_, i) => !attrs.axes!.includes(i));
-  return b.reshape(x!, shape);
+  return b.reshape(x!, withoutAxes(x!.shape, attrs.axes!, attrs.keepDims));
 };
 
 /** reshape∘reshape, transpose∘transpose, broadcast∘broadcast, slice∘slice. */
@@ -80,11 +86,11 @@ const meetsBoth = (y: Node, inner: Shape, outer: Shape) =>
  */
 export const lateReshape: Rewrite = (b, op, inputs, attrs) => {
   const elementwise = isUnary(op) || isBinary(op) || op === "cast";
-  const reshaped = inputs.find((x) => x.op === "reshape");
+  const reshaped = inputs.find((x) => is(x, "reshape"));
   if (!elementwise || reshaped === undefined) return undefined;
   const [inner, outer] = [reshaped.inputs[0]!.shape, reshaped.shape];
   const early = inputs.map((x) => {
-    if (x.op === "reshape" && sameShape(x.shape, outer) && sameShape(x.inputs[0]!.shape, inner)) return x.inputs[0]!;
+    if (is(x, "reshape") && sameShape(x.shape, outer) && sameShape(x.inputs[0]!.shape, inner)) return x.inputs[0]!;
     return meetsBoth(x, inner, outer) ? x : undefined;
   });
   return early.every((x) => x !== undefined) ? b.reshape(b.emit(op, early, attrs), outer) : undefined;
@@ -92,7 +98,7 @@ export const lateReshape: Rewrite = (b, op, inputs, attrs) => {
 
 /** Sums over all axes but the last of rows that were put in a grid: sums over the rows. */
 export const flatSum: Rewrite = (b, op, [x], attrs) => {
-  if (op !== "sum" || x!.op !== "reshape" || attrs.keepDims) return undefined;
+  if (op !== "sum" || !is(x!, "reshape") || attrs.keepDims) return undefined;
   const [rows, outer] = [x!.inputs[0]!, x!.shape];
   const leading = attrs.axes!.length === outer.length - 1 && !attrs.axes!.includes(outer.length - 1);
   return leading && rows.shape.length === 2 && outer.length > 2 && rows.shape[1] === outer.at(-1)
@@ -102,7 +108,7 @@ export const flatSum: Rewrite = (b, op, [x], attrs) => {
 
 /** bool → int32 → float32 is one cast; what came from bool holds only 0 and 1, which every type keeps. */
 export const castChain: Rewrite = (b, op, [x], attrs) =>
-  op === "cast" && x!.op === "cast" && x!.inputs[0]!.dtype === "bool" ? b.cast(x!.inputs[0]!, attrs.dtype!) : undefined;
+  op === "cast" && is(x!, "cast") && x!.inputs[0]!.dtype === "bool" ? b.cast(x!.inputs[0]!, attrs.dtype!) : undefined;
 
 /** A transpose that moves only axes of one element leaves the elements in order. */
 export const trivialTranspose: Rewrite = (b, op, [x], attrs) => {
@@ -121,7 +127,7 @@ export const reshapedReduction: Rewrite = (b, op, [x], attrs) => {
   if (op !== "reshape" || !isReduction(x!.op)) return undefined;
   const source = x!.inputs[0]!;
   const { axes = [], keepDims = false } = x!.attrs;
-  const other = source.shape.flatMap((n, i) => (axes.includes(i) ? (keepDims ? [] : [1]) : [n]));
+  const other = withoutAxes(source.shape, axes, !keepDims);
   return sameShape(other, attrs.shape!) ? b.reduce(x!.op, source, axes, !keepDims) : undefined;
 };
 
@@ -139,12 +145,12 @@ export const reductionChain: Rewrite = (b, op, [x], attrs) => {
 
 /** Sums over axes that a broadcast made: the count times the value; extremes: the value. */
 export const reducedBroadcast: Rewrite = (b, op, [x], attrs) => {
-  if (!["sum", "mean", "max", "min"].includes(op) || x!.op !== "broadcast" || x!.dtype !== "float32") return undefined;
+  if (!["sum", "mean", "max", "min"].includes(op) || !is(x!, "broadcast") || x!.dtype !== "float32") return undefined;
   const source: Node = x!.inputs[0]!;
   const lead = x!.shape.length - source.shape.length;
   const made = attrs.axes!.filter((a) => (source.shape[a - lead] ?? 1) === 1 && x!.shape[a]! > 1);
   if (made.length === 0) return undefined;
-  const count = made.reduce((n, a) => n * x!.shape[a]!, 1);
+  const count = countAlong(x!.shape, made);
   const thin = b.broadcast(
     source,
     x!.shape.map((n, i) => (made.includes(i) ? 1 : n)),

@@ -1,24 +1,36 @@
 /** What is known of the sign of a value, and the rule that needs it. */
-import type { Rewrite } from "../ir/graph.ts";
-import { type Node, type Op, sizeOf } from "../ir/node.ts";
+
+import { sizeOf } from "../../core/shape.ts";
+import type { Node } from "../ir/node.ts";
+import type { Rewrite } from "../primitives/builder.ts";
+import { is, type Op } from "../primitives/families.ts";
 import { splatOf } from "./constant-folding.ts";
 
-const neverNegative = new Set<Op>(["square", "abs", "exp", "sigmoid", "softplus", "relu", "sqrt"]);
-const keepsSign = new Set<Op>(["sum", "mean", "max", "min", "reshape", "transpose", "broadcast", "slice"]);
+const neverNegative: ReadonlySet<string> = new Set<Op>(["square", "abs", "exp", "sigmoid", "softplus", "relu", "sqrt"]);
+const keepsSign: ReadonlySet<string> = new Set<Op>([
+  "sum",
+  "mean",
+  "max",
+  "min",
+  "reshape",
+  "transpose",
+  "broadcast",
+  "slice",
+]);
 
-/** Steps that are looked back at most: a ladder of products of shared nodes has exponentially many paths. */
-const FARTHEST = 8;
+/** Operands of operands are looked at to this depth: nested products of shared nodes have exponentially many paths. */
+const DEEPEST = 8;
 
 /** 1 where no element is negative, −1 where none is positive, NaN where neither is known. */
-function signOf(x: Node, left = FARTHEST): number {
+function signOf(x: Node, left = DEEPEST): number {
   const value = splatOf(x);
   if (value !== undefined) return value >= 0 ? 1 : -1;
   if (neverNegative.has(x.op)) return 1;
   if (left === 0) return Number.NaN;
   const [y, z] = x.inputs as readonly [Node, Node];
   if (keepsSign.has(x.op)) return signOf(y, left - 1);
-  if (x.op === "neg") return -signOf(y, left - 1);
-  if (x.op === "mul" || x.op === "div") return y === z ? 1 : signOf(y, left - 1) * signOf(z, left - 1);
+  if (is(x, "neg")) return -signOf(y, left - 1);
+  if (is(x, "mul") || is(x, "div")) return y === z ? 1 : signOf(y, left - 1) * signOf(z, left - 1);
   return Number.NaN;
 }
 
@@ -31,16 +43,16 @@ const LARGEST = 1e20;
  */
 export const constantOutOfSum: Rewrite = (b, op, [sum], attrs) => {
   if (op !== "sum" && op !== "mean") return undefined;
-  if (!sum || (sum.op !== "add" && sum.op !== "sub") || sum.dtype !== "float32") return undefined;
+  if (!sum || !(is(sum, "add") || is(sum, "sub")) || sum.dtype !== "float32") return undefined;
   const { inputs, shape } = sum;
   const at = inputs.findIndex((x) => splatOf(x) !== undefined);
   const [c, x] = [inputs[at], inputs[1 - at]];
   if (!c || !x || sizeOf(x.shape) !== sizeOf(shape)) return undefined;
   const value = splatOf(c) as number;
-  const taken = sum.op === "sub" ? -1 : 1;
+  const taken = is(sum, "sub") ? -1 : 1;
   const alike = (at === 1 ? taken : 1) * signOf(c) === (at === 0 ? taken : 1) * signOf(x);
   if (!alike || Math.abs(value) > LARGEST) return undefined;
   const rest = b.emit(op, [x], attrs);
   const total = b.constant(op === "mean" ? value : (value * sizeOf(shape)) / sizeOf(rest.shape));
-  return at === 0 ? b.binary(sum.op, total, rest) : b.binary(sum.op, rest, total);
+  return at === 0 ? b.emit(sum.op, [total, rest]) : b.emit(sum.op, [rest, total]);
 };

@@ -6,9 +6,13 @@
  * 1.7e-7, and so is each term; small terms lose their own digits by that, which a log-density does not need. A sum of softplus with no sign
  * in front may be anything, and is left as it is.
  */
-import type { Builder } from "../ir/graph.ts";
-import { type Graph, type Node, sameShape, sizeOf } from "../ir/node.ts";
-import { rebuild, usesOf } from "./rebuild.ts";
+
+import { sameShape, sizeOf } from "../../core/shape.ts";
+import type { Graph, Node } from "../ir/node.ts";
+import { type Uses, usesIn } from "../ir/uses.ts";
+import type { Builder } from "../primitives/builder.ts";
+import { is } from "../primitives/families.ts";
+import { rebuild } from "./rebuild.ts";
 
 /** Elements from which a sum is worth rewriting. */
 const MANY = 2048;
@@ -27,25 +31,24 @@ export function factorsOf(n: number): number | undefined {
 }
 
 /** An argument of softplus, in the shape in which it is taken off. */
-function argumentOf(term: Node, alone: (x: Node) => boolean, renewed: (x: Node) => Node, b: Builder): Node | undefined {
-  if (!alone(term)) return undefined;
-  if (term.op === "softplus") return renewed(term.inputs[0]!);
+function argumentOf(term: Node, uses: Uses, renewed: (x: Node) => Node, b: Builder): Node | undefined {
+  if (!uses.once(term)) return undefined;
+  if (is(term, "softplus")) return renewed(term.inputs[0]!);
   const [inner] = term.inputs;
   // A reshape that keeps the last axis, on its way from a product of rows.
-  if (term.op !== "reshape" || inner!.shape.at(-1) !== term.shape.at(-1)) return undefined;
-  const x = argumentOf(inner!, alone, renewed, b);
+  if (!is(term, "reshape") || inner!.shape.at(-1) !== term.shape.at(-1)) return undefined;
+  const x = argumentOf(inner!, uses, renewed, b);
   return x && b.reshape(x, term.shape);
 }
 
 /** The graph with such sums as logarithms of products. For single width only. */
 export function softplusSums(graph: Graph): Graph {
-  const uses = usesOf(graph);
-  const shown = new Set(graph.outputs.map((o) => o.node));
-  const alone = (x: Node) => uses.get(x)!.length === 1 && !shown.has(x);
+  const uses = usesIn(graph);
   return rebuild(graph, {
     replace: (b, node, _, renewed) => {
       const [summand] = node.inputs;
-      if (node.op !== "sum" || (summand?.op !== "sub" && summand?.op !== "neg") || !alone(summand)) return undefined;
+      if (!is(node, "sum") || !summand || !(is(summand, "sub") || is(summand, "neg")) || !uses.once(summand))
+        return undefined;
       const { shape } = summand;
       const { axes = [], keepDims } = node.attrs;
       const last = shape.length - 1;
@@ -53,14 +56,13 @@ export function softplusSums(graph: Graph): Graph {
       if (factors === undefined || !axes.includes(last) || sizeOf(shape) < MANY) return undefined;
       const term = summand.inputs.at(-1)!;
       if (!sameShape(term.shape, shape)) return undefined;
-      const x = argumentOf(term, alone, renewed, b);
+      const x = argumentOf(term, uses, renewed, b);
       if (x === undefined) return undefined;
       const above = b.unary("relu", x);
       const total = (y: Node) => b.reduce("sum", y, axes, keepDims);
-      const rest =
-        summand.op === "sub"
-          ? total(b.binary("sub", renewed(summand.inputs[0]!), above))
-          : b.unary("neg", total(above));
+      const rest = is(summand, "sub")
+        ? total(b.binary("sub", renewed(summand.inputs[0]!), above))
+        : b.unary("neg", total(above));
       const tails = b.unary("sigmoid", b.unary("abs", x));
       const parts = b.reshape(tails, [...shape.slice(0, -1), shape[last]! / factors, factors]);
       const products = b.reduce("prod", parts, [last + 1]);

@@ -28,14 +28,17 @@ export interface LoadedModel {
   readonly release: () => void;
 }
 
+/** A tensor of the runtime on an array. */
+export type MakeTensor = (
+  type: "float32" | "float64" | "int32" | "bool",
+  data: unknown,
+  shape: readonly number[],
+) => Tensor;
+
 export interface Runtime {
   readonly name: RuntimeName;
-  /** Whether runs can be stopped before outputs are copied; see `stopper.ts`. */
-  readonly stops?: boolean;
-  readonly makeTensor: (
-    type: "float32" | "float64" | "int32" | "bool",
-    data: unknown,
-    shape: readonly number[],
-  ) => Tensor;
+  /** Whether runs can go without copies of their outputs; see `output-copies.ts`. */
+  readonly skipsCopies?: boolean;
+  readonly makeTensor: MakeTensor;
   readonly load: (model: Uint8Array, settings: SessionSettings) => Promise<LoadedModel>;
 }

@@ -6,7 +6,7 @@ import { nodeModule } from "../../core/node.ts";
 import type { LoadedModel, Runtime, SessionSettings, Tensor, Values } from "./runtime-types.ts";
 
 /** A tensor on its way to the thread. */
-interface Parcel extends Tensor {
+interface SentTensor extends Tensor {
   readonly type: string;
   readonly data: unknown;
   readonly dims: readonly number[];
@@ -82,8 +82,8 @@ function startThread(entry: string) {
     });
 }
 
-/** An array by itself: the buffer that a view lies in would be sent whole. */
-const alone = (data: unknown): unknown => {
+/** An array with a buffer of its own: the buffer that a view lies in would be sent whole. */
+const ownBuffer = (data: unknown): unknown => {
   const view = data as Float32Array;
   return view.byteLength === view.buffer.byteLength ? view : view.slice();
 };
@@ -95,10 +95,10 @@ export async function workerRuntime(optionsOf: (settings: SessionSettings) => ob
   let sessions = 0;
   return {
     name: "worker",
-    makeTensor: (type, data, shape): Parcel => ({ type, data: alone(data), dims: shape }),
+    makeTensor: (type, data, shape): SentTensor => ({ type, data: ownBuffer(data), dims: shape }),
     async load(model, settings): Promise<LoadedModel> {
       const session = sessions++;
-      await ask("load", { session, model: alone(model), options: optionsOf(settings) });
+      await ask("load", { session, model: ownBuffer(model), options: optionsOf(settings) });
       return {
         run: (feeds, wanted) => ask("run", { session, feeds, wanted }),
         endProfiling: () => void ask("profile", { session }),

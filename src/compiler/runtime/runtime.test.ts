@@ -34,9 +34,9 @@ it("says that the native one was wanted, who may have the other", async () => {
 
 it("says where WebAssembly that is not found may be", async () => {
   const { findRuntime } = await import("./runtime.ts");
-  const { provideRuntime } = await import("../../engine/ort-module.ts");
+  const { setOnnxRuntime } = await import("../../engine/ort-module.ts");
   const lost = async () => Promise.reject(new Error("no available backend found. ERR: [wasm] not found"));
-  provideRuntime(async () => ({ InferenceSession: { create: lost }, Tensor: class {} }) as never);
+  setOnnxRuntime(async () => ({ InferenceSession: { create: lost }, Tensor: class {} }) as never);
   const { load } = await findRuntime("web");
   await expect(load(new Uint8Array(), { threads: 1 })).rejects.toThrow(
     /no available backend.*ort\.env\.wasm\.wasmPaths/,
@@ -52,7 +52,7 @@ it("takes WebAssembly in Node when the native package is missing", async () => {
 it("falls back to the public session when the binding has another shape", async () => {
   vi.doMock("onnxruntime-node/dist/binding.js", () => ({ default: {} }));
   const { createProgram } = await import("./session.ts");
-  const { createBuilder } = await import("../ir/graph.ts");
+  const { createBuilder } = await import("../primitives/builder.ts");
   const g = createBuilder();
   const y = g.unary("neg", g.input("x", [2]));
   const program = await createProgram(g.finish([{ name: "y", node: y }]), { runtime: "node" });
@@ -63,14 +63,14 @@ it("falls back to the public session when the binding has another shape", async 
 
 it("takes the WebAssembly that a program brings, once, and tells of its failure", async () => {
   const { findRuntime } = await import("./runtime.ts");
-  const { provideRuntime } = await import("../../engine/ort-module.ts");
+  const { setOnnxRuntime } = await import("../../engine/ort-module.ts");
   const own = await import("onnxruntime-web/wasm");
   const bring = vi.fn(async () => own);
-  provideRuntime(bring);
+  setOnnxRuntime(bring);
   const found = await findRuntime("web");
   expect(await findRuntime("web")).toBe(found);
   expect(bring).toHaveBeenCalledTimes(1);
   expect(found.makeTensor("float32", Float32Array.of(1), [1])).toBeInstanceOf(own.Tensor);
-  provideRuntime(() => Promise.reject(new Error("the network is down")));
+  setOnnxRuntime(() => Promise.reject(new Error("the network is down")));
   await expect(findRuntime("web")).rejects.toThrow(/onnxruntime-web: the network is down/);
 });

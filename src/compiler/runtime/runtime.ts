@@ -1,7 +1,7 @@
 /** ONNX Runtime found and loaded: native in Node when the optional peer is there, else WebAssembly. */
 import { fail } from "../../core/errors.ts";
-import { providedRuntime } from "../../engine/ort-module.ts";
-import { knowsStopper } from "./output-copies.ts";
+import { userOnnxRuntime } from "../../engine/ort-module.ts";
+import { canSkipCopies } from "./output-copies.ts";
 import type { Fetches, LoadedModel, Runtime, RuntimeName, SessionSettings, Tensor, Values } from "./runtime-types.ts";
 import { workerRuntime } from "./runtime-worker.ts";
 
@@ -20,7 +20,7 @@ interface OrtModule {
   readonly env?: { readonly wasm?: { numThreads?: number } };
 }
 
-/** The synchronous session inside onnxruntime-node; not part of its public face, so looked at before use. */
+/** The synchronous session inside onnxruntime-node; not part of its public interface, so checked before use. */
 interface NativeSession {
   loadModel(buffer: ArrayBufferLike, offset: number, length: number, options: object): void;
   run(feeds: Values, fetches: Fetches, options: object): Values;
@@ -53,7 +53,7 @@ export const sessionOptions = ({ threads, profile }: SessionSettings) => ({
   // What goes wrong is thrown; nothing is written to the console.
   logSeverityLevel: 4 as const,
   ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
-  // Threads that wait within a run do so awake: waking them takes longer than many an operation. Between runs they sleep.
+  // Threads that wait within a run spin: to wake them takes longer than many an operation. Between runs they block.
   extra: { session: { force_spinning_stop: "1", intra_op: { allow_spinning: threads > 1 ? "1" : "0" } } },
 });
 
@@ -114,14 +114,14 @@ async function nodeRuntime(): Promise<Runtime> {
   const makeTensor = makeTensorOf(ort);
   return {
     name: "node",
-    stops: native !== undefined && knowsStopper((model) => loadNow(native, model, { threads: 1 }), makeTensor),
+    skipsCopies: native !== undefined && canSkipCopies((model) => loadNow(native, model, { threads: 1 }), makeTensor),
     makeTensor,
     load: async (model, settings) => (native ? loadNow(native, model, settings) : loadLater(ort, model, settings)),
   };
 }
 
 async function webRuntime(): Promise<Runtime> {
-  const bring = providedRuntime() ?? (() => import(/* @vite-ignore */ packages.web));
+  const bring = userOnnxRuntime() ?? (() => import(/* @vite-ignore */ packages.web));
   const loaded = (await bring()) as OrtModule & { default?: OrtModule };
   const ort = loaded.InferenceSession === undefined ? (loaded.default ?? loaded) : loaded;
   return {
@@ -153,7 +153,7 @@ const loaders: Record<RuntimeName, () => Promise<Runtime>> = {
 const loading = new Map<unknown, Promise<Runtime>>();
 
 function load(name: RuntimeName): Promise<Runtime> {
-  const from = (name === "web" && providedRuntime()) || name;
+  const from = (name === "web" && userOnnxRuntime()) || name;
   let runtime = loading.get(from);
   if (!runtime) {
     runtime = loaders[name]();
@@ -186,7 +186,7 @@ export async function findRuntime(wanted?: RuntimeName): Promise<Runtime> {
   if (!inNode() && wanted !== undefined && wanted !== "web")
     fail(
       "engine",
-      providedRuntime() === undefined
+      userOnnxRuntime() === undefined
         ? `onnxruntime-node runs in Node alone; { engine: "compiled" } takes onnxruntime-web. ${adviceInBrowsers}`
         : 'onnxruntime-node runs in Node alone; { engine: "compiled" } takes the runtime that this program has brought',
     );

@@ -1,105 +1,19 @@
 /**
- * Threads that answer at once: each runs native sessions of ONNX Runtime on memory that it shares with its caller, and sleeps in between.
- * Nothing is posted for a run: the caller writes the inputs, rings, does its own work, and waits for the answer.
+ * Threads that answer at once: each runs native sessions of ONNX Runtime on memory that it shares with its caller, and blocks in between.
+ * No message is sent for a run: the caller writes the inputs, notifies the thread, runs its own shard, and waits for the thread's word.
  *
  * One pool for the process: threads are started when first needed, keep no process alive and end with it.
  */
 import { fail } from "../../core/errors.ts";
 import { nodeModule } from "../../core/node.ts";
-import { type NumericArray, sizeOf } from "../ir/node.ts";
-import { ARRAYS, type PortableProgram, type TypedPort } from "./session.ts";
-
-type Arrays = Readonly<Record<string, NumericArray>>;
-
-/**
- * Words shared with a thread: rings so far, the ring answered last, the session to run or none, whether it failed, sessions held, and
- * iterations of the run.
- */
-const [RINGS, ANSWERED, WANTED, FAILED, HELD, STEPS, WORDS] = [0, 1, 2, 3, 4, 5, 6];
-const NONE = -1;
+import { sizeOf } from "../../core/shape.ts";
+import type { NumericArray } from "../ir/node.ts";
+import { ARRAYS, type Arrays, type TypedPort } from "./ports.ts";
+import type { PortableProgram } from "./session.ts";
+import { NO_SESSION, SHARD_THREAD_SOURCE, WORDS } from "./shard-thread-source.ts";
 
 /** Milliseconds of one wait; waits are counted, as a clock goes on while a process is stopped. */
 const WAIT = 100;
-
-/**
- * What a thread does; it is started from this text, since a package has no file that is sure to be found. It never goes back to its event
- * loop: orders are fetched when it is rung. The runtime takes no shared memory, so the thread copies between that and arrays of its own.
- */
-const THREAD = `
-const { parentPort, workerData, receiveMessageOnPort } = require("node:worker_threads");
-const { words, packages } = workerData;
-const { Tensor } = require(packages.tensors);
-const { binding, initOrt } = require(packages.native);
-initOrt();
-const sessions = new Map();
-const tensorOf = ({ type, shape, array }) => new Tensor(type, array, shape);
-const bound = (ports) => ports.map((port) => {
-  const array = new port.shared.constructor(port.shared.length);
-  array.set(port.shared);
-  return { ...port, array };
-});
-const cut = ({ shape, shared, array, perStep, ...port }, steps) => {
-  if (!perStep) return { ...port, shape, shared, array };
-  const size = steps * (array.length / shape[0]);
-  return { ...port, shape: [steps, ...shape.slice(1)], shared: shared.subarray(0, size), array: array.subarray(0, size) };
-};
-const byKey = (ports) => Object.fromEntries(ports.map((port) => [port.key, tensorOf(port)]));
-const orders = {
-  load({ id, model, options, inputs, outputs, fixed }) {
-    const session = new binding.InferenceSession();
-    session.loadModel(model.buffer, model.byteOffset, model.byteLength, options);
-    sessions.set(id, { session, inputs: bound(inputs), outputs: bound(outputs), fixed: byKey(fixed), sized: new Map() });
-  },
-  release({ id }) {
-    const held = sessions.get(id);
-    sessions.delete(id);
-    if (held) held.session.dispose();
-  },
-};
-function sizedFor({ inputs, outputs, fixed, sized }, steps) {
-  const known = sized.get(steps);
-  if (known) return known;
-  const [ins, outs] = [inputs, outputs].map((ports) => ports.map((port) => cut(port, steps)));
-  const made = { ins, outs, feeds: { ...byKey(ins), ...fixed }, fetches: byKey(outs) };
-  sized.set(steps, made);
-  return made;
-}
-function run(id, steps) {
-  const held = sessions.get(id);
-  const { session } = held;
-  const { ins, outs, feeds, fetches } = sizedFor(held, steps);
-  for (const { array, shared } of ins) array.set(shared);
-  session.run(feeds, fetches, {});
-  for (const { array, shared } of outs) shared.set(array);
-}
-function follow({ order, ...what }) {
-  let error;
-  try {
-    orders[order](what);
-  } catch (cause) {
-    error = String(cause && cause.message ? cause.message : cause);
-  }
-  Atomics.store(words, ${HELD}, sessions.size);
-  parentPort.postMessage({ id: what.id, error });
-}
-for (let seen = 0; ; ) {
-  Atomics.wait(words, ${RINGS}, seen);
-  seen = Atomics.load(words, ${RINGS});
-  for (let post; (post = receiveMessageOnPort(parentPort)); ) follow(post.message);
-  const id = Atomics.exchange(words, ${WANTED}, ${NONE});
-  if (id !== ${NONE}) {
-    let failed = 0;
-    try {
-      run(id, Atomics.load(words, ${STEPS}));
-    } catch {
-      failed = 1;
-    }
-    Atomics.store(words, ${FAILED}, failed);
-  }
-  Atomics.store(words, ${ANSWERED}, seen);
-  Atomics.notify(words, ${ANSWERED});
-}
-`;
 
 /** A program loaded in a thread. */
 export interface ThreadProgram {
@@ -110,7 +24,7 @@ export interface ThreadProgram {
   /** Begins a run, of a repeated step with so many iterations: the first rows of its slices and of what it collects count. */
   start(steps: number): void;
   /** Waits for the end of the run, at most so many milliseconds. False when there was none or it failed: the outputs mean nothing then. */
-  finish(patience: number): boolean;
+  finish(timeout: number): boolean;
   release(): void;
 }
 
@@ -130,47 +44,88 @@ function shared({ type, shape }: TypedPort): NumericArray {
   return new On(new SharedArrayBuffer(sizeOf(shape) * BYTES_PER_ELEMENT));
 }
 
-function startThread(): Thread {
+/** A started thread: messages to it, and the words that it shares. */
+interface Channel {
+  readonly words: Int32Array;
+  /** Has a command executed; gives its request. Where `answer` is given, the thread is awaited and keeps the process alive meanwhile. */
+  send(
+    command: { readonly command: string; readonly id: number },
+    answer?: (error: string | undefined) => void,
+  ): number;
+  /** Wakes the thread; gives the number of the request. */
+  notify(): number;
+  lost(): boolean;
+  /** From now on nothing is expected of it: what is awaited fails. */
+  lose(why: string): void;
+  end(): Promise<void>;
+}
+
+function startWorker(): Channel {
   const { Worker } = nodeModule("node:worker_threads", "a shard of a compiled program");
   const { createRequire } = nodeModule("node:module", "a shard of a compiled program");
   const { resolve } = createRequire(import.meta.url);
-  const words = new Int32Array(new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT));
-  words[WANTED] = NONE;
+  const words = new Int32Array(new SharedArrayBuffer(Object.keys(WORDS).length * Int32Array.BYTES_PER_ELEMENT));
+  words[WORDS.session] = NO_SESSION;
   const packages = { tensors: resolve("onnxruntime-node"), native: resolve("onnxruntime-node/dist/binding.js") };
   // Without what the process was started with: loaders of TypeScript and the like have nothing to do there.
-  const thread = new Worker(THREAD, { eval: true, workerData: { words, packages }, execArgv: [] });
+  const worker = new Worker(SHARD_THREAD_SOURCE, { eval: true, workerData: { words, packages }, execArgv: [] });
+  worker.unref();
   const waiting = new Map<number, (error: string | undefined) => void>();
+  const settle = (id: number, error: string | undefined) => {
+    const answer = waiting.get(id);
+    waiting.delete(id);
+    if (waiting.size === 0) worker.unref();
+    answer?.(error);
+  };
   let lost = false;
-  let next = 0;
-  thread.unref();
   const lose = (why: string) => {
     lost = true;
-    for (const answer of [...waiting.values()]) answer(why);
+    for (const id of [...waiting.keys()]) settle(id, why);
   };
-  thread.on("error", (error) => lose(String(error)));
-  thread.on("exit", (code) => lose(`it ended with code ${code}`));
-  thread.on("message", ({ id, error }: { readonly id: number; readonly error?: string }) => waiting.get(id)?.(error));
-  const ring = () => {
-    const rings = Atomics.add(words, RINGS, 1) + 1;
-    Atomics.notify(words, RINGS);
-    return rings;
+  worker.on("error", (error) => lose(String(error)));
+  worker.on("exit", (code) => lose(`it ended with code ${code}`));
+  worker.on("message", ({ id, error }: { readonly id: number; readonly error?: string }) => settle(id, error));
+  const notify = () => {
+    const request = Atomics.add(words, WORDS.requests, 1) + 1;
+    Atomics.notify(words, WORDS.requests);
+    return request;
   };
+  return {
+    words,
+    send(command, answer) {
+      if (answer !== undefined) {
+        worker.ref();
+        waiting.set(command.id, answer);
+      }
+      worker.postMessage(command);
+      return notify();
+    },
+    notify,
+    lost: () => lost,
+    lose,
+    end: async () => void (await worker.terminate()),
+  };
+}
 
-  const loaded = (id: number): Promise<void> =>
-    new Promise((resolve, reject) => {
-      // A thread that somebody waits for keeps the process alive.
-      thread.ref();
-      waiting.set(id, (error) => {
-        waiting.delete(id);
-        if (waiting.size === 0) thread.unref();
-        if (error === undefined) resolve();
-        else reject(new Error(error));
-      });
-    });
+/** Whether a request was done well within so many milliseconds; a thread that was not in time is lost. */
+function awaitRequest({ words, lose, end }: Channel, request: number, timeout: number): boolean {
+  for (let waits = Math.ceil(timeout / WAIT); waits >= 0; ) {
+    const done = Atomics.load(words, WORDS.done);
+    if (done >= request) return Atomics.load(words, WORDS.failed) === 0;
+    if (Atomics.wait(words, WORDS.done, done, WAIT) === "timed-out") waits--;
+  }
+  lose("it did not answer");
+  void end();
+  return false;
+}
 
+function startThread(): Thread {
+  const channel = startWorker();
+  const { words, lost } = channel;
+  let next = 0;
   return {
     async load({ model, options, inputs, outputs }, fixed) {
-      if (lost) return fail("engine", "the thread of a shard ended");
+      if (lost()) return fail("engine", "the thread of a shard ended");
       const id = next++;
       const share = (ports: readonly TypedPort[]) => ports.map((port) => ({ ...port, shared: shared(port) }));
       const [ins, outs] = [share(inputs.filter(({ name }) => fixed[name] === undefined)), share(outputs)];
@@ -178,46 +133,34 @@ function startThread(): Thread {
         const array = fixed[port.name];
         return array === undefined ? [] : [{ ...port, array }];
       });
-      const answer = loaded(id);
-      thread.postMessage({ order: "load", id, model, options, inputs: ins, outputs: outs, fixed: known });
-      ring();
-      await answer;
-      const arrays = (ports: typeof ins) => Object.fromEntries(ports.map(({ name, shared }) => [name, shared]));
+      await new Promise<void>((resolve, reject) => {
+        const command = { command: "load", id, model, options, inputs: ins, outputs: outs, fixed: known };
+        channel.send(command, (error) => (error === undefined ? resolve() : reject(new Error(error))));
+      });
+      const arrays = (ports: typeof ins) => Object.fromEntries(ports.map((port) => [port.name, port.shared]));
       let awaited: number | undefined;
       return {
         inputs: arrays(ins),
         outputs: arrays(outs),
         start(steps) {
-          if (lost) return;
-          Atomics.store(words, STEPS, steps);
-          Atomics.store(words, WANTED, id);
-          awaited = ring();
+          if (lost()) return;
+          Atomics.store(words, WORDS.steps, steps);
+          Atomics.store(words, WORDS.session, id);
+          awaited = channel.notify();
         },
-        finish(patience) {
-          const wanted = awaited;
+        finish(timeout) {
+          const request = awaited;
           awaited = undefined;
-          if (wanted === undefined || lost) return false;
-          for (let waits = Math.ceil(patience / WAIT); waits >= 0; ) {
-            const answered = Atomics.load(words, ANSWERED);
-            if (answered >= wanted) return Atomics.load(words, FAILED) === 0;
-            if (Atomics.wait(words, ANSWERED, answered, WAIT) === "timed-out") waits--;
-          }
-          lose("it did not answer");
-          void thread.terminate();
-          return false;
+          return request !== undefined && !lost() && awaitRequest(channel, request, timeout);
         },
         release() {
-          if (lost) return;
-          thread.postMessage({ order: "release", id });
-          ring();
+          if (!lost()) channel.send({ command: "release", id });
         },
       };
     },
-    lost: () => lost,
-    held: () => Atomics.load(words, HELD),
-    async end() {
-      await thread.terminate();
-    },
+    lost,
+    held: () => Atomics.load(words, WORDS.held),
+    end: channel.end,
   };
 }
 

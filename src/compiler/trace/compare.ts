@@ -1,9 +1,9 @@
 /**
- * Whether two records of one step are the same program. A step is recorded twice, with different keys and at different steps; what
+ * Whether two traces of one step are the same program. A step is traced twice, with different keys and at different steps; what
  * differs between the two is a number that was worked out on the host and frozen, and must not be.
  */
 import type { Attrs, Node, NumericArray } from "../ir/node.ts";
-import type { Traced } from "./trace.ts";
+import type { Traced } from "./traced.ts";
 
 const sameValues = (a: NumericArray, b: NumericArray): boolean =>
   a === b || (a.length === b.length && a.every((x, i) => Object.is(x, b[i])));

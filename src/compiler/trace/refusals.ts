@@ -1,9 +1,9 @@
-/** What a record cannot hold: errors that name the place and say what to write instead. */
+/** What cannot be traced: errors that name the place and say what to write instead. */
 import { fail } from "../../core/errors.ts";
 
 /** Where something was refused. */
 export interface Place {
-  /** What is being recorded. */
+  /** What is being traced. */
   readonly what: string;
   /** The last site that it came to. */
   readonly site: string | undefined;
@@ -15,7 +15,7 @@ export interface Refusals {
   read(): never;
   draw(name: string): never;
   kernel(name: string): never;
-  /** @throws what was refused first: who catches the error, or never awaits it, must not get a record of what was done instead. */
+  /** @throws what was refused first: who catches the error, or never awaits it, must not get a trace of what was done instead. */
   check(): void;
 }
 

@@ -1,4 +1,4 @@
-/** Another backend, and another source of chance, for as long as a function runs. */
+/** What is used of tfjs's engine, and another backend and another source of random numbers for as long as a function runs. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { HostValues } from "../../core/tracing.ts";
 
@@ -18,12 +18,14 @@ interface Engine {
   backendName: string;
   backendInstance: Backend;
   readonly state: { readonly tensorInfo: { get(id: object): { readonly backend: Backend } | undefined } };
+  /** A tensor that tfjs tracks. */
+  makeTensorFromTensorInfo(info: tf.TensorInfo, backend: object): tf.Tensor;
 }
 
 export const engine = (): Engine => tf.engine() as unknown as Engine;
 
 /** Runs `body` on another backend, without the set-up that tfjs does for a lasting change. */
-export function on<T>(name: string, backend: Backend, body: () => T): T {
+export function withBackend<T>(name: string, backend: Backend, body: () => T): T {
   const at = engine();
   const before = [at.backendName, at.backendInstance] as const;
   at.backendName = name;
@@ -37,9 +39,9 @@ export function on<T>(name: string, backend: Backend, body: () => T): T {
 
 /**
  * Runs `body` with another `Math.random`. Everything of tfjs that draws without a seed (tf.randomNormal, tf.dropout, …) takes its seed
- * from there, and two records of a small draw may agree by chance: so asking for one is refused where it happens.
+ * from there, and two traces of a small draw may agree by chance: so asking for one is refused where it happens.
  */
-export function randomBy<T>(random: () => number, body: () => T): T {
+export function withRandom<T>(random: () => number, body: () => T): T {
   const before = Math.random;
   Math.random = random;
   try {

@@ -5,7 +5,8 @@
  */
 import type { Key } from "../key.ts";
 import { isShared } from "../simd/assembler.ts";
-import { type JobSlot, type ThreadPool, threadPool } from "../simd/thread-pool.ts";
+import type { JobSlot } from "../simd/job-slot.ts";
+import { type ThreadPool, threadPool } from "../simd/thread-pool.ts";
 import { batchedLoops, FIELDS, ROW_WORDS } from "./batched-loops.ts";
 import { WORDS_PER_HIGH, WORDS_PER_ITERATION, WORDS_PER_TRANSFORM } from "./loops.ts";
 

@@ -3,7 +3,8 @@
  * function of key and index, so its parts can be made by any thread, and ahead of the request where a sampler says that it reads on.
  */
 import type { Key } from "../key.ts";
-import type { JobSlot, LinkedModule, ThreadPool } from "../simd/thread-pool.ts";
+import type { JobSlot, LinkedModule } from "../simd/job-slot.ts";
+import type { ThreadPool } from "../simd/thread-pool.ts";
 import { LOOPS, WORDS_PER_HIGH, WORDS_PER_ITERATION, WORDS_PER_TRANSFORM } from "./loops.ts";
 
 /** The transform that random words are put through; `bits` for none. */

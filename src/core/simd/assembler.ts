@@ -1,6 +1,6 @@
 /**
- * A small assembler of WebAssembly: modules of a few SIMD loops are written as expressions in TypeScript and assembled when
- * they are first needed, so that no toolchain and no binary file stands between the source and what runs.
+ * A small assembler of WebAssembly: modules of a few SIMD loops are written as expressions in TypeScript and assembled when they
+ * are first needed, so the package needs no toolchain and no binary file.
  */
 
 /** Instructions, in the order in which they run: bytes, nested as the expressions that gave them. */

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { i32, repeat, wasmFunction } from "./assembler.ts";
 import { MAX_JOBS, MAX_PARTS } from "./job-queue.ts";
-import { createThreadPool, type JobSlot, type LinkedModule, type ThreadPool } from "./thread-pool.ts";
+import type { JobSlot, LinkedModule } from "./job-slot.ts";
+import { createThreadPool, type ThreadPool } from "./thread-pool.ts";
 
 /** `square(part, address)`. */
 const square = wasmFunction("square", ["i32", "i32"], ([part, at]) => i32.store(at.get, i32.mul(part.get, part.get)));

@@ -4,50 +4,9 @@
  * workers to start.
  */
 import { nodeModule } from "../node.ts";
-import { compile, isShared, link, type WasmExports, type WasmFunction } from "./assembler.ts";
-import {
-  CALLS,
-  callNumber,
-  DONE,
-  MAX_ARGS,
-  MAX_CALLS,
-  MAX_JOBS,
-  MAX_PARTS,
-  MODULE,
-  NEXT,
-  PART_BITS,
-  PART_MASK,
-  PARTS,
-  QUEUE_BYTES,
-  SUBMITTED,
-  slotWord,
-  WORKER_SOURCE,
-  WORKERS,
-} from "./job-queue.ts";
-
-/** A loop of a job. Part i calls it with args + i · strides. */
-export interface LoopCall {
-  readonly name: string;
-  readonly args: readonly number[];
-  readonly strides: readonly number[];
-}
-
-/** A module linked to the memory of a pool. */
-export interface LinkedModule {
-  readonly index: number;
-  readonly names: readonly string[];
-  readonly run: WasmExports;
-}
-
-/** A slot of the queue: holds one job at a time. */
-export interface JobSlot {
-  /** Submits a job; the slot's last one is cancelled. */
-  submit(loops: LinkedModule, calls: readonly LoopCall[], parts: number): void;
-  /** Runs parts on this thread too, and returns when the first `parts` parts, by default all, are done. */
-  wait(parts?: number): void;
-  /** Parts that no thread has claimed are not run any more; returns when those under way are done. */
-  cancel(): void;
-}
+import { compile, isShared, link, type WasmFunction } from "./assembler.ts";
+import { MAX_JOBS, QUEUE_BYTES, SUBMITTED, WORKER_SOURCE, WORKERS } from "./job-queue.ts";
+import { createJobSlot, type JobSlot, type LinkedModule, type Queue } from "./job-slot.ts";
 
 /** A memory, and the threads that work in it. */
 export interface ThreadPool {
@@ -77,10 +36,6 @@ const MAX_WORKERS = 3;
 const PARTS_BEFORE_START = 1500;
 /** Fewer parts are done before a sleeping worker has woken. */
 const MIN_PARTS_TO_WAKE = 8;
-/** Reads of a flag that a worker has yet to set, before this thread sleeps between reads. */
-const MAX_SPINS = 20_000;
-/** Sleep between reads, and how long a worker may take for a part (microseconds of work) until it is given up. */
-const [SLEEP_MS, LIMIT_MS] = [1, 1000];
 
 /** Workers that this machine can run: none in a page, whose main thread must not block. */
 function availableWorkers(): number {
@@ -124,12 +79,10 @@ export function createThreadPool(
   const initial = Math.ceil(QUEUE_BYTES / PAGE);
   const memory = new WebAssembly.Memory(maxWorkers > 0 ? { initial, maximum: MAX_PAGES, shared: true } : { initial });
   const mayShare = isShared(memory);
-  let words = new Int32Array(memory.buffer);
-  let numbers = new Float64Array(memory.buffer);
   let used = Math.ceil(QUEUE_BYTES / CACHE_LINE) * CACHE_LINE;
   const modules: { readonly module: WebAssembly.Module; readonly names: readonly string[] }[] = [];
   const workers = new Set<PoolWorker>();
-  let [slots, jobs, submittedParts, started, isShutDown] = [0, 0, 0, false, false];
+  let [slots, submittedParts, started, isShutDown] = [0, 0, false, false];
 
   const shutDown = (): void => {
     isShutDown = true;
@@ -151,89 +104,32 @@ export function createThreadPool(
     }
   };
 
-  const createSlot = (at: number, slot: number): JobSlot => {
-    let loopCalls: readonly (readonly [(...args: number[]) => void, LoopCall])[] = [];
-    let [parts, finished] = [0, 0];
-    const run = (part: number): void => {
-      for (const [loop, { args, strides }] of loopCalls)
-        loop(...args.map((arg, i) => arg + part * (strides[i] as number)));
-      Atomics.store(words, at + DONE + part, 1);
-    };
-    const isDone = (part: number): boolean => Atomics.load(words, at + DONE + part) === 1;
-    /** Waits for a part that a worker has claimed; runs it here when the worker does not deliver. */
-    const waitForPart = (part: number): void => {
-      for (let i = 0; i < MAX_SPINS; i++) if (isDone(part)) return;
-      const began = performance.now();
-      while (!isDone(part)) {
-        if (workers.size > 0 && performance.now() - began < LIMIT_MS) {
-          Atomics.wait(words, at + DONE + part, 0, SLEEP_MS);
-          continue;
-        }
-        if (workers.size > 0) shutDown();
-        run(part);
-      }
-    };
-    /** Claims the next part and runs it, if it is below `below`. */
-    const runNextPart = (below: number): boolean => {
-      const next = Atomics.load(words, at + NEXT);
-      const part = next & PART_MASK;
-      if (part >= Math.min(below, parts)) return false;
-      if (Atomics.compareExchange(words, at + NEXT, next, next + 1) === next) run(part);
-      return true;
-    };
-    const cancel = (): void => {
-      const next = Atomics.load(words, at + NEXT);
-      const claimed = Atomics.exchange(words, at + NEXT, (next & ~PART_MASK) | PART_MASK) & PART_MASK;
-      for (let part = 0; part < Math.min(claimed, parts); part++) waitForPart(part);
-      parts = 0;
-    };
-    return {
-      cancel,
-      submit(loops, calls, count) {
-        if (count > MAX_PARTS || calls.length > MAX_CALLS || calls.some(({ args }) => args.length > MAX_ARGS))
-          throw new RangeError(`a job of ${count} parts does not fit the queue`);
-        cancel();
-        loopCalls = calls.map((call) => [loops.run[call.name] as (...args: number[]) => void, call]);
-        [parts, finished] = [count, 0];
-        words.fill(0, at + DONE, at + DONE + count);
-        words[at + MODULE] = loops.index;
-        words[at + CALLS] = calls.length;
-        calls.forEach(({ name, args, strides }, c) => {
-          const from = callNumber(slot, c);
-          numbers[from] = loops.names.indexOf(name);
-          numbers[from + 1] = args.length;
-          args.forEach((arg, i) => {
-            numbers[from + 2 + 2 * i] = arg;
-            numbers[from + 3 + 2 * i] = strides[i] as number;
-          });
-        });
-        Atomics.store(words, at + PARTS, count);
-        Atomics.store(words, at + NEXT, ++jobs << PART_BITS);
-        submittedParts += count;
-        startWorkers();
-        if (workers.size === 0 || count < MIN_PARTS_TO_WAKE) return;
-        Atomics.add(words, SUBMITTED, 1);
-        Atomics.notify(words, SUBMITTED);
-      },
-      wait(until = parts) {
-        const wanted = Math.min(until, parts);
-        while (runNextPart(wanted));
-        for (; finished < wanted; finished++) waitForPart(finished);
-      },
-    };
+  const queue: Queue = {
+    words: new Int32Array(memory.buffer),
+    numbers: new Float64Array(memory.buffer),
+    jobs: 0,
+    workers,
+    shutDown,
+    announce(parts) {
+      submittedParts += parts;
+      startWorkers();
+      if (workers.size === 0 || parts < MIN_PARTS_TO_WAKE) return;
+      Atomics.add(queue.words, SUBMITTED, 1);
+      Atomics.notify(queue.words, SUBMITTED);
+    },
   };
 
   return {
     memory,
-    hasWorkers: () => workers.size > 0 && Atomics.load(words, WORKERS) > 0,
+    hasWorkers: () => workers.size > 0 && Atomics.load(queue.words, WORKERS) > 0,
     allocate(bytes) {
       const at = used;
       used += Math.ceil(bytes / CACHE_LINE) * CACHE_LINE;
       const missing = Math.ceil((used - memory.buffer.byteLength) / PAGE);
       if (missing > 0) {
         memory.grow(missing);
-        words = new Int32Array(memory.buffer);
-        numbers = new Float64Array(memory.buffer);
+        queue.words = new Int32Array(memory.buffer);
+        queue.numbers = new Float64Array(memory.buffer);
       }
       return at;
     },
@@ -245,7 +141,7 @@ export function createThreadPool(
       for (const { port } of workers) port.postMessage(message);
       return linked;
     },
-    acquireSlot: () => (slots < MAX_JOBS ? createSlot(slotWord(slots), slots++) : undefined),
+    acquireSlot: () => (slots < MAX_JOBS ? createJobSlot(queue, slots++) : undefined),
     shutDown,
     isShutDown: () => isShutDown,
   };

@@ -7,7 +7,7 @@ import { type Code, f32x4, f64x2, i32x4, i64x2, type Local, type Type } from "./
 /** Makes a variable of the function that is being written. */
 export type NewLocal = (type: Type) => Local;
 
-/** Constants in variables, set before the loop: as literals they would be built anew in every turn. */
+/** Constants in variables, set before the loop: as literals they would be built in every iteration. */
 export function constants(local: NewLocal) {
   const set: Code[] = [];
   const known = new Map<string, Code>();

@@ -1,4 +1,4 @@
-/** Gradients of convolutions and pools. A convolution is bilinear, so its two derivatives and itself close a circle. */
+/** Gradients of convolutions and pools. A convolution is bilinear, so its two derivatives and itself are expressed by each other. */
 import * as tf from "@tensorflow/tfjs-core";
 import { gradient, kernel, refuseGradient } from "./define.ts";
 import { dilate, type Pad, poolWindows } from "./windows.ts";
@@ -34,7 +34,7 @@ const forward = (x: tf.Tensor, filter: tf.Tensor, { strides, pad, dataFormat, di
   kernel("Conv2D", { x, filter }, { strides, pad, dataFormat, dimRoundingMode, dilations: [1, 1] });
 
 /** A filter with gaps is a larger filter with zeros in it. */
-const spread = (filter: tf.Tensor, [dh, dw]: [number, number]): tf.Tensor => dilate(dilate(filter, 0, dh), 1, dw);
+const dilateFilter = (filter: tf.Tensor, [dh, dw]: [number, number]): tf.Tensor => dilate(dilate(filter, 0, dh), 1, dw);
 
 const depthwise = (name: string, inputs: object, attrs: object): tf.Tensor =>
   kernel(`DepthwiseConv2dNative${name}`, inputs, attrs);
@@ -60,7 +60,7 @@ function avgPoolToInput(dy: tf.Tensor, x: tf.Tensor, attrs: PoolAttrs): tf.Tenso
 export const CONVOLUTION: readonly tf.GradConfig[] = [
   gradient<"x" | "filter", ConvAttrs>("Conv2D", ["x", "filter"], (dy, { x, filter }, attrs) => {
     const gaps = pair(attrs.dilations);
-    const dense = () => spread(filter, gaps);
+    const dense = () => dilateFilter(filter, gaps);
     return {
       x: () => toInput(x.shape, dy, dense(), attrs),
       filter: () => {

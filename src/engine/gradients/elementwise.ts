@@ -3,9 +3,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import { gradient, unary, unaryOfOutput, zeroGradient } from "./define.ts";
 
 const TWO_OVER_SQRT_PI = 2 / Math.sqrt(Math.PI);
-/** Klambauer et al. 2017. */
-const SELU_SCALE = 1.0507009873554805;
-const SELU_SCALE_ALPHA = 1.7580993408473768;
+/** SELU's λ (Klambauer et al. 2017). */
+export const SELU_SCALE = 1.0507009873554805;
+/** λα. */
+export const SELU_SCALE_ALPHA = 1.7580993408473768;
 
 const one = (): tf.Scalar => tf.scalar(1);
 

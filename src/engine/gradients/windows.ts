@@ -19,7 +19,7 @@ export function dilate(x: tf.Tensor, axis: number, gap: number): tf.Tensor {
 export type Pad = "valid" | "same" | number | [number, number][];
 
 /** A numeric pad spelt out: tfjs computes the width of the output from the *height* of the filter when it is a number. */
-export const evenPad = (pad: Pad): Pad =>
+export const explicitPad = (pad: Pad): Pad =>
   typeof pad === "number"
     ? [
         [0, 0],
@@ -36,14 +36,14 @@ interface PoolAttrs {
   dimRoundingMode?: "floor" | "round" | "ceil";
 }
 
-/** One tensor of the output's shape per place in the window: what that place sees. `outside` is seen beyond the edge. */
+/** One tensor of the output's shape for each element of the window: the inputs under it. Beyond the edge they are `outside`. */
 export function poolWindows(x: tf.Tensor, outside: number, attrs: PoolAttrs): tf.Tensor[] {
   const info = tf.backend_util.computePool2DInfo(
     x.shape as [number, number, number, number],
     attrs.filterSize,
     attrs.strides,
     1,
-    evenPad(attrs.pad) as "same",
+    explicitPad(attrs.pad) as "same",
     attrs.dimRoundingMode,
   );
   const { top, bottom, left, right } = info.padInfo;

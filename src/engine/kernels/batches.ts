@@ -1,14 +1,13 @@
-/** Batches of matrix products whose leading axes broadcast: tfjs takes them in a flat order that is right only by chance. */
+/** Batched matrix products whose leading axes broadcast: tfjs pairs the matrices in flat order, which is wrong in general. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
+import { sizeOf } from "../../core/shape.ts";
 import { wrappedKernel } from "./heap.ts";
 
-const size = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
-
 /** A batch of one, or of the full size, is read rightly; any other is repeated until it is full. */
-function filled(x: tf.Tensor, batch: readonly number[]): tf.Tensor {
+function broadcastBatch(x: tf.Tensor, batch: readonly number[]): tf.Tensor {
   const own = x.shape.slice(0, -2);
-  if (size(own) === 1 || size(own) === size(batch)) return x;
+  if (sizeOf(own) === 1 || sizeOf(own) === sizeOf(batch)) return x;
   return tf.broadcastTo(x, [...batch, ...x.shape.slice(-2)]);
 }
 
@@ -18,8 +17,13 @@ export const broadcastBatches = wrappedKernel("BatchMatMul", (original, args) =>
     fail("unsupported", `matMul of ${a.dtype} tensors: cast both to float32 (exact while every sum stays below 2^24)`);
   }
   const batch = tf.broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  if (filled(a, batch) === a && filled(b, batch) === b) return original(args);
+  if (broadcastBatch(a, batch) === a && broadcastBatch(b, batch) === b) return original(args);
   return tf.tidy(() =>
-    tf.matMul(filled(a, batch), filled(b, batch), args.attrs?.transposeA as boolean, args.attrs?.transposeB as boolean),
+    tf.matMul(
+      broadcastBatch(a, batch),
+      broadcastBatch(b, batch),
+      args.attrs?.transposeA as boolean,
+      args.attrs?.transposeB as boolean,
+    ),
   );
 });

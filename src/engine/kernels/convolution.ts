@@ -1,7 +1,7 @@
 /** Convolution kernels that tfjs's wasm backend lacks, composed of those it has. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
-import { dilate, evenPad, type Pad } from "../gradients/windows.ts";
+import { dilate, explicitPad, type Pad } from "../gradients/windows.ts";
 import { composedKernel, wrappedKernel } from "./heap.ts";
 
 type Four = [number, number, number, number];
@@ -22,7 +22,7 @@ function conv2DInfo(xShape: readonly number[], filterShape: readonly number[], a
     [...filterShape] as Four,
     attrs.strides,
     attrs.dilations ?? 1,
-    evenPad(attrs.pad) as "same",
+    explicitPad(attrs.pad) as "same",
     attrs.dimRoundingMode,
     depthwise,
   );
@@ -30,7 +30,7 @@ function conv2DInfo(xShape: readonly number[], filterShape: readonly number[], a
 
 type Info = ReturnType<typeof conv2DInfo>;
 
-/** x with its padding made explicit, and room for the last stride. */
+/** x with explicit padding, and one more stride of it at the end. */
 const padded = (x: tf.Tensor, { padInfo: p, strideHeight, strideWidth }: Info) =>
   tf.pad(x, [
     [0, 0],
@@ -39,8 +39,8 @@ const padded = (x: tf.Tensor, { padInfo: p, strideHeight, strideWidth }: Info) =
     [0, 0],
   ]);
 
-/** What place (i, j) of the filter sees. */
-const seen = (x: tf.Tensor, i: number, j: number, c: Info): tf.Tensor =>
+/** The inputs under element (i, j) of the filter. */
+const inputsUnder = (x: tf.Tensor, i: number, j: number, c: Info): tf.Tensor =>
   tf.stridedSlice(
     x,
     [0, i * c.dilationHeight, j * c.dilationWidth, 0],
@@ -115,7 +115,7 @@ function depthwiseBackpropFilter(x: tf.Tensor, dy: tf.Tensor, attrs: ConvAttrs):
   const places: tf.Tensor[] = [];
   for (let i = 0; i < c.filterHeight; i++) {
     for (let j = 0; j < c.filterWidth; j++) {
-      places.push(tf.sum(tf.mul(tf.expandDims(seen(whole, i, j, c), -1), split), [0, 1, 2]));
+      places.push(tf.sum(tf.mul(tf.expandDims(inputsUnder(whole, i, j, c), -1), split), [0, 1, 2]));
     }
   }
   return tf.reshape(tf.stack(places), attrs.filterShape);
@@ -146,6 +146,6 @@ export const PADDED_KERNELS = [
   wrappedKernel(name, (original, args) => {
     const attrs = args.attrs as unknown as { pad: Pad };
     if (typeof attrs.pad !== "number") return original(args);
-    return original({ ...args, attrs: { ...args.attrs, pad: evenPad(attrs.pad) } as unknown as tf.NamedAttrMap });
+    return original({ ...args, attrs: { ...args.attrs, pad: explicitPad(attrs.pad) } as unknown as tf.NamedAttrMap });
   }),
 );

@@ -1,4 +1,4 @@
-/** Kernels of elementary functions in loops of ours, where they can run. */
+/** Kernels of elementary functions in SIMD, where the machine has it. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { ELEMENTARY_LOOPS } from "../wasm/elementary.ts";
 import { type NativeBackend, nativeLoops } from "../wasm/memory.ts";
@@ -25,18 +25,18 @@ const elementary = (name: string): Wrapper =>
     const run = native?.run[name];
     if (native === undefined || run === undefined) return name === "Log1p" ? slowLog1p(backend, x) : original(args);
     const out = backend.makeOutput(x.shape, "float32");
-    // Room for the elements that fill no vector: an element has the same value wherever it lies.
-    const corner = native.workspace(LANES * FLOAT);
+    // The last elements, which fill no vector, go through a vector of workspace: same function, same bits.
+    const spareVector = native.workspace(LANES * FLOAT);
     const [from, to] = [x, out].map(({ dataId }) => backend.getMemoryOffset(dataId)) as [number, number];
     const values = backend.typedArrayFromHeap(x);
     const rest = values.length % LANES;
     const whole = values.length - rest;
     if (whole > 0) run(from, to, whole / LANES);
     if (rest > 0) {
-      const spare = new Float32Array(values.buffer, corner, LANES);
+      const spare = new Float32Array(values.buffer, spareVector, LANES);
       spare.fill(0);
       spare.set(values.subarray(whole));
-      run(corner, corner, 1);
+      run(spareVector, spareVector, 1);
       backend.typedArrayFromHeap(out).set(spare.subarray(0, rest), whole);
     }
     return out;

@@ -1,5 +1,6 @@
 /** Elementwise kernels in which a NaN must stay a NaN, and others that tfjs's wasm backend gets wrong for some elements. */
 import * as tf from "@tensorflow/tfjs-core";
+import { SELU_SCALE, SELU_SCALE_ALPHA } from "../gradients/elementwise.ts";
 import {
   composedKernel,
   heapKernel,
@@ -141,10 +142,6 @@ export const UNARY: readonly Wrapper[] = [
   unary("Relu6", allFinite, (out, x) => clampInto(out, x, 0, 6)),
   unary("Sign", () => false, signInto),
 ];
-
-/** Klambauer et al. 2017. */
-const SELU_SCALE = 1.0507009873554805;
-const SELU_SCALE_ALPHA = 1.7580993408473768;
 
 /** tfjs copies the data, for every tensor that a gradient keeps. */
 const identity = heapKernel("Identity", (backend, { x }) => share(backend, x as tf.TensorInfo));

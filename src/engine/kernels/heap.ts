@@ -1,4 +1,4 @@
-/** The memory of the wasm engine, seen from outside: kernels of ours read and write it in place. */
+/** Kernels written in TypeScript over the memory (heap) of the wasm engine, which they read and write in place. */
 import * as tf from "@tensorflow/tfjs-core";
 
 export type Values = Float32Array | Int32Array | Uint8Array;

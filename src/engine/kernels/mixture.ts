@@ -1,4 +1,4 @@
-/** The mixture of diagonal normals and its slope as kernels of the wasm engine. */
+/** The log-density of a mixture of diagonal normals and its gradient in the points, as kernels of the wasm engine. */
 import * as tf from "@tensorflow/tfjs-core";
 import { mixtureSlope, mixtureValue, sizesOf } from "../mixture-slices.ts";
 import { type NativeBackend, nativeLoops } from "../wasm/memory.ts";
@@ -7,16 +7,16 @@ import type { WasmBackend } from "./heap.ts";
 
 /** log Σₖ exp(cₖ − ½ Σⱼ ((xⱼ − μₖⱼ)sₖⱼ)²) of points x `[n, d]` and rows μ₁ …, s₁ …, c `[2d + 1, K]`: `[n]`. */
 export const MIXTURE = "DiagonalMixture";
-/** Its derivative in each point, `[n, d]`. */
+/** Its gradient in each point, `[n, d]`. */
 export const MIXTURE_SLOPE = "DiagonalMixtureSlope";
 
-/** The value whose slope it is: its data, by which the slope may be known already. */
+/** The data of the value whose gradient it is; a forward pass under a gradient has computed both. */
 export interface SlopeAttrs {
   readonly of: object;
 }
 
-/** Dimensions up to which loops are written out; in more, products of matrices do well. */
-const MOST_DIMENSIONS = 32;
+/** Most dimensions for which the loop is unrolled over axes; in more, matrix products are fast. */
+const MAX_DIMENSIONS = 32;
 
 type Loops = ReturnType<typeof nativeLoops>;
 const known = new Map<number, Loops>();
@@ -27,7 +27,7 @@ function loopsOf(dimensions: number): Loops {
   return loops;
 }
 
-/** Slopes that came with a value, under the data of the value: its gradient may ask for them. */
+/** Gradients that were computed with a value, by the data of the value. */
 const slopes = new WeakMap<object, Float32Array>();
 
 /** Whether the ops that run now may be differentiated. */
@@ -41,7 +41,7 @@ interface Inputs {
 /** Values at the points, with slopes if asked for; undefined where there is no loop for them. */
 function run(engine: WasmBackend & NativeBackend, { x, rows }: Inputs, withSlopes: boolean) {
   const { d, components } = sizesOf(rows);
-  const native = d >= 1 && d <= MOST_DIMENSIONS ? loopsOf(d)(engine) : undefined;
+  const native = d >= 1 && d <= MAX_DIMENSIONS ? loopsOf(d)(engine) : undefined;
   if (native === undefined) return undefined;
   const n = x.shape[0] as number;
   const value = engine.makeOutput([n], "float32");

@@ -1,33 +1,32 @@
 /**
- * Arithmetic of many short rows with one row: XNNPACK goes row by row, some ten nanoseconds each, so that adding a pair of numbers to a
- * million pairs takes thirty times what adding a million pairs does. The row is repeated, and rows are taken many at a time.
+ * Arithmetic of many short rows with one row. XNNPACK goes row by row, some ten nanoseconds each, so adding one pair of numbers to a
+ * million pairs takes thirty times what adding a million pairs does. Here the row is repeated and many rows are one.
  */
 import type * as tf from "@tensorflow/tfjs-core";
+import { sizeOf } from "../../core/shape.ts";
 import type { WasmBackend, Wrapper } from "./heap.ts";
 
-/** Rows of up to this length are put together; */
-const SHORT = 64;
-/** up to so many numbers, which the repeated row then has. */
-const LONG = 512;
-/** Fewest numbers for which it is worth a copy of the row. */
-const FEWEST = 4096;
+/** Longest row that is repeated. */
+const MAX_ROW = 64;
+/** Most numbers of the repeated row. */
+const MAX_REPEATED_ROW = 512;
+/** Fewest numbers for which the repeated row pays. */
+const MIN_SIZE = 4096;
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
-
-/** Length of the row, and how many rows are to be taken at once; undefined where that is of no use. */
+/** Length of the row, and how often to repeat it; undefined where that does not pay. */
 function rowsOf(full: readonly number[], shape: readonly number[]): { row: number; times: number } | undefined {
   const size = sizeOf(full);
   const own = shape.slice(shape.findIndex((d) => d !== 1));
   const row = sizeOf(own);
-  if (shape.length > full.length || size < FEWEST || row < 2 || row > SHORT) return undefined;
+  if (shape.length > full.length || size < MIN_SIZE || row < 2 || row > MAX_ROW) return undefined;
   const tail = full.slice(full.length - own.length);
   if (!own.every((d, i) => d === tail[i])) return undefined;
   let times = 1;
-  while (2 * times * row <= LONG && (size / row) % (2 * times) === 0) times *= 2;
+  while (2 * times * row <= MAX_REPEATED_ROW && (size / row) % (2 * times) === 0) times *= 2;
   return times === 1 ? undefined : { row, times };
 }
 
-const together =
+const withRepeatedRow =
   (original: tf.KernelFunc): tf.KernelFunc =>
   (args) => {
     const { a, b } = args.inputs as { a: tf.TensorInfo; b: tf.TensorInfo };
@@ -50,11 +49,11 @@ const together =
     return { ...pick(out as tf.TensorInfo), shape: full.shape.slice() };
   };
 
-/** What a kernel sees of a tensor; the rest of a tensor is behind accessors. */
+/** The part of a tensor that a kernel reads; spreading a tensor would miss it, as it lies behind accessors. */
 const pick = ({ dataId, shape, dtype }: tf.TensorInfo): tf.TensorInfo => ({ dataId, shape, dtype });
 
-/** The same wrapper, about a kernel that takes short rows together. */
+/** The same wrapper around a kernel that repeats short rows. */
 export const withShortRows = ({ kernelName, wrap }: Wrapper): Wrapper => ({
   kernelName,
-  wrap: (original) => wrap({ ...original, kernelFunc: together(original.kernelFunc) }),
+  wrap: (original) => wrap({ ...original, kernelFunc: withRepeatedRow(original.kernelFunc) }),
 });

@@ -4,7 +4,7 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NativeBackend, nativeLoops } from "../wasm/memory.ts";
-import { PAIRS_PER_TURN, pairSums } from "../wasm/pairs.ts";
+import { PAIRS_PER_ITERATION, pairSums } from "../wasm/pairs.ts";
 import { heapKernel, type WasmBackend } from "./heap.ts";
 
 /** Adjacent axes that are all reduced or all kept, as one. */
@@ -45,13 +45,13 @@ function sumRow(x: Float32Array, from: number, n: number): number {
 
 const loops = nativeLoops(() => [pairSums]);
 
-/** Totals of rows of n consecutive values: the commonest sum, without an array of doubles between. */
+/** Totals of rows of n consecutive values: the most frequent reduction, without an intermediate array of doubles. */
 function rowTotals(backend: WasmBackend & NativeBackend, x: tf.TensorInfo, n: number, out: tf.TensorInfo): void {
   const run = n === 2 ? loops(backend)?.run.pairSums : undefined;
   const [values, to] = [x, out].map((info) => backend.typedArrayFromHeap(info)) as [Float32Array, Float32Array];
-  const turns = run === undefined ? 0 : Math.floor(to.length / PAIRS_PER_TURN);
-  if (turns > 0) run?.(backend.getMemoryOffset(x.dataId), backend.getMemoryOffset(out.dataId), turns);
-  for (let k = turns * PAIRS_PER_TURN; k < to.length; k++) to[k] = sumRow(values, k * n, n);
+  const iterations = run === undefined ? 0 : Math.floor(to.length / PAIRS_PER_ITERATION);
+  if (iterations > 0) run?.(backend.getMemoryOffset(x.dataId), backend.getMemoryOffset(out.dataId), iterations);
+  for (let k = iterations * PAIRS_PER_ITERATION; k < to.length; k++) to[k] = sumRow(values, k * n, n);
 }
 
 /** Adds `rows` rows of `n` elements each to the first `n` totals from `to` on. */
@@ -79,8 +79,8 @@ function accumulate(x: Float32Array, groups: readonly Group[], totals: Float64Ar
       const n = (groups[last] as Group).size;
       for (let k = 0; k < size; k++) totals[to + k] = (totals[to + k] as number) + sumRow(x, from + k * n, n);
     } else {
-      const [step, put] = [inStride[g] as number, outStride[g] as number];
-      for (let k = 0; k < size; k++) walk(g + 1, from + k * step, to + k * put);
+      const [inStep, outStep] = [inStride[g] as number, outStride[g] as number];
+      for (let k = 0; k < size; k++) walk(g + 1, from + k * inStep, to + k * outStep);
     }
   };
   if (groups.length === 0) totals[0] = x[0] as number;

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { kernel } from "../gradients/define.ts";
-import { dilate, evenPad, type Pad } from "../gradients/windows.ts";
+import { dilate, explicitPad, type Pad } from "../gradients/windows.ts";
 import { CONVOLUTION_KERNELS } from "./convolution.ts";
 import { FUSED_KERNELS } from "./fused.ts";
 import { type Wrapper, wrappedKernel } from "./heap.ts";
@@ -143,7 +143,7 @@ const windows = (
     if (typeof attrs.pad === "string") return original(args);
     const inputs = args.inputs as unknown as Place;
     // A number is spelt out: with it tfjs computes the width of the output from the height of the filter.
-    return tf.tidy(() => run(inputs, padded(attrs, info(inputs, { ...attrs, pad: evenPad(attrs.pad) }))));
+    return tf.tidy(() => run(inputs, padded(attrs, info(inputs, { ...attrs, pad: explicitPad(attrs.pad) }))));
   });
 
 const shapeOf = (x: tf.Tensor | undefined): number[] => x?.shape ?? [];

@@ -1,9 +1,9 @@
-/** Repetition along axes. tfjs's kernel takes a hundred nanoseconds for an element, and every broadcast to a shape goes through it. */
+/** Repetition along axes. tfjs's kernel takes a hundred nanoseconds for each element, and every broadcastTo goes through it. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { heapKernel, type Values } from "./heap.ts";
 
-/** Copies the `length` elements at `at` behind themselves until there are `times` of them. */
-function again(values: Values, at: number, length: number, times: number): void {
+/** Repeats the `length` elements at `at` in place until the block stands there `times` times. */
+function repeatBlock(values: Values, at: number, length: number, times: number): void {
   const end = at + length * times;
   for (let done = at + length; done < end; ) {
     const count = Math.min(done - at, end - done);
@@ -37,7 +37,7 @@ export const TILE: tf.KernelConfig = heapKernel<{ reps: number[] }>("Tile", (bac
     }
     const [size, inStep, outStep] = [shape[axis] as number, inStride[axis] as number, outStride[axis] as number];
     for (let k = 0; k < size; k++) write(axis + 1, source + k * inStep, target + k * outStep);
-    again(to, target, size * outStep, times[axis] as number);
+    repeatBlock(to, target, size * outStep, times[axis] as number);
   };
   if (to.length > 0) write(0, 0, 0);
   return out;

@@ -1,4 +1,4 @@
-/** The update of Adam and AdamW over flat buffers, four elements at a time in single precision, and the length of a gradient in doubles. */
+/** The update of Adam and AdamW over flat buffers in single precision, and the squared norm of a gradient in double precision. */
 import {
   type Code,
   f32,
@@ -14,7 +14,7 @@ import {
 } from "../../core/simd/assembler.ts";
 import { loopsIn } from "./arena.ts";
 
-/** Elements that are updated at a time: four buffers of them stay near the processor, and a call is worth its price. */
+/** Elements copied and updated at a time: four buffers of them stay in the cache, and are many enough for the call to pay. */
 const CHUNK = 4096;
 const FLOAT = 4;
 const DOUBLE = 8;
@@ -65,7 +65,7 @@ const update = wasmFunction(
 
 type Eight<T> = [T, T, T, T, T, T, T, T];
 
-/** `squares(fours, from, to)`: Σ x² of so many quadruples at `from`, each of the four places for itself, into four doubles at `to`. */
+/** `squares(fours, from, to)`: the sums of squares of `fours` quadruples at `from`, one for each lane, into four doubles at `to`. */
 const squares = wasmFunction("squares", ["i32", "i32", "i32"], ([fours, from, to], local) => {
   const [x, low, high] = [local("v128"), local("v128"), local("v128")];
   const { add, mul } = f64x2;
@@ -108,7 +108,7 @@ export function sumOfSquares(x: Float32Array): number {
 
 type Four = [number, number, number, number];
 
-interface Machine {
+interface LocalBuffers {
   readonly run: WasmExports;
   readonly results: Float32Array;
   readonly params: Float32Array;
@@ -117,9 +117,9 @@ interface Machine {
   readonly squares: Float32Array;
 }
 
-let machine: Machine | undefined;
+let local: LocalBuffers | undefined;
 
-function start(): Machine {
+function createLocalBuffers(): LocalBuffers {
   const memory = new WebAssembly.Memory({ initial: Math.ceil((RESULTS + 4 * CHUNK * FLOAT) / PAGE) });
   const at = (buffer: number) => new Float32Array(memory.buffer, buffer, CHUNK);
   return {
@@ -132,7 +132,7 @@ function start(): Machine {
   };
 }
 
-/** Numbers of one update; `rate` and `correction` carry the correction of the bias. They are rounded to single precision. */
+/** Scalars of one update, rounded to single precision; `rate` and `correction` contain the bias corrections. */
 export interface AdamNumbers {
   readonly beta1: number;
   readonly beta2: number;
@@ -141,7 +141,7 @@ export interface AdamNumbers {
   /** 1/(1 − β₂ᵗ). */
   readonly correction: number;
   readonly epsilon: number;
-  /** What decay takes of a parameter: rate·λ. */
+  /** Weight decay of one step: rate·λ. */
   readonly decay: number;
 }
 
@@ -175,26 +175,26 @@ export function adamUpdate(
       inPlace.update?.(fours, p, g, m, v, ...numbers);
       read(new Float32Array(params.buffer, 0, LANES));
     }
-    // What is left after all fours is done apart: beyond it begins another parameter.
+    // The remainder goes through a copy: the next elements belong to another parameter.
     first = from + LANES * fours;
   }
-  machine ??= start();
-  const { run } = machine;
+  local ??= createLocalBuffers();
+  const { run } = local;
   for (let i = first; i < to; i += CHUNK) {
     const end = Math.min(i + CHUNK, to);
-    machine.params.set(params.subarray(i, end));
-    machine.grads.set(grads.subarray(i, end));
-    machine.means.set(means.subarray(i, end));
-    machine.squares.set(squares.subarray(i, end));
+    local.params.set(params.subarray(i, end));
+    local.grads.set(grads.subarray(i, end));
+    local.means.set(means.subarray(i, end));
+    local.squares.set(squares.subarray(i, end));
     const n = end - i;
-    // Lanes beyond the end have no say in what is largest.
-    machine.grads.fill(0, n, n + LANES);
-    machine.squares.fill(0, n, n + LANES);
+    // Lanes beyond the end must not contribute to the maximum.
+    local.grads.fill(0, n, n + LANES);
+    local.squares.fill(0, n, n + LANES);
     run.update?.(Math.ceil(n / LANES), PARAMS, GRADS, MEANS, SQUARES, ...numbers);
-    read(machine.results);
-    params.set(n === CHUNK ? machine.params : machine.params.subarray(0, n), i);
-    means.set(n === CHUNK ? machine.means : machine.means.subarray(0, n), i);
-    squares.set(n === CHUNK ? machine.squares : machine.squares.subarray(0, n), i);
+    read(local.results);
+    params.set(n === CHUNK ? local.params : local.params.subarray(0, n), i);
+    means.set(n === CHUNK ? local.means : local.means.subarray(0, n), i);
+    squares.set(n === CHUNK ? local.squares : local.squares.subarray(0, n), i);
   }
   return most;
 }

@@ -1,4 +1,4 @@
-/** Buffers that lie in one memory, where the loops of the optimisers run without copies. */
+/** Buffers allocated in one WebAssembly memory, so that the SIMD loops of the optimisers run on them in place. */
 import { instantiate, type WasmExports, type WasmFunction } from "../../core/simd/assembler.ts";
 
 const PAGE = 65536;
@@ -9,12 +9,12 @@ const ALIGNED = 64;
 const memories = new WeakMap<ArrayBufferLike, WebAssembly.Memory>();
 
 /**
- * Buffers of these lengths, zeros, in one memory of their own: what belongs together in an update, so that it runs in place. Where
- * there is no such memory (too much was asked for), they are plain.
+ * Zero-filled buffers of these lengths in one memory of their own: all that one update reads and writes. Where that memory cannot be
+ * allocated, they are plain arrays.
  */
 export function arena(lengths: readonly number[]): Float32Array[] {
-  const room = (length: number) => Math.ceil((length * FLOAT) / ALIGNED) * ALIGNED;
-  const pages = Math.ceil(lengths.reduce((total, length) => total + room(length), ALIGNED) / PAGE);
+  const bytesOf = (length: number) => Math.ceil((length * FLOAT) / ALIGNED) * ALIGNED;
+  const pages = Math.ceil(lengths.reduce((total, length) => total + bytesOf(length), ALIGNED) / PAGE);
   let memory: WebAssembly.Memory;
   try {
     memory = new WebAssembly.Memory({ initial: Math.max(1, pages) });
@@ -22,11 +22,11 @@ export function arena(lengths: readonly number[]): Float32Array[] {
   } catch {
     return lengths.map((length) => new Float32Array(length));
   }
-  // The first line is left to results.
+  // The first cache line is for the results of reductions.
   let at = ALIGNED;
   return lengths.map((length) => {
-    at += room(length);
-    return new Float32Array(memory.buffer, at - room(length), length);
+    at += bytesOf(length);
+    return new Float32Array(memory.buffer, at - bytesOf(length), length);
   });
 }
 

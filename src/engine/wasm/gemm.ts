@@ -188,7 +188,7 @@ const multiply = (fused: boolean) =>
 
       const plus = (total: Code, x: Code, y: Code): Code =>
         fused ? f32x4.relaxedMadd(x, y, total) : f32x4.add(total, f32x4.mul(x, y));
-      // One step a turn: compilers load for all steps of a longer turn at once, and run out of registers.
+      // Not unrolled: compilers hoist the loads of all unrolled steps, and run out of registers.
       const grow: Code = [
         parts.map((part, v) => part.set(v128.load(b.get, v * VECTOR))),
         Array.from({ length: TILE_ROWS }, (_, r) => [

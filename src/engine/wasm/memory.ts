@@ -1,4 +1,4 @@
-/** Loops of ours that run inside the memory of tfjs's wasm engine, on its tensors in place. */
+/** SIMD loops linked to the memory of tfjs's wasm engine: they run on its tensors in place. */
 import { instantiate, type WasmExports, type WasmFunction } from "../../core/simd/assembler.ts";
 
 /** What is used of tfjs's backend; `wasm` is the module that Emscripten made. */
@@ -13,10 +13,10 @@ export interface NativeBackend {
   };
 }
 
-/** Loops linked to one backend, and memory of theirs that lives as long as it. */
+/** Loops linked to one backend, and a workspace that lives as long as it. */
 export interface Native {
   readonly run: WasmExports;
-  /** The address of room for so many bytes, the same until more is asked for; what was there is lost then. */
+  /** The address of a scratch buffer of at least so many bytes; a larger request may move it and discard its contents. */
   workspace(bytes: number): number;
 }
 

@@ -47,14 +47,14 @@ export function packingOf(components: number, dimensions: number): Packing {
 
 /** Cells along an axis of the grid by which components are put in order. */
 const CELLS = 64;
-/** Bits of a number below 64 apart by one, so that two numbers fit between each other. */
-const APART = Uint16Array.from({ length: CELLS }, (_, i) => {
+/** The bits of a number below 64 with a gap after each, so that two numbers interleave (Morton code). */
+const SPACED_BITS = Uint16Array.from({ length: CELLS }, (_, i) => {
   let bits = 0;
   for (let b = 0; b < 6; b++) bits |= ((i >> b) & 1) << (2 * b);
   return bits;
 });
 
-/** The cell of each value between the least and the largest; what is no number is in the first. */
+/** The cell of each value between the least and the largest; NaN is in the first. */
 function cellsOf(values: Float32Array): Uint8Array {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const v of values) {
@@ -66,16 +66,16 @@ function cellsOf(values: Float32Array): Uint8Array {
 }
 
 /**
- * Components by place in the plane of the first two axes, along a curve that stays near itself (Morton's): those that are far
- * from a point then share vectors, which are left out whole.
+ * Components in Morton order (a space-filling curve) of the plane of the first two axes: those that are far from a point then share
+ * vectors, which are skipped whole.
  */
-function order(rows: Float32Array, components: number, dimensions: number): Uint32Array {
+function mortonOrder(rows: Float32Array, components: number, dimensions: number): Uint32Array {
   const across = cellsOf(rows.subarray(0, components));
   const along = dimensions > 1 ? cellsOf(rows.subarray(components, 2 * components)) : across;
   const starts = new Uint32Array(CELLS * CELLS + 1);
   const codes = Uint16Array.from(
     across,
-    (cell, k) => (APART[cell] as number) | ((APART[along[k] as number] as number) << 1),
+    (cell, k) => (SPACED_BITS[cell] as number) | ((SPACED_BITS[along[k] as number] as number) << 1),
   );
   for (const code of codes) starts[code + 1] = (starts[code + 1] as number) + 1;
   for (let c = 0; c < CELLS * CELLS; c++) starts[c + 1] = (starts[c + 1] as number) + (starts[c] as number);
@@ -92,7 +92,7 @@ function order(rows: Float32Array, components: number, dimensions: number): Uint
 export function pack(rows: Float32Array, dimensions: number, to: Float32Array): void {
   const width = 2 * dimensions + 1;
   const components = rows.length / width;
-  const ordered = order(rows, components, dimensions);
+  const ordered = mortonOrder(rows, components, dimensions);
   to.fill(0);
   const put = (row: number, place: number) => {
     const from = row * components;
@@ -113,7 +113,7 @@ export function pack(rows: Float32Array, dimensions: number, to: Float32Array): 
   }
 }
 
-/** Every lane combined, in every lane. */
+/** A reduction over the lanes, with the result in every lane. */
 const across = (combine: (a: Code, b: Code) => Code, x: Local): Code => [
   x.set(combine(x.get, v128.shuffle(x.get, x.get, [2, 3, 0, 1]))),
   x.set(combine(x.get, v128.shuffle(x.get, x.get, [1, 0, 3, 2]))),
@@ -152,7 +152,7 @@ function loop(name: "value" | "both", dimensions: number): WasmFunction {
       const [prepareWeight, weighed] = exponential(f32x4.sub(log.get, most.get), use, local);
       const scale = (sum: Local) => sum.set(f32x4.mul(sum.get, factor.get));
       const zero = (sum: Local) => sum.set(use.float(0));
-      const raise: Code = [
+      const rescale: Code = [
         factor.set(f32x4.max(most.get, log.get)),
         across(f32x4.max, factor),
         weight.set(factor.get),
@@ -185,7 +185,7 @@ function loop(name: "value" | "both", dimensions: number): WasmFunction {
         log.set(f32x4.sub(v128.load(at.get), f32x4.mul(weight.get, use.float(0.5)))),
         // Also for NaN, which is not below anything.
         when(v128.anyTrue(v128.not(f32x4.le(log.get, least.get))), [
-          when(v128.anyTrue(f32x4.gt(log.get, most.get)), raise),
+          when(v128.anyTrue(f32x4.gt(log.get, most.get)), rescale),
           add,
         ]),
         at.set(i32.add(at.get, i32.const(stride))),
@@ -221,7 +221,7 @@ function loop(name: "value" | "both", dimensions: number): WasmFunction {
   );
 }
 
-/** The loops for points of so many dimensions, written out axis by axis. */
+/** The loops for points of so many dimensions, unrolled over the axes. */
 export const mixtureLoops = (dimensions: number): readonly WasmFunction[] => [
   loop("value", dimensions),
   loop("both", dimensions),

@@ -2,11 +2,11 @@
 import { f32x4, i32, repeat, v128, wasmFunction } from "../../core/simd/assembler.ts";
 
 const VECTOR = 16;
-/** Sums of one turn. */
-export const PAIRS_PER_TURN = 4;
+/** Sums of one iteration. */
+export const PAIRS_PER_ITERATION = 4;
 
-/** `pairSums(from, to, turns)`. */
-export const pairSums = wasmFunction("pairSums", ["i32", "i32", "i32"], ([from, to, turns], local) => {
+/** `pairSums(from, to, iterations)`. */
+export const pairSums = wasmFunction("pairSums", ["i32", "i32", "i32"], ([from, to, iterations], local) => {
   const [a, b] = [local("v128"), local("v128")];
   return repeat(
     [
@@ -16,6 +16,6 @@ export const pairSums = wasmFunction("pairSums", ["i32", "i32", "i32"], ([from, 
       from.set(i32.add(from.get, i32.const(2 * VECTOR))),
       to.set(i32.add(to.get, i32.const(VECTOR))),
     ],
-    turns.tee(i32.sub(turns.get, i32.const(1))),
+    iterations.tee(i32.sub(iterations.get, i32.const(1))),
   );
 });

@@ -1,4 +1,4 @@
-/** The update of gradient descent with its velocity, and the shortening of a gradient, over flat buffers, in double precision like the loops they stand for. */
+/** The update of gradient descent with momentum, and the scaling of a gradient, over flat buffers, in double precision. */
 import { type Code, f32x4, f64x2, i32, repeat, v128, wasmFunction } from "../../core/simd/assembler.ts";
 import { loopsIn } from "./arena.ts";
 
@@ -11,7 +11,7 @@ const loop = (name: string, direction: Direction, velocity: boolean) =>
   wasmFunction(
     name,
     ["i32", "i32", "i32", "i32", "f64", "f64"],
-    ([pairs, params, grads, speeds, ...numbers], local) => {
+    ([pairs, params, grads, velocities, ...numbers], local) => {
       const vectors = numbers.map(() => local("v128"));
       const [rate, momentum] = vectors.map(({ get }) => get) as [Code, Code];
       const [g, u] = [local("v128"), local("v128")];
@@ -23,9 +23,9 @@ const loop = (name: string, direction: Direction, velocity: boolean) =>
         repeat(
           [
             g.set(read(grads)),
-            ...(velocity ? [u.set(add(mul(momentum, read(speeds)), g.get)), write(speeds, u.get)] : []),
+            ...(velocity ? [u.set(add(mul(momentum, read(velocities)), g.get)), write(velocities, u.get)] : []),
             write(params, sub(read(params), mul(rate, direction(g.get, u.get, momentum)))),
-            ...[params, grads, speeds].map((at) => at.set(i32.add(at.get, i32.const(2 * FLOAT)))),
+            ...[params, grads, velocities].map((at) => at.set(i32.add(at.get, i32.const(2 * FLOAT)))),
           ],
           pairs.tee(i32.sub(pairs.get, i32.const(1))),
         ),
@@ -69,20 +69,20 @@ export interface SgdNumbers {
 export function sgdUpdate(
   params: Float32Array,
   grads: Float32Array,
-  speeds: Float32Array | undefined,
+  velocities: Float32Array | undefined,
   { rate, momentum, nesterov }: SgdNumbers,
 ): void {
-  const run = linked(speeds === undefined ? [params, grads] : [params, grads, speeds]);
+  const run = linked(velocities === undefined ? [params, grads] : [params, grads, velocities]);
   const pairs = run === undefined ? 0 : params.length >> 1;
-  const name = speeds === undefined ? "plain" : nesterov ? "nesterov" : "heavy";
+  const name = velocities === undefined ? "plain" : nesterov ? "nesterov" : "heavy";
   if (pairs > 0)
-    run?.[name]?.(pairs, params.byteOffset, grads.byteOffset, (speeds ?? grads).byteOffset, rate, momentum);
+    run?.[name]?.(pairs, params.byteOffset, grads.byteOffset, (velocities ?? grads).byteOffset, rate, momentum);
   for (let i = 2 * pairs; i < params.length; i++) {
     const g = grads[i] as number;
     let direction = g;
-    if (speeds !== undefined) {
-      const u = momentum * (speeds[i] as number) + g;
-      speeds[i] = u;
+    if (velocities !== undefined) {
+      const u = momentum * (velocities[i] as number) + g;
+      velocities[i] = u;
       direction = nesterov ? g + momentum * u : u;
     }
     params[i] = (params[i] as number) - rate * direction;

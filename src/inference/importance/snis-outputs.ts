@@ -8,12 +8,13 @@ import { fold } from "../../core/key.ts";
 import { gumbel } from "../../core/random/draws.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
-import type { Method, ResultKind } from "../method/infer.ts";
+import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
+import type { EffectsIn, Method, ResultKind } from "../method/infer.ts";
 import { takeRows } from "../problem/site-draws.ts";
 import type { EvidenceOf, Sandwich } from "../weights/bound.ts";
 import { diagnose, sumWeights } from "../weights/weights.ts";
 import { snis } from "./snis.ts";
-import { type Kept, LARGEST_SHARE, type SnisResult } from "./snis-result.ts";
+import type { Kept, SnisResult } from "./snis-result.ts";
 
 /** Options of {@link snisOutputs}. */
 export interface SnisOutputsOptions {
@@ -50,20 +51,18 @@ export interface SnisOutputs<E extends Effect = Effect> {
   readonly warnings: readonly string[];
 }
 
-interface OutputsKind extends ResultKind {
-  readonly result: SnisOutputs<this["effects"]>;
+export interface SnisOutputsKind extends ResultKind {
+  readonly result: SnisOutputs<EffectsIn<this>>;
 }
 
 const PROPOSALS = 256;
-/** Effective proposals of an output below which its law is far from the target. */
-const FEWEST_EFFECTIVE = 5;
 
 /**
  * `m` draws by sampling-importance-resampling of a model, for instance `pipe(base, tilt("x", energy))`.
  *
  * @throws `argument` unless m and the proposals are positive integers.
  */
-export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method<OutputsKind, undefined> {
+export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method<SnisOutputsKind, undefined> {
   const { from = "fresh" } = options;
   const proposals = options.proposals ?? (from === "fresh" ? PROPOSALS : PROPOSALS * m);
   for (const [name, value] of Object.entries({ m, proposals })) checkWhole("snisOutputs", name, value);
@@ -85,7 +84,7 @@ export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method
       const essPerOutput = from === "fresh" ? ess / m : ess;
       const distinct = new Set(rows).size;
       const warnings = [
-        ...(essPerOutput < FEWEST_EFFECTIVE
+        ...(essPerOutput < LEAST_ESS.output
           ? [
               `the ${proposals} proposals ${from === "fresh" ? "behind an output" : "of the pool"} are worth ${essPerOutput.toPrecision(2)}: the weights have collapsed, and outputs are not draws of the tilted model; run chains in (z, ε), or tilt the latent`,
             ]

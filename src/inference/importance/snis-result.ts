@@ -8,6 +8,7 @@ import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
 import type { DeterministicsOf, LatentsOf } from "../../effects/sites.ts";
 import type { EngineInfo } from "../../engine/engine.ts";
+import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
 import type { Problem } from "../method/infer.ts";
 import { expectationStream } from "../numeric/weight-loops.ts";
 import { evaluateParts, siteOf, takeRows } from "../problem/site-draws.ts";
@@ -77,11 +78,6 @@ export interface ResampleOptions {
   /** Default: derived from the run's own seed. */
   readonly seed?: Seed | Key;
 }
-
-/** Largest share of weight that one draw may hold in a result to be trusted. */
-export const LARGEST_SHARE = 0.1;
-/** Fewest effective draws in a result to be trusted. */
-export const FEWEST_EFFECTIVE = 50;
 
 /** Reads off weighted draws what a user wants of them. */
 export function snisResult(
@@ -188,7 +184,7 @@ function warningsOf(ess: number, largestWeight: number, khat: number): string[] 
       `Pareto k is ${khat.toFixed(2)}, above ${UNRELIABLE_K}: weighted means are unreliable; use a proposal closer to the target`,
     );
   }
-  if (ess < FEWEST_EFFECTIVE) warnings.push(`the draws are worth only ${ess.toFixed(1)} even ones`);
+  if (ess < LEAST_ESS.weights) warnings.push(`the draws are worth only ${ess.toFixed(1)} even ones`);
   if (largestWeight > LARGEST_SHARE) {
     warnings.push(`one draw holds ${Math.round(100 * largestWeight)} % of all weight`);
   }

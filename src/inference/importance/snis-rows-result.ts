@@ -8,6 +8,7 @@ import { sizeOf } from "../../core/shape.ts";
 import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
 import type { EngineInfo } from "../../engine/engine.ts";
+import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
 import { momentStream, weightStream } from "../numeric/weighted-moments.ts";
 import { copyRows, type RowSite } from "../problem/row-plate.ts";
 import { evaluate, siteOf, zerosLike } from "../problem/site-draws.ts";
@@ -16,7 +17,7 @@ import { FEWEST_FOR_BOUNDS, logZ } from "../weights/log-z.ts";
 import { paretoK, UNRELIABLE_K } from "../weights/pareto.ts";
 import { resampleRows } from "../weights/resample.ts";
 import { diagnose, normalizeWeights, sumWeights } from "../weights/weights.ts";
-import { FEWEST_EFFECTIVE, type Kept, LARGEST_SHARE, type ResampleOptions, type SiteEstimate } from "./snis-result.ts";
+import type { Kept, ResampleOptions, SiteEstimate } from "./snis-result.ts";
 
 /** Bounds of the evidence of all rows together, and of each row. */
 export interface RowsEvidence<Of extends string = string> extends Sandwich<Of> {
@@ -256,12 +257,12 @@ function warningsOf(ess: Float64Array, largestWeight: Float64Array, khat: Float6
   }
   const few = worst(
     ess,
-    (e) => e < FEWEST_EFFECTIVE,
+    (e) => e < LEAST_ESS.weights,
     (a, b) => a < b,
   );
   if (few.count > 0) {
     warnings.push(
-      `${few.count} of ${rows} rows have fewer than ${FEWEST_EFFECTIVE} effective draws (least: row ${few.at} with ${few.value.toFixed(1)})`,
+      `${few.count} of ${rows} rows have fewer than ${LEAST_ESS.weights} effective draws (least: row ${few.at} with ${few.value.toFixed(1)})`,
     );
   }
   const alone = worst(

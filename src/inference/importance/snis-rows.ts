@@ -11,8 +11,8 @@ import { copyRows, type RowBlock, type RowSite, rowBlocks, rowDraws, rowPlate, r
 import { zerosLike } from "../problem/site-draws.ts";
 import { evidenceLabel } from "../weights/bound.ts";
 import { replacements } from "../weights/reservoir.ts";
-import { compiledChunk, type Weigh, weighing } from "./compiled-weights.ts";
 import { type SnisRowsResult, snisRowsResult } from "./snis-rows-result.ts";
+import { compiledChunk, type Weigh, weighing } from "./weighing.ts";
 
 /** Options of a run, checked. */
 export interface RowSettings {

@@ -2,16 +2,16 @@
 import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
-import type { Method, Problem, ResultKind } from "../method/infer.ts";
+import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { type Proposal, plan } from "../problem/proposal.ts";
 import { weightedDraws } from "../problem/weighted-draws.ts";
-import { compiledChunk, weighing } from "./compiled-weights.ts";
 import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
 import { snisRows } from "./snis-rows.ts";
 import type { SnisRowsResult } from "./snis-rows-result.ts";
+import { compiledChunk, weighing } from "./weighing.ts";
 
-interface SnisKind extends ResultKind {
-  readonly result: SnisResult<this["effects"]>;
+export interface SnisKind extends ResultKind {
+  readonly result: SnisResult<EffectsIn<this>>;
 }
 
 /** Which draws a result keeps: those of these sites, of none, or (`undefined`) of all. */
@@ -26,8 +26,8 @@ export type KeptBy<E extends Effect, K extends Keep> = K extends false
       : Extract<Kept<E>, N>
     : Kept<E>;
 
-interface SnisRowsKind<K extends Keep> extends ResultKind {
-  readonly result: SnisRowsResult<this["effects"], KeptBy<this["effects"], K>>;
+export interface SnisRowsKind<K extends Keep> extends ResultKind {
+  readonly result: SnisRowsResult<EffectsIn<this>, KeptBy<EffectsIn<this>, K>>;
 }
 
 /** Options of {@link snis}. */

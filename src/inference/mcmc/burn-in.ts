@@ -1,22 +1,21 @@
 /**
- * The way from a start that the data rule out to where they do not, however far: the first part of a warm-up, which owes nothing to
+ * The way from an overdispersed start to where the data put the mass, however far: the first part of a warm-up, which owes nothing to
  * detailed balance. Every coordinate of every chain has its own scale s and moves by ½s²∇log p, at most s, plus noise s√T ξ: unadjusted
  * Langevin dynamics with a diagonal preconditioner. As in resilient propagation (Riedmiller & Braun 1993) the scale grows while the
  * gradient keeps its sign and shrinks when the sign turns, so that a distance of D scales takes log D steps, and not D.
  *
  * The noise is what an optimiser lacks: chains arrive where the mass is, not at the mode, which may have none (a funnel's neck).
  */
+import * as tf from "@tensorflow/tfjs-core";
 import { TiltedError } from "../../core/errors.ts";
 import type { Key } from "../../core/key.ts";
 import { uniform } from "../../core/random/draws.ts";
-import { type Shape, sizeOf } from "../../core/shape.ts";
-import { evaluateLangevin, type LangevinKernel, type LangevinState } from "./langevin-kernel.ts";
+import { eachFinite, type GradientState, moveTo, type Steps, type Target } from "./kernel.ts";
 
 /** Chains on their way. */
-export interface ApproachState {
-  readonly chains: LangevinState;
-  /** s of every coordinate, of the positions' shapes. */
-  readonly scales: readonly Float32Array[];
+export interface BurnInState extends GradientState {
+  /** s of every coordinate, `[chains, d]`. */
+  readonly scale: tf.Tensor;
 }
 
 /** While the gradient of more than one per scale keeps its sign. */
@@ -26,95 +25,61 @@ const SLOW_GROWTH = 1.15;
 /** When the gradient turns, or a proposal has no density. */
 const CUT = 0.4;
 
-/** Density and gradient, or a density that is not a number where a site of the model has none. */
-function evaluateOrNot(kernel: LangevinKernel, positions: readonly Float32Array[]): LangevinState {
+/** Where a site of the model has no finite density for some chain, every proposal counts as one without. */
+function evaluateOrNot(x: tf.Tensor, target: Target): ReturnType<Target> {
   try {
-    return evaluateLangevin(kernel, positions);
+    return target(x);
   } catch (error) {
     if (!(error instanceof TiltedError && error.code === "non-finite")) throw error;
-    const chains = (kernel.shapes[0] as Shape)[0] as number;
-    return { positions, gradients: positions, logDensity: new Float32Array(chains).fill(Number.NaN) };
+    return { logp: tf.fill([x.shape[0] as number], Number.NaN), grad: tf.zerosLike(x) };
   }
 }
 
-export const startApproach = (chains: LangevinState, scale: number): ApproachState => ({
-  chains,
-  scales: chains.positions.map((x) => new Float32Array(x.length).fill(scale)),
+/** Where a burn-in starts: every scale is the root of the step size. */
+export const startBurnIn = (state: GradientState): BurnInState => ({
+  ...state,
+  scale: tf.mul(tf.onesLike(state.x), tf.sqrt(state.eta)),
 });
 
-/** One step of every chain. `normals` are standard normals of the positions' shapes. */
-export function stepApproach(
-  kernel: LangevinKernel,
-  { chains, scales }: ApproachState,
-  normals: readonly Float32Array[],
-): ApproachState {
-  const { shapes, temperature } = kernel;
-  const noise = Math.sqrt(temperature);
-  const proposal = evaluateOrNot(
-    kernel,
-    chains.positions.map((x, i) => {
-      const [g, s, xi] = [chains.gradients[i], scales[i], normals[i]] as [Float32Array, Float32Array, Float32Array];
-      return x.map((v, j) => {
-        const scale = s[j] as number;
-        const drift = (scale * scale * (g[j] as number)) / 2;
-        return v + Math.max(-scale, Math.min(scale, drift)) + noise * scale * (xi[j] as number);
-      });
-    }),
-  );
-  const sizes = shapes.map((shape) => sizeOf(shape.slice(1)));
-  const possible = proposal.logDensity.map((l, c) => {
-    const parts = proposal.gradients.map((g, i) =>
-      g.subarray(c * (sizes[i] as number), (c + 1) * (sizes[i] as number)),
-    );
-    return Number.isFinite(l) && parts.every((part) => part.every(Number.isFinite)) ? 1 : 0;
-  });
-  const merge = (from: readonly Float32Array[], to: readonly Float32Array[]) =>
-    from.map((x, i) => x.map((v, j) => (possible[Math.floor(j / (sizes[i] as number))] ? (to[i]?.[j] as number) : v)));
-  return {
-    chains: {
-      positions: merge(chains.positions, proposal.positions),
-      gradients: merge(chains.gradients, proposal.gradients),
-      logDensity: chains.logDensity.map((l, c) => (possible[c] ? (proposal.logDensity[c] as number) : l)),
-    },
-    scales: scales.map((s, i) =>
-      s.map((scale, j) => {
-        if (!possible[Math.floor(j / (sizes[i] as number))]) return CUT * scale;
-        const [before, now] = [chains.gradients[i]?.[j] as number, proposal.gradients[i]?.[j] as number];
-        if (scale * Math.abs(now) <= 1) return SLOW_GROWTH * scale;
-        return before * now > 0 ? GROWTH * scale : CUT * scale;
-      }),
-    ),
-  };
-}
+/**
+ * The steps of a burn-in, after {@link startBurnIn}.
+ *
+ * @param T - Temperature.
+ */
+export const burnIn = (T = 1): Steps<BurnInState, { readonly xi: "normal" }> => ({
+  name: "burn-in",
+  noise: { xi: "normal" },
+  step(state, { xi }, target) {
+    const { x, grad, scale } = state;
+    const drift = tf.mul(tf.mul(0.5, tf.square(scale)), grad);
+    const bounded = tf.maximum(tf.neg(scale), tf.minimum(scale, drift));
+    const y = tf.add(tf.add(x, bounded), tf.mul(tf.mul(Math.sqrt(T), scale), xi));
+    const to = evaluateOrNot(y, target);
+    // A sum is finite where all of it is.
+    const taken = eachFinite(tf.add(to.logp, tf.sum(to.grad, 1)));
+    const keeps = tf.greater(tf.mul(grad, to.grad), 0);
+    const steep = tf.greater(tf.mul(scale, tf.abs(to.grad)), 1);
+    const full = (factor: number) => tf.fill(scale.shape, factor);
+    const factor = tf.where(steep, tf.where(keeps, full(GROWTH), full(CUT)), full(SLOW_GROWTH));
+    const each = tf.broadcastTo(tf.reshape(taken, [taken.size, 1]), scale.shape);
+    const next = { ...moveTo(taken, y, to, state), scale: tf.mul(scale, tf.where(each, factor, full(CUT))) };
+    return [next as BurnInState, { finite: taken }];
+  },
+});
 
-/** Log-density below the median chain at which a chain is lost, beside one for every dimension: places of no mass to speak of. */
-const LOST = 30;
+/** Log-density below the median chain at which a chain is stuck, beside one for every dimension: places of no mass to speak of. */
+const STUCK = 30;
 
 /**
- * Moves chains that did not arrive to where others did. A chain is lost when its density is less than e^{−30 − d} of the median
- * chain's: no mode that counts is that low, so no mode is lost with it.
+ * For each chain the chain whose place it takes: itself, or for one that did not arrive another that did. A chain is stuck when its density
+ * is less than e^{−30 − d} of the median chain's: no mode that counts is that low, so no mode is lost with it.
  */
-export function gatherLost({ shapes, temperature }: LangevinKernel, chains: LangevinState, key: Key): LangevinState {
-  const count = chains.logDensity.length;
-  const sizes = shapes.map((shape) => sizeOf(shape.slice(1)));
-  const dimension = sizes.reduce((a, b) => a + b, 0);
-  const median = chains.logDensity.slice().sort()[Math.floor(count / 2)] as number;
-  const least = median - temperature * (LOST + dimension);
-  const arrived = Array.from({ length: count }, (_, c) => c).filter((c) => (chains.logDensity[c] as number) >= least);
-  const picks = uniform(key, count);
-  const from = Array.from({ length: count }, (_, c) =>
-    (chains.logDensity[c] as number) >= least
-      ? c
-      : (arrived[Math.floor((picks[c] as number) * arrived.length)] as number),
+export function resampleStuckChains(logp: Float32Array, dimension: number, T: number, key: Key): Int32Array {
+  const median = logp.slice().sort()[Math.floor(logp.length / 2)] as number;
+  const least = median - T * (STUCK + dimension);
+  const arrived = Array.from(logp.keys()).filter((c) => (logp[c] as number) >= least);
+  const picks = uniform(key, logp.length);
+  return Int32Array.from(logp, (l, c) =>
+    l >= least ? c : (arrived[Math.floor((picks[c] as number) * arrived.length)] as number),
   );
-  const move = (arrays: readonly Float32Array[]) =>
-    arrays.map((x, i) => {
-      const size = sizes[i] as number;
-      return x.map((_, j) => x[(from[Math.floor(j / size)] as number) * size + (j % size)] as number);
-    });
-  return {
-    positions: move(chains.positions),
-    gradients: move(chains.gradients),
-    logDensity: chains.logDensity.map((_, c) => chains.logDensity[from[c] as number] as number),
-  };
 }

@@ -9,11 +9,12 @@ import { logJoint } from "../../effects/density.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { scoreOnly, withPlates } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type Structure } from "../problem/inspect-model.ts";
 import { type EvidenceOf, evidenceLabel, type Sandwich } from "../weights/bound.ts";
 import { logZWithDraws } from "../weights/log-z.ts";
-import type { LangevinResult } from "./result.ts";
+import type { ChainResult } from "./result.ts";
 
 /** Options of {@link chainEvidence}. */
 export interface ChainEvidenceOptions {
@@ -42,7 +43,7 @@ const AT_ONCE = 1 << 19;
  */
 export function chainEvidence<E extends Effect>(
   model: Model<[], E, unknown>,
-  chains: Pick<LangevinResult, "sites">,
+  chains: Pick<ChainResult, "sites">,
   options: ChainEvidenceOptions,
 ): Sandwich<EvidenceOf<E>> {
   const { draws = 8192, params = {} } = options;
@@ -92,6 +93,7 @@ function weightsOf(
   const largest = Math.max(1, ...latents.map(({ shape }) => sizeOf(shape)));
   const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
   const out = new Float32Array(count);
+  const weighed = scoreOnly(({ kind }) => kind !== "sample")(withPlates(plates)(model));
   for (let first = 0; first < count; first += part) {
     const particles = Math.min(part, count - first);
     const rows = Object.fromEntries(
@@ -101,14 +103,12 @@ function weightsOf(
       }),
     );
     scope(() => {
-      const run = interpret(replay({ latents: rows })(model)(), {
+      const run = interpret(replay({ latents: rows })(weighed)(), {
         key: fold(key, purpose),
         particles,
         first,
         depth,
-        plates,
         params: toTensors(params),
-        density: ({ kind }) => kind !== "sample",
       });
       out.set(logJoint(run).dataSync() as Float32Array, first);
     });

@@ -1,34 +1,84 @@
-/** Whether chains can go on from a checkpoint. */
+/** Where chains are, as plain data: what a run ends with and a later one goes on from, bit for bit. */
 import { fail } from "../../core/errors.ts";
-import { showShape, sizeOf } from "../../core/shape.ts";
-import type { LangevinCheckpoint } from "./result.ts";
-import type { SampledSite } from "./target.ts";
+import { type Shape, showShape, sizeOf } from "../../core/shape.ts";
+import type { SampledSite } from "./sites.ts";
+import type { Stored } from "./stepper.ts";
 
-/** Where chains of these sites are, by name and unconstrained shape. */
-export const placesOf = (moving: readonly SampledSite[]): LangevinCheckpoint["sites"] =>
-  moving.map(({ name, unconstrained }) => ({ name, shape: [...unconstrained] }));
+/** Everything a run needs to go on. Plain data. */
+export interface Checkpoint {
+  /** The kernel whose state it is. */
+  readonly kernel: string;
+  /** Sites that move, and the shape of their unconstrained positions, `[chains, ...]`. */
+  readonly sites: readonly { readonly name: string; readonly shape: Shape }[];
+  /** The kernel's state by name: `x` holds the positions `[chains, d]`, site by site. */
+  readonly state: { readonly [name: string]: { readonly data: Float32Array; readonly shape: Shape } };
+  /** Steps done so far, warm-up included. */
+  readonly step: number;
+  readonly stepSize: number;
+}
 
-/** @throws `argument` when a checkpoint is of another number of chains or of other sites, or no checkpoint at all. */
-export function checkCheckpoint(
-  { sites, state, step, stepSize }: LangevinCheckpoint,
-  moving: readonly SampledSite[],
-): void {
-  const show = (places: LangevinCheckpoint["sites"]) =>
+const placesOf = (sites: readonly SampledSite[], chains: number): Checkpoint["sites"] =>
+  sites.map(({ name, unconstrained }) => ({ name, shape: [chains, ...unconstrained] }));
+
+/** The checkpoint of chains. */
+export function checkpointOf(
+  kernel: string,
+  sites: readonly SampledSite[],
+  chains: number,
+  { state, shapes }: Stored,
+  step: number,
+): Checkpoint {
+  const { eta, ...own } = state;
+  const entries = Object.entries(own).map(([name, data]) => [name, { data, shape: shapes[name] as Shape }] as const);
+  return {
+    kernel,
+    sites: placesOf(sites, chains),
+    state: Object.fromEntries(entries),
+    step,
+    stepSize: eta?.[0] as number,
+  };
+}
+
+/**
+ * The state of a checkpoint.
+ *
+ * @throws `argument` when it is of another number of chains, of other sites or another kernel, or no checkpoint at all.
+ */
+export function restore(
+  { kernel, sites, state, step, stepSize }: Checkpoint,
+  {
+    what,
+    kernel: wanted,
+    density,
+  }: {
+    readonly what: string;
+    readonly kernel: { readonly name: string };
+    readonly density: { readonly sites: readonly SampledSite[] };
+  },
+  chains: number,
+): Stored {
+  const show = (places: Checkpoint["sites"]) =>
     places.map(({ name, shape }) => `"${name}" ${showShape(shape)}`).join(", ");
-  const here = placesOf(moving);
-  const [theirs, chains] = [sites?.[0]?.shape[0], here[0]?.shape[0]];
+  const here = placesOf(density.sites, chains);
+  const theirs = sites?.[0]?.shape[0];
   if (theirs !== undefined && theirs !== chains)
-    fail("argument", `langevin: the checkpoint has ${theirs} chains, this run ${chains}; give chains: ${theirs}`);
+    fail("argument", `${what}: the checkpoint has ${theirs} chains, this run ${chains}; give chains: ${theirs}`);
   if (sites === undefined || show(sites) !== show(here)) {
     fail(
       "argument",
-      `langevin: the checkpoint is of another model: it holds ${sites ? show(sites) : "no sites"}, here move ${show(here)} (chains first, unconstrained)`,
+      `${what}: the checkpoint is of another model: it holds ${sites ? show(sites) : "no sites"}, here move ${show(here)} (chains first, unconstrained)`,
     );
   }
-  const sizes = here.map(({ shape }) => sizeOf(shape));
+  if (kernel !== wanted.name)
+    fail("argument", `${what}: the checkpoint is of the kernel ${kernel}, this run of ${wanted.name}`);
+  const entries = Object.entries(state ?? {});
   const whole =
-    [state?.positions, state?.gradients].every((arrays) => sizes.every((n, s) => arrays?.[s]?.length === n)) &&
-    state.logDensity?.length === chains;
+    state?.x?.data?.length === here.reduce((n, { shape }) => n + sizeOf(shape), 0) &&
+    entries.every(([, { data, shape }]) => data?.length === sizeOf(shape ?? [Number.NaN]));
   if (!whole || !Number.isInteger(step) || step < 0 || !(stepSize > 0))
-    fail("argument", "langevin: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length");
+    fail("argument", `${what}: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length`);
+  return {
+    state: { ...Object.fromEntries(entries.map(([name, { data }]) => [name, data])), eta: Float32Array.of(stepSize) },
+    shapes: { ...Object.fromEntries(entries.map(([name, { shape }]) => [name, shape])), eta: [] },
+  };
 }

@@ -1,25 +1,75 @@
-/** Where chains start: draws of the prior that the data do not rule out, yet far apart. */
+/** Where chains start: places that the caller gives, and draws of the prior that the data do not rule out, yet far apart. */
 import type { NdArray } from "../../core/array.ts";
+import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
-import type { Tree } from "../../core/tree.ts";
+import { scope } from "../../core/scope.ts";
+import { showShape } from "../../core/shape.ts";
+import { type Tree, toTensors } from "../../core/tree.ts";
 import type { Problem } from "../method/infer.ts";
 import { takeRows } from "../problem/site-draws.ts";
 import { drawWeightedPrior } from "../problem/weighted-draws.ts";
 import { resampleRows } from "../weights/resample.ts";
 import { diagnose, normalizeWeights, sumWeights } from "../weights/weights.ts";
+import type { SampledSite } from "./sites.ts";
+import type { Density } from "./target.ts";
+
+/** A start. */
+export interface Start {
+  /** Positions, `[chains, d]`. */
+  readonly x: Float32Array;
+  /** Whether the posterior may be far from there. Places that were given are where the caller wants them. */
+  readonly far: boolean;
+}
+
+/** @throws `extra-site`, `shape` when `init` does not fit the sites. */
+export async function startPositions(
+  what: string,
+  problem: Problem,
+  { sites, draw }: Density,
+  chains: number,
+  init: Tree<NdArray | undefined>,
+): Promise<Start> {
+  const given: Tree<NdArray> = Object.fromEntries(
+    Object.entries(init).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, checkInit(what, name, value, sites, chains)]],
+    ),
+  );
+  const complete = sites.every(({ name }) => given[name] !== undefined);
+  const drawn = complete ? undefined : await temperedStart(problem, chains);
+  const values = { ...drawn?.draws, ...given };
+  // In a small box around nothing in particular even weights say little.
+  const boxed = sites.some(({ info }) => info.improper);
+  return {
+    x: scope(() => draw(fold(problem.key, "start"), chains, toTensors(values))),
+    far: drawn !== undefined && Object.keys(given).length === 0 && (boxed || drawn.tempered),
+  };
+}
+
+function checkInit(what: string, name: string, value: NdArray, sites: readonly SampledSite[], chains: number): NdArray {
+  const site = sites.find((m) => m.name === name);
+  if (site === undefined)
+    return fail("extra-site", `${what}: init names "${name}", which does not move`, { site: name });
+  const shape = [chains, ...site.shape];
+  if (`${value.shape}` !== `${shape}`) {
+    fail("shape", `${what}: init of "${name}" has shape ${showShape(value.shape)}, expected ${showShape(shape)}`, {
+      site: name,
+    });
+  }
+  return value;
+}
 
 /** Prior draws looked at for each chain that starts. */
 const CANDIDATES = 16;
 
 /** Draws to start from. */
-export interface Start {
+interface TemperedStart {
   readonly draws: Tree<NdArray>;
   /** Whether the weights had to be tempered: then the posterior lies elsewhere, or is much narrower than the prior. */
   readonly tempered: boolean;
 }
 
 /** Draws of the prior, resampled by weights tempered until half as many as there are chains stay effective. */
-export async function temperedStart(problem: Problem, chains: number): Promise<Start> {
+async function temperedStart(problem: Problem, chains: number): Promise<TemperedStart> {
   const tick = async () => {};
   const candidates = await drawWeightedPrior(
     { ...problem, key: fold(problem.key, "start"), tick },

@@ -1,22 +1,12 @@
-/** What Langevin chains give: draws by site, and whether to trust them. */
+/** What chains give: draws by site, and whether to trust them. */
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { yieldToEventLoop } from "../../core/event-loop.ts";
-import { type Shape, sizeOf } from "../../core/shape.ts";
+import { sizeOf } from "../../core/shape.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { EngineInfo } from "../../engine/engine.ts";
 import { diagnoseChains, MIXED_RHAT } from "../diagnostics/chains.ts";
-import type { LangevinState } from "./langevin-kernel.ts";
-import { type DriftReport, driftWarnings } from "./langevin-marginal.ts";
-
-/** Everything a run needs to go on. Plain data. */
-export interface LangevinCheckpoint {
-  /** Sites that move, and the shape of their unconstrained positions, `[chains, ...]`. */
-  readonly sites: readonly { readonly name: string; readonly shape: Shape }[];
-  readonly state: LangevinState;
-  /** Steps done so far, warm-up included. */
-  readonly step: number;
-  readonly stepSize: number;
-}
+import { LEAST_ESS } from "../diagnostics/thresholds.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 
 /** Diagnostics of every entry of a site, each of its shape. */
 export interface ChainDiagnostics {
@@ -29,7 +19,7 @@ export interface ChainDiagnostics {
 }
 
 /** Chains of a model's sites. */
-export interface LangevinResult<S extends string = string> {
+export interface ChainResult<S extends string = string> {
   /** Draws `[chains, kept steps, ...plates, ...event]`. */
   readonly sites: { readonly [N in S]: NdArray };
   readonly diagnostics: { readonly [N in S]: ChainDiagnostics };
@@ -38,73 +28,51 @@ export interface LangevinResult<S extends string = string> {
   /** Least bulk and tail effective sample sizes over all entries of all sites. */
   readonly bulkEss: number;
   readonly tailEss: number;
-  /** Mean acceptance probability after warm-up; 1 for ULA. */
+  /** Mean acceptance probability after warm-up; 1 for a kernel that takes every proposal. */
   readonly acceptance: number;
-  /** Mean acceptance probability of jumps after warm-up; `undefined` without jumps. */
-  readonly jumpAcceptance: number | undefined;
   /** Step size after adaptation. */
   readonly stepSize: number;
-  readonly temperature: number;
-  /** What the chains followed: the gradient of the model's density, or an estimate, and what they settle in with it. */
-  readonly drift: DriftReport;
   /** Proposals after warm-up with a density or gradient that was not finite. */
   readonly nonFinite: number;
   readonly trusted: boolean;
   readonly warnings: readonly string[];
-  readonly checkpoint: LangevinCheckpoint;
+  /** To go on from here. */
+  readonly checkpoint: Checkpoint;
   readonly engine: EngineInfo;
 }
 
-/** Least effective draws, per site entry, in a result to be trusted. */
-const FEWEST_EFFECTIVE = 400;
-
 /** What a run adds to its draws. */
-export interface LangevinRun
-  extends Pick<
-    LangevinResult,
-    "acceptance" | "jumpAcceptance" | "stepSize" | "nonFinite" | "temperature" | "drift" | "checkpoint" | "engine"
-  > {
-  readonly adjusted: boolean;
+export interface ChainRunInfo
+  extends Pick<ChainResult, "acceptance" | "stepSize" | "nonFinite" | "checkpoint" | "engine"> {
   /** Proposals after warm-up, over all chains. */
   readonly proposals: number;
+  /** What to know beside what the draws show. */
+  readonly warnings: readonly string[];
 }
 
 /** Diagnoses chains `[chains, kept steps, ...plates, ...event]`, which for many entries takes seconds. */
-export async function langevinResult(
+export async function chainResult(
   sites: Tree<NdArray>,
-  { adjusted, proposals, ...run }: LangevinRun,
-): Promise<LangevinResult> {
-  const politely = yieldToEventLoop();
+  { proposals, warnings: told, ...run }: ChainRunInfo,
+): Promise<ChainResult> {
+  const pause = yieldToEventLoop();
   const diagnostics: Record<string, ChainDiagnostics> = {};
-  for (const [name, draws] of Object.entries(sites)) diagnostics[name] = await diagnoseSite(draws, politely);
+  for (const [name, draws] of Object.entries(sites)) diagnostics[name] = await diagnoseSite(draws, pause);
   const over = (pick: (d: ChainDiagnostics) => NdArray, best: (...xs: number[]) => number) =>
     Object.values(diagnostics).reduce((a, d) => Array.from(pick(d).data).reduce((b, x) => best(b, x), a), best());
   const summary = {
     rhat: over((d) => d.rhat, Math.max),
     bulkEss: over((d) => d.bulkEss, Math.min),
     tailEss: over((d) => d.tailEss, Math.min),
-    acceptance: run.acceptance,
-    jumpAcceptance: run.jumpAcceptance,
-    stepSize: run.stepSize,
-    nonFinite: run.nonFinite,
+    ...run,
   };
-  const warnings = [...warningsOf(summary, adjusted, proposals), ...driftWarnings(run.drift, adjusted)];
-  return {
-    sites,
-    diagnostics,
-    ...summary,
-    temperature: run.temperature,
-    drift: run.drift,
-    trusted: warnings.length === 0,
-    warnings,
-    checkpoint: run.checkpoint,
-    engine: run.engine,
-  };
+  const warnings = [...warningsOf(summary, proposals), ...told];
+  return { sites, diagnostics, ...summary, trusted: warnings.length === 0, warnings };
 }
 
 async function diagnoseSite(
   { data, shape }: NdArray,
-  politely: ReturnType<typeof yieldToEventLoop>,
+  pause: ReturnType<typeof yieldToEventLoop>,
 ): Promise<ChainDiagnostics> {
   const [chains, kept, ...event] = shape as [number, number, ...number[]];
   const size = sizeOf(event);
@@ -126,7 +94,7 @@ async function diagnoseSite(
   for (let j = 0; j < size; j++) {
     const found = diagnoseChains(entry(j));
     for (const name of Object.keys(columns) as (keyof typeof columns)[]) columns[name][j] = found[name];
-    await politely();
+    await pause();
   }
   const of = (column: Float32Array) => ndarray(column, event);
   return {
@@ -139,21 +107,16 @@ async function diagnoseSite(
 }
 
 function warningsOf(
-  { rhat, bulkEss, tailEss, nonFinite }: Pick<LangevinResult, "rhat" | "bulkEss" | "tailEss" | "nonFinite">,
-  adjusted: boolean,
+  { rhat, bulkEss, tailEss, nonFinite }: Pick<ChainResult, "rhat" | "bulkEss" | "tailEss" | "nonFinite">,
   proposals: number,
 ): string[] {
   const warnings: string[] = [];
   if (!(rhat < MIXED_RHAT))
     warnings.push(`R-hat is ${rhat.toFixed(3)}, not below ${MIXED_RHAT}: the chains have not mixed; run longer`);
   const least = Math.min(bulkEss, tailEss);
-  if (!(least >= FEWEST_EFFECTIVE))
+  if (!(least >= LEAST_ESS.chains))
     warnings.push(`the draws are worth only ${Math.round(least)} independent ones (bulk or tail)`);
   if (nonFinite > 0)
     warnings.push(`${nonFinite} of ${proposals} proposals had no finite density or gradient; lower the step size`);
-  if (!adjusted)
-    warnings.push(
-      "unadjusted: the stationary distribution differs from the target by a bias of the order of the step size",
-    );
   return warnings;
 }

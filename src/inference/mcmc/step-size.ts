@@ -1,14 +1,19 @@
-/** Step-size adaptation by dual averaging (Nesterov 2009; Hoffman & Gelman 2014, section 3.2), as a pure step. */
+/**
+ * Step-size adaptation by dual averaging (Nesterov 2009; Hoffman & Gelman 2014, section 3.2): pure, over scalar tensors, so that it is
+ * part of a warm-up step wherever that runs.
+ */
+import * as tf from "@tensorflow/tfjs-core";
+import { type KernelState, meanAcceptance, type NoiseKinds, type Steps } from "./kernel.ts";
 
-/** State of the adaptation. */
+/** State of the adaptation, scalars. The step size itself is the kernel's. */
 export interface StepSizeState {
-  readonly logStep: number;
   /** The average that is used once warm-up is over. */
-  readonly logAverage: number;
-  readonly error: number;
-  readonly count: number;
+  readonly logAverage: tf.Tensor;
+  /** Weighted mean of target − acceptance. */
+  readonly error: tf.Tensor;
+  readonly count: tf.Tensor;
   /** Where the iterates are drawn to. */
-  readonly centre: number;
+  readonly centre: tf.Tensor;
 }
 
 const GAMMA = 0.05;
@@ -16,20 +21,58 @@ const T0 = 10;
 const KAPPA = 0.75;
 
 /** The iterates are drawn towards ten times the first step: too large is found out cheaply, too small is not. */
-export const startStepSize = (step: number): StepSizeState => ({
-  logStep: Math.log(step),
-  logAverage: Math.log(step),
-  error: 0,
-  count: 0,
-  centre: Math.log(10 * step),
+export const startStepSize = (step: tf.Tensor): StepSizeState => ({
+  logAverage: tf.log(step),
+  error: tf.zerosLike(step),
+  count: tf.zerosLike(step),
+  centre: tf.log(tf.mul(10, step)),
 });
 
-/** Moves the step so that the acceptance approaches `target`. */
-export function adaptStepSize(state: StepSizeState, acceptance: number, target: number): StepSizeState {
-  const count = state.count + 1;
-  const weight = 1 / (count + T0);
-  const error = (1 - weight) * state.error + weight * (target - acceptance);
-  const logStep = state.centre - (Math.sqrt(count) / GAMMA) * error;
-  const eta = count ** -KAPPA;
-  return { ...state, count, error, logStep, logAverage: eta * logStep + (1 - eta) * state.logAverage };
+/** The adaptation after a step of this mean acceptance, a scalar, and the step size with which that approaches `target`. */
+export function adaptStepSize(
+  state: StepSizeState,
+  acceptance: tf.Tensor,
+  target: number,
+): { readonly adaptation: StepSizeState; readonly eta: tf.Tensor } {
+  const count = tf.add(state.count, 1);
+  const weight = tf.div(1, tf.add(count, T0));
+  // (1 − w)e + w(δ − α)
+  const error = tf.add(state.error, tf.mul(weight, tf.sub(tf.sub(target, acceptance), state.error)));
+  const logStep = tf.sub(state.centre, tf.mul(tf.div(tf.sqrt(count), GAMMA), error));
+  const share = tf.pow(count, -KAPPA);
+  const logAverage = tf.add(state.logAverage, tf.mul(share, tf.sub(logStep, state.logAverage)));
+  return { adaptation: { ...state, count, error, logAverage }, eta: tf.exp(logStep) };
 }
+
+/** Names of {@link StepSizeState} in a state that holds a kernel's besides. */
+const ENTRIES = ["logAverage", "error", "count", "centre"] as const;
+const named = (entry: (typeof ENTRIES)[number]) => `adaptation/${entry}`;
+
+const beside = (adaptation: StepSizeState) =>
+  Object.fromEntries(ENTRIES.map((entry) => [named(entry), adaptation[entry]]));
+const adaptationIn = (state: KernelState) =>
+  Object.fromEntries(ENTRIES.map((entry) => [entry, state[named(entry)]])) as unknown as StepSizeState;
+
+/** The state of a kernel with the adaptation beside it, as {@link adapting} carries it. */
+export const startAdapting = (state: KernelState): KernelState => ({ ...state, ...beside(startStepSize(state.eta)) });
+
+/** The state of the kernel at the end of a warm-up, with the averaged step size. */
+export function endAdapting(state: KernelState): KernelState {
+  const kept = Object.entries(state).filter(([name]) => !ENTRIES.some((entry) => named(entry) === name));
+  return { ...Object.fromEntries(kept), eta: tf.exp(adaptationIn(state).logAverage) } as KernelState;
+}
+
+/** The steps of a kernel, each of which adapts its step size to a mean acceptance, after {@link startAdapting}. */
+export const adapting = <N extends NoiseKinds>(
+  { name, noise, step }: Steps<KernelState, N>,
+  target: number,
+): Steps<KernelState, N> => ({
+  name,
+  noise,
+  step(state, given, at) {
+    const [next, info] = step(state, given, at);
+    const { adaptation, eta } = adaptStepSize(adaptationIn(state), meanAcceptance(info), target);
+    // What the kernel does not know of goes on beside its state.
+    return [{ ...state, ...next, ...beside(adaptation), eta }, info];
+  },
+});

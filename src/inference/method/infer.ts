@@ -6,23 +6,38 @@ import { type Key, type Seed, toKey } from "../../core/key.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { GuideFits } from "../../effects/sites.ts";
-import { choiceHere, type EngineChoice, type EngineInfo, engineFor } from "../../engine/engine.ts";
+import { type EngineChoice, type EngineInfo, engineFor, resolveChoice } from "../../engine/engine.ts";
 
-/** A function on types: from a model's effects (and arguments) to the type of a method's result. */
+/**
+ * A function on types: from a model's effects and arguments to the type of a method's result, so that one method gives results whose
+ * sites are those of the model at hand. (TypeScript has no such functions; this is the usual stand-in, an interface that reads `this`.)
+ *
+ * @example
+ * interface LikelihoodKind extends ResultKind {
+ *   readonly result: { readonly [N in LatentsOf<EffectsIn<this>>]: NdArray };
+ * }
+ */
 export interface ResultKind {
-  readonly effects: Effect;
-  readonly args: readonly unknown[];
+  /** The model's effects; read them through {@link EffectsIn}. */
+  readonly effects: unknown;
+  /** The model's arguments, a tuple. */
+  readonly args: unknown;
+  /** The result for these. */
   readonly result: unknown;
 }
 
-/** Applies a {@link ResultKind}. */
+/** The model's effects, as a {@link ResultKind} sees them: `EffectsIn<this>`. */
+export type EffectsIn<K extends ResultKind> = Extract<K["effects"], Effect>;
+
+/** The result's type of kind `K` for a model with effects `E` and arguments `Args`. */
 export type ResultFor<K extends ResultKind, E extends Effect, Args extends readonly unknown[]> = (K & {
   readonly effects: E;
   readonly args: Args;
 })["result"];
 
-/** How far a run has come. */
+/** How far a run has come, as `infer`'s `onProgress` is told. */
 export interface Progress {
+  /** The method's name. */
   readonly method: string;
   /** Steps done, of `total`. */
   readonly step: number;
@@ -31,41 +46,69 @@ export interface Progress {
   readonly metrics: { readonly [name: string]: number };
 }
 
-/** What a method is given: the model with its arguments, and where randomness comes from. */
+/**
+ * What a method is given: a log-density log p(latents, data), as a program with its arguments, and where randomness comes from.
+ *
+ * @remarks Run the program with `interpret(problem.model(...problem.args), ...)` inside `tensorScope`; `inspectModel(problem)` says what
+ * sites it has. Nothing of a problem changes during a run, and a method leaves no tensor behind: what it returns are typed arrays.
+ */
 export interface Problem {
+  /** The model, whose sites see one draw: a value is `[...plates, ...event]`. Its types are checked before, by `infer`. */
   readonly model: Model<readonly unknown[], Effect, unknown>;
+  /** What the model, and a guide, is called with. */
   readonly args: readonly unknown[];
+  /** All randomness of the run comes from it, by `fold(key, name)`: same key, same engine, same bits. */
   readonly key: Key;
-  /** Unconstrained values of the model's (and guide's) parameters; absent ones take their initial values. */
+  /** Unconstrained values of the parameters of model and guide by name; absent ones take their initial values. */
   readonly params: Tree<NdArray>;
-  /** What runs op by op. */
+  /** The engine that runs op by op; it is ready. */
   readonly engine: EngineInfo;
-  /** What the caller wants of the inner loop. */
+  /** What the caller wants of the inner loop: see `InferOptions.engine`. A method that never compiles may ignore it. */
   readonly choice: EngineChoice;
-  /** Threads of a compiled inner loop, where the caller says so. */
+  /** Threads of a compiled inner loop; absent when the caller leaves it to the method. */
   readonly threads?: number;
-  /** Whether a compiled loop is to leave the event loop free. */
+  /** Whether a compiled loop leaves the event loop free during a step. Default false. */
   readonly background?: boolean;
-  /** Call between steps, outside every memory scope: reports, lets the event loop live, and throws `aborted`. */
+  /**
+   * To be awaited between steps, outside every memory scope: reports progress and lets the event loop live.
+   *
+   * @throws `aborted` when the caller's signal has fired.
+   */
   tick(progress: Omit<Progress, "method">): Promise<void>;
 }
 
-/** The guide a method carries, as far as the compiler checks it. `never` effects: no guide. */
+/** The guide that a method carries, as far as the compiler checks it against the model. */
 export interface GuideType {
+  /** Its effects: their latent sites must be those of the model. */
   readonly effects: Effect;
+  /** Its arguments: those of the model must fit them. */
   readonly args: readonly unknown[];
 }
 
 /**
- * An inference method, as a value.
+ * An inference method, as a value: a name and a function from a problem to a result.
  *
- * @remarks `K` maps a model's effects to the result's type; `G` is the type of the guide that must fit the model.
+ * @typeParam K - From a model's effects to the result's type.
+ * @typeParam G - The guide that must fit the model; `undefined` when the method has none.
+ * @remarks The types of the two stand in `types` and are absent at run time: state them as the return type of the function that makes
+ * the method.
+ * @example log p(z, data) at one draw z of the prior:
+ * interface DensityKind extends ResultKind {
+ *   readonly result: number;
+ * }
+ * const priorDensity: Method<DensityKind, undefined> = {
+ *   name: "prior-density",
+ *   run: async ({ model, args, key }) =>
+ *     tensorScope(() => logJoint(interpret(model(...args), { key })).dataSync()[0]),
+ * };
  */
 export interface Method<K extends ResultKind = ResultKind, G extends GuideType | undefined = GuideType | undefined> {
+  /** For progress and for messages. */
   readonly name: string;
+  /** @returns What `K` says, for the effects of the problem's model. */
   run(problem: Problem): Promise<unknown>;
   /** Types only; absent at run time. */
-  readonly types?: { readonly kind: K; readonly guide: G };
+  readonly types?: { readonly kind: K; readonly guide: G } | undefined;
 }
 
 /** `unknown` when the method's guide fits the model, else an error that names the site. */
@@ -127,7 +170,7 @@ export async function infer<
     if (signal?.aborted) fail("aborted", `${method.name}: aborted`, { cause: signal.reason });
   };
   const engine = await engineFor(options.engine ?? "auto");
-  const choice = choiceHere(options.engine);
+  const choice = resolveChoice(options.engine);
   abort();
   const politely = yieldToEventLoop();
   const result = await method.run({

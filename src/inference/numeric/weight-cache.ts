@@ -2,7 +2,8 @@
  * Weights of many draws, made in parts by a pool and kept until others come: sums over them are taken more than once, and an
  * exponential takes longer than to read it.
  */
-import { type JobSlot, type LinkedModule, type ThreadPool, threadPool } from "../../core/simd/thread-pool.ts";
+import type { JobSlot, LinkedModule } from "../../core/simd/job-slot.ts";
+import { type ThreadPool, threadPool } from "../../core/simd/thread-pool.ts";
 import { CHUNK, LANES, SUM_BYTES, WEIGHT_LOOPS } from "./weight-kernels.ts";
 import { type Machine, machineIn, SCRATCH_BYTES, turnsOf } from "./weight-machine.ts";
 

@@ -1,9 +1,9 @@
-/** Optimisers as pure steps: (state, params, gradients) → (state, params), over trees that are flat buffers inside. */
+/** Optimisers as steps on flat buffers, (state, params, gradients) → state: parameters and slots are written in place, the rest is a record. */
 import { fail } from "../../core/errors.ts";
 import type { ArrayTree } from "../../core/tree.ts";
 import { adamUpdate } from "../../engine/wasm/adam.ts";
 import { sgdUpdate } from "../../engine/wasm/sgd.ts";
-import { flatten, type Layout, layoutOf, lengthOf, unflatten } from "./flat.ts";
+import { type Layout, layoutOf, lengthOf } from "./flat.ts";
 import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
 
 /** What an optimiser remembers: plain data, so that it can be stored and a run resumed bit for bit. */
@@ -18,19 +18,9 @@ export interface OptimizerState {
 export interface Optimizer {
   readonly name: string;
   init(params: ArrayTree): OptimizerState;
-  /**
-   * One update. Pure: its arguments are left alone.
-   *
-   * @throws `argument`, `shape` when the trees differ in names or shapes.
-   */
-  step(
-    state: OptimizerState,
-    params: ArrayTree,
-    grads: ArrayTree,
-  ): { readonly state: OptimizerState; readonly params: ArrayTree };
-  /** The same update in place, for a loop that owns its buffers: `params` and the slots of `state` are overwritten. */
+  /** One update, for a loop that owns its buffers: `params` and the slots of `state` are overwritten, `grads` are left alone. */
   update(state: OptimizerState, params: Float32Array, grads: Float32Array, layout: Layout): Updated;
-  /** Whether `update` tells of gradients that are not finite, which spares its caller to look. */
+  /** Whether `update` tells of gradients that are not finite, which spares its caller the check. */
   readonly checksFinite?: boolean;
 }
 
@@ -40,7 +30,7 @@ export interface Updated extends OptimizerState {
   readonly finite?: boolean;
 }
 
-/** One update in place. `rate` is the learning rate, `step` counts from 0. Those that look give something that is finite if all is. */
+/** One update in place. `rate` is the learning rate, `step` counts from 0. Those that check give something that is finite if all is. */
 type Rule = (
   slots: OptimizerState["slots"],
   params: Float32Array,
@@ -55,7 +45,7 @@ function optimizer(
   slotNames: readonly string[],
   schedule: Schedule,
   rule: Rule,
-  looks = false,
+  checksFinite = false,
 ): Optimizer {
   const update: Optimizer["update"] = (state, params, grads, layout) => {
     const found = rule(state.slots, params, grads, state.step, schedule(state.step), layout);
@@ -65,16 +55,10 @@ function optimizer(
   return {
     name,
     update,
-    checksFinite: looks,
+    checksFinite,
     init(params) {
       const n = lengthOf(layoutOf(params));
       return { step: 0, slots: Object.fromEntries(slotNames.map((slot) => [slot, new Float32Array(n)])) };
-    },
-    step(state, params, grads) {
-      const layout = layoutOf(params);
-      const buffer = flatten(params, layout);
-      const { step, slots } = update(copyState(state), buffer, flatten(grads, layout), layout);
-      return { state: { step, slots }, params: unflatten(buffer, layout) };
     },
   };
 }

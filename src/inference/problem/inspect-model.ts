@@ -8,7 +8,7 @@ import type { Constraint } from "../../dist/constraint.ts";
 import { commonPlates, plateDepth, scored } from "../../effects/density.ts";
 import type { PlateFrame } from "../../effects/effects.ts";
 import { interpret, type SiteRecord } from "../../effects/interpret.ts";
-
+import { startImproper, withRows } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 
 /** A site, without its tensors. */
@@ -55,15 +55,12 @@ export function inspectModel(problem: Problem, which: Problem["model"] = problem
   return scope(() => {
     const key = fold(problem.key, "probe");
     const subsampled = new Set<string>();
-    const run = interpret(which(...problem.args), {
-      key,
-      subsample(name, _, rows) {
-        subsampled.add(name);
-        return Int32Array.from({ length: rows }, (__, i) => i);
-      },
-      startImproper: true,
-      params: toTensors(problem.params),
+    const firstRows = withRows((name, _, rows) => {
+      subsampled.add(name);
+      return Int32Array.from({ length: rows }, (__, i) => i);
     });
+    const prepared = startImproper(firstRows(which));
+    const run = interpret(prepared(...problem.args), { key, params: toTensors(problem.params) });
     const sites = [...run.sites.values()].map(
       ({ name, kind, plates, value, eventRank, dist, differentiable }): SiteInfo => ({
         name,

@@ -13,6 +13,7 @@ import { commonPlates, plateDepth, scored } from "../../effects/density.ts";
 import type { Context, Effect, PlateEffect, PlateFrame, Program, SampleEffect } from "../../effects/effects.ts";
 import { handleEffects } from "../../effects/handle.ts";
 import { type Execution, type InterpretOptions, interpret, type SiteRecord } from "../../effects/interpret.ts";
+import { unscored, withPlates, withRows } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import type { Subsample } from "./minibatch.ts";
 
@@ -136,10 +137,8 @@ export function matchGuide(problem: Problem, guide: Problem["model"]): ModelAndG
     const key = fold(problem.key, "probe");
     const guided = interpret(asGuide(guide(...args), watchGuide), { key, params });
     const initial = initialParams(guided);
-    const run = interpret(
-      asModel(model(...args), (site) => matched(guided, site), watchModel),
-      { key, params: { ...params, ...initial }, plates: guided.plates },
-    );
+    const onGuide = () => asModel(model(...args), (site) => matched(guided, site), watchModel);
+    const run = interpret(withPlates(guided.plates)(onGuide)(), { key, params: { ...params, ...initial } });
     checkExtra(guided, run);
     checkParams(guided, run);
     const latents = [...run.sites.values()].filter((site) => site.kind === "sample").map((site) => site.name);
@@ -235,7 +234,8 @@ export interface PairOptions {
 
 /** Runs the guide. */
 export function runGuide(pair: ModelAndGuide, options: PairOptions, density: boolean): Execution {
-  return interpret(asGuide(pair.guide(...pair.args)), { ...interpretOptions(pair, options), density });
+  const guide = withRows(options.subsample)(density ? pair.guide : unscored(pair.guide));
+  return interpret(asGuide(guide(...pair.args)), interpretOptions(pair, options));
 }
 
 /** Runs the guide again at other parameters, on given values. */
@@ -245,22 +245,29 @@ export function rescoreGuide(
   values: TensorTree,
   drawn: Execution,
 ): Execution {
-  const program = asModel(asGuide(pair.guide(...pair.args)), ({ name }) => values[name] as tf.Tensor);
-  return interpret(program, { ...interpretOptions(pair, options), plates: drawn.plates });
+  const guide = inRowsOf(pair.guide, options, drawn);
+  const program = asModel(asGuide(guide(...pair.args)), ({ name }) => values[name] as tf.Tensor);
+  return interpret(program, interpretOptions(pair, options));
 }
 
 /** Runs the model on values of the guide, in the rows of the guide. */
 export function runModel(pair: ModelAndGuide, options: PairOptions, values: TensorTree, drawn: Execution): Execution {
-  const program = asModel(pair.model(...pair.args), ({ name }) => {
+  const model = inRowsOf(pair.model, options, drawn);
+  const program = asModel(model(...pair.args), ({ name }) => {
     // Structure must not change between runs, but a program may break its promise.
     return values[name] ?? fail("missing-site", `the guide did not draw "${name}" in this run`, { site: name });
   });
-  return interpret(program, { ...interpretOptions(pair, options), plates: drawn.plates });
+  return interpret(program, interpretOptions(pair, options));
 }
 
-function interpretOptions(pair: ModelAndGuide, { particles, first = 0, ...options }: PairOptions): InterpretOptions {
-  return particles === undefined ? options : { ...options, particles, first, depth: pair.depth };
-}
+/** A program whose plates have the rows of an earlier run; other plates have those of this run. */
+const inRowsOf = (program: Problem["model"], { subsample }: PairOptions, drawn: Execution): Problem["model"] =>
+  withRows(subsample)(withPlates(drawn.plates)(program));
+
+const interpretOptions = (
+  { depth }: ModelAndGuide,
+  { key, params, particles, first = 0 }: PairOptions,
+): InterpretOptions => (particles === undefined ? { key, params } : { key, params, particles, first, depth });
 
 /** Names a site of probability zero, for the message when a bound is −∞. */
 export function impossibleSite(...runs: readonly Execution[]): SiteRecord | undefined {

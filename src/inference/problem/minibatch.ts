@@ -1,9 +1,10 @@
 /** Minibatches: every plate goes through a fresh shuffle of its rows in each epoch, the same in model and guide. */
 import { fold, type Key } from "../../core/key.ts";
 import { permutation } from "../../core/random/discrete.ts";
+import type { ChooseRows } from "../../effects/run-handlers.ts";
 
-/** Chooses the rows of a plate; see `InterpretOptions.subsample`. */
-export type Subsample = (name: string, size: number, rows: number) => Int32Array;
+/** Chooses `rows` of the `size` rows of a plate, as {@link withRows} asks. */
+export type Subsample = ChooseRows;
 
 /** Whole minibatches in one pass over a plate. What is left over is left out of that epoch; the shuffle decides what. */
 export const batchesPerEpoch = (size: number, rows: number): number => Math.max(1, Math.floor(size / rows));

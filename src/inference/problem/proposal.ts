@@ -9,6 +9,7 @@ import { type TensorTree, type Tree, toTensors } from "../../core/tree.ts";
 import { scored, sumSites } from "../../effects/density.ts";
 import { replay } from "../../effects/handlers.ts";
 import { type Execution, interpret } from "../../effects/interpret.ts";
+import { scoreOnly, withPlates, withRows } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type Structure } from "./inspect-model.ts";
 import type { Subsample } from "./minibatch.ts";
@@ -65,7 +66,6 @@ export interface WeighOptions {
   /** Outermost plates over which log-weights stay apart; 0 sums them all. */
   readonly apart?: number;
   readonly subsample?: Subsample;
-  readonly startImproper?: boolean;
 }
 
 /**
@@ -76,23 +76,20 @@ export interface WeighOptions {
  */
 export function weighOnce(
   { problem, proposal, depth, params }: Plan,
-  { apart = 0, ...at }: WeighOptions,
+  { apart = 0, subsample, ...at }: WeighOptions,
 ): { readonly logWeight: tf.Tensor; readonly model: Execution } {
   const common = { ...at, depth, params: toTensors(params) };
+  const inRows = (program: Problem["model"]) => (subsample === undefined ? program : withRows(subsample)(program));
   if (proposal === undefined) {
-    const model = interpret(problem.model(...problem.args), {
-      ...common,
-      density: ({ kind }) => kind !== "sample",
-    });
+    const likelihood = scoreOnly(({ kind }) => kind !== "sample")(problem.model);
+    const model = interpret(inRows(likelihood)(...problem.args), common);
     return { logWeight: sumSites(model, scored(model), apart), model };
   }
-  const guide = interpret(proposal(...problem.args), common);
+  const guide = interpret(inRows(proposal)(...problem.args), common);
   const drawn = new Map([...guide.sites].filter(([, site]) => site.kind === "sample"));
   const latents: TensorTree = Object.fromEntries([...drawn].map(([name, site]) => [name, site.value as tf.Tensor]));
-  const model = interpret(replay({ latents })(problem.model)(...problem.args), {
-    ...common,
-    plates: guide.plates,
-    density: ({ kind, name }) => kind !== "sample" || drawn.has(name),
-  });
+  const drawnOrData = scoreOnly(({ kind, name }) => kind !== "sample" || drawn.has(name));
+  const weighed = drawnOrData(replay({ latents })(withPlates(guide.plates)(problem.model)));
+  const model = interpret(inRows(weighed)(...problem.args), common);
   return { logWeight: tf.sub(sumSites(model, scored(model), apart), sumSites(guide, scored(guide), apart)), model };
 }

@@ -6,8 +6,8 @@ import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Execution, SiteRecord } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
-import { glance, readInto } from "../../engine/read.ts";
+import { exportSite } from "../../effects/site-value.ts";
+import { readInto, readView } from "../../engine/read.ts";
 
 /** Sites of a run whose draws are of use: latent and deterministic ones. */
 export const drawnSites = (run: Execution): SiteRecord[] =>
@@ -91,7 +91,7 @@ export function evaluateParts(
           return [name, tf.tensor(drawn, [draws, ...shape.slice(1)], dtype)];
         }),
       );
-      const h = glance(of(part));
+      const h = readView(of(part));
       if (h.length !== draws * size) {
         const wanted = size === 1 ? `${draws} draws` : `${draws} draws of ${size} rows`;
         fail("shape", `expectation: the function gave ${h.length} numbers for ${wanted}`);

@@ -3,6 +3,7 @@ import type { NdArray } from "../../core/array.ts";
 import { readAhead } from "../../core/random/draws.ts";
 import { scope } from "../../core/scope.ts";
 import type { Tree } from "../../core/tree.ts";
+import { startImproper } from "../../effects/run-handlers.ts";
 import { readInto } from "../../engine/read.ts";
 import type { Problem } from "../method/infer.ts";
 import { type Plan, plan, type WeighOptions, weighOnce } from "./proposal.ts";
@@ -58,7 +59,7 @@ export const weighOpByOp = (planned: Plan): PartWeigher => ({
 
 /** Weighted draws of the prior, improper sites too: places to start from. */
 export function drawWeightedPrior(problem: Problem, n: number): Promise<WeightedDraws> {
-  const planned = plan(problem, undefined);
-  const start = { key: problem.key, particles: n, first: 0, startImproper: true };
+  const planned = plan({ ...problem, model: startImproper(problem.model) }, undefined);
+  const start = { key: problem.key, particles: n, first: 0 };
   return weightedDraws(problem, weighOpByOp(planned), n, Math.min(n, planned.atOnce), start);
 }

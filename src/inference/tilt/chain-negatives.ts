@@ -1,28 +1,36 @@
 /** Negatives from chains of the tilted model: persistent in a buffer, of which a part is drawn afresh, or new in every step. */
+import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkPositive, checkShare, checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key } from "../../core/key.ts";
-import { bits, normal, uniform } from "../../core/random/draws.ts";
 import { scope } from "../../core/scope.ts";
-import { sizeOf } from "../../core/shape.ts";
 import { toTensors } from "../../core/tree.ts";
 import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
-import { compileKernel } from "../mcmc/compiled-density.ts";
-import {
-  acceptLangevin,
-  evaluateLangevin,
-  initLangevin,
-  jumpLangevin,
-  type LangevinKernel,
-  proposeLangevin,
-} from "../mcmc/langevin-kernel.ts";
-import { type Drift, driftWarnings, integrated, marginalKernel } from "../mcmc/langevin-marginal.ts";
-import { adaptStepSize, startStepSize } from "../mcmc/step-size.ts";
-import { densityOf, sampledSites } from "../mcmc/target.ts";
+import { unscored } from "../../effects/run-handlers.ts";
+import { exportSite } from "../../effects/site-value.ts";
+import { independence } from "../mcmc/independence.ts";
+import { type Kernel, reevaluation } from "../mcmc/kernel.ts";
+import { mala } from "../mcmc/mala.ts";
+import { type Drift, driftWarnings, estimatedTarget, integrateOthers } from "../mcmc/pseudo-marginal.ts";
+import type { AnySteps } from "../mcmc/run.ts";
+import { dimensionOf, type SampledModel } from "../mcmc/sites.ts";
+import { adapting, startAdapting } from "../mcmc/step-size.ts";
+import { type ArrayState, type Block, mapStored, type Stored, store } from "../mcmc/stepper.ts";
+import { makeSteps, type Steppers, steppersFor } from "../mcmc/steppers.ts";
+import { type Density, densityOf } from "../mcmc/target.ts";
+import { ula } from "../mcmc/ula.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
-import type { Coordinates, NegativeDraws, NegativeSetting, NegativeSource, Negatives } from "./negatives.ts";
+import { type ChainBuffer, chainBuffer } from "./chain-buffer.ts";
+import type {
+  Coordinates,
+  NegativeDraws,
+  NegativeInfo,
+  NegativeSetting,
+  NegativeSource,
+  Negatives,
+} from "./negatives.ts";
 
 /** Options of {@link chainDraws}. */
 export interface ChainDrawsOptions {
@@ -69,16 +77,14 @@ const FRESH = 0.05;
 export function chainDraws(options: ChainDrawsOptions = {}): Negatives {
   const { chains = 64, steps = 10, stepSize = 0.01, temperature = 1, adjusted = true } = options;
   const { targetAcceptance = 0.574, buffer = BUFFER_BATCHES, fresh = FRESH, coordinates, drift, jumpEvery } = options;
-  for (const [name, value] of Object.entries({ chains, steps }))
-    if (!Number.isInteger(value) || value < 1)
-      fail("argument", `chainDraws: ${name} must be a positive integer, got ${value}`);
-  for (const [name, value] of Object.entries({ stepSize, temperature }))
-    if (!(value > 0 && Number.isFinite(value))) fail("argument", `chainDraws: ${name} must be positive, got ${value}`);
-  if (!Number.isInteger(buffer) || buffer < 0)
-    fail("argument", `chainDraws: buffer must be a whole number, got ${buffer}`);
-  if (!(fresh >= 0 && fresh <= 1)) fail("argument", `chainDraws: fresh must be a share, got ${fresh}`);
-  if (jumpEvery !== undefined && (!Number.isInteger(jumpEvery) || jumpEvery < 1))
-    fail("argument", `chainDraws: jumpEvery must be a positive integer, got ${jumpEvery}`);
+  const what = "chainDraws";
+  checkWhole(what, "chains", chains);
+  checkWhole(what, "steps", steps);
+  checkPositive(what, "stepSize", stepSize);
+  checkPositive(what, "temperature", temperature);
+  checkWhole(what, "buffer", buffer, 0);
+  checkShare(what, "fresh", fresh);
+  if (jumpEvery !== undefined) checkWhole(what, "jumpEvery", jumpEvery);
   if (drift !== undefined && jumpEvery !== undefined)
     fail("argument", "chainDraws: with a drift chains do not jump; leave out jumpEvery");
   if (drift !== undefined && coordinates !== undefined)
@@ -99,156 +105,213 @@ interface ChainSettings extends Required<Omit<ChainDrawsOptions, "coordinates" |
   readonly jumpEvery: number | undefined;
 }
 
-async function startChains(
-  { problem, tilted, steps: updates }: NegativeSetting,
-  settings: ChainSettings,
-): Promise<NegativeSource> {
-  const { chains, steps, temperature, adjusted, buffer, fresh, drift, jumpEvery } = settings;
+/** The tilted model as chains see it. */
+interface Chains {
+  readonly sampled: SampledModel;
+  readonly density: Density;
+  readonly estimated: ReturnType<typeof estimatedTarget> | undefined;
+  /** The values of the base's sites at positions of chains. */
+  valuesAt(x: Float32Array): NegativeDraws;
+}
+
+function chainsOf({ problem, tilted }: NegativeSetting, settings: ChainSettings): Chains {
+  const { chains, drift, temperature, adjusted } = settings;
   const inside = { ...problem, model: tilted };
-  const structure = drift === undefined ? inspectModel(inside) : integrated(inside, drift, undefined).structure;
-  const wanted = drift === undefined ? inspectModel(problem).latents.map(({ name }) => name) : [drift.site];
-  const moving = sampledSites(structure, chains);
-  const place = densityOf(inside, tilted, structure, moving, chains);
-  const how = { temperature, adjusted };
-  const shapes = moving.map((m) => m.unconstrained);
-  const estimated = drift && marginalKernel(inside, drift, structure, shapes[0] ?? [], how);
-  const eager: LangevinKernel = estimated?.kernel ?? { logDensity: place.logDensity, shapes, ...how };
-  const sizes = moving.map(({ unconstrained }) => sizeOf(unconstrained) / chains);
-  const drawAt = (key: Key) => place.draw(key);
-  const first = drawAt(fold(problem.key, "start"));
-  // The energy changes after every few steps, and with it the density: not in blocks.
-  const { kernel, dispose } =
-    estimated === undefined
-      ? await compileKernel(eager, problem, { steps: updates * steps, start: first })
-      : { kernel: eager, dispose: () => undefined };
-  // The buffer, site by site; filled with base draws batch after batch.
-  const rows = buffer * chains;
-  const store = sizes.map((size) => new Float32Array(rows * size));
-  for (let b = 0; b < buffer; b++) {
-    drawAt(fold(fold(problem.key, "fill"), b)).forEach((x, s) => {
-      (store[s] as Float32Array).set(x, b * chains * (sizes[s] as number));
+  const sampled =
+    drift === undefined
+      ? { model: tilted, structure: inspectModel(inside) }
+      : integrateOthers(inside, drift, undefined);
+  const density = densityOf("chainDraws", inside, sampled);
+  const wanted = inspectModel(problem).latents.map(({ name }) => name);
+  const valuesAt = (x: Float32Array): NegativeDraws =>
+    scope(() => {
+      const n = x.length / dimensionOf(density.sites);
+      const values = density.constrain(x);
+      const moved = Object.fromEntries(
+        density.sites.map(({ name, shape }, s) => [name, ndarray((values[s] as Float32Array).slice(), [n, ...shape])]),
+      );
+      // Along a drift nothing else is known.
+      if (drift !== undefined) return moved;
+      const run = interpret(unscored(replay({ latents: moved })(tilted))(), {
+        particles: n,
+        depth: sampled.structure.depth,
+        params: toTensors(problem.params),
+      });
+      return Object.fromEntries(wanted.map((name) => [name, exportSite(run, run.sites.get(name) as never)]));
     });
-  }
-  let adaptation = startStepSize(settings.stepSize);
-  let eta = settings.stepSize;
-  const warnings = () => [
+  const estimated = drift && estimatedTarget(inside, drift, sampled, density.sites, { chains, temperature, adjusted });
+  return { sampled, density, estimated, valuesAt };
+}
+
+/** Ways to make the steps of one update: the new energy at the chains' places, Langevin steps, jumps between them. */
+interface Movers {
+  readonly reevaluate: Steppers;
+  readonly move: Steppers;
+  readonly jump: Steppers | undefined;
+}
+
+/** Makes the movers at the chains' first places. The energy changes between updates, and is constant in one. */
+async function moversFrom(
+  { problem, steps: updates }: NegativeSetting,
+  settings: ChainSettings,
+  { density, estimated }: Chains,
+  start: Stored,
+): Promise<Movers> {
+  const { chains, steps, adjusted, temperature, targetAcceptance, jumpEvery } = settings;
+  const within = estimated === undefined ? problem : { ...problem, choice: "wasm" as const };
+  const total = updates * steps;
+  const make = (kernel: AnySteps, { state, shapes }: Stored, most: number) => {
+    const spec = {
+      steps: kernel,
+      sites: density.sites,
+      chains,
+      shapes,
+      targetAt: (key: Key | undefined) => targetAt({ density, estimated }, key),
+      drawPrior: (key: Key) => density.draw(key, chains),
+    };
+    const use = { steps: updates * most, total, collect: false, most, hostValues: "constant" as const };
+    return steppersFor(within, spec, { state, key: fold(problem.key, kernel.name) }, use);
+  };
+  const kernel = kernelOf(settings);
+  const [mover, begun] = adjusted
+    ? [adapting(kernel, targetAcceptance), mapStored(start, startAdapting)]
+    : [kernel, start];
+  return {
+    reevaluate: await make(reevaluation, start, 1),
+    move: await make(mover, begun, steps),
+    jump: jumpEvery === undefined ? undefined : await make(independence(density.logPrior, temperature), start, 1),
+  };
+}
+
+const kernelOf = ({ adjusted, temperature }: ChainSettings): Kernel =>
+  adjusted ? mala(temperature) : ula(temperature);
+
+const targetAt = ({ density, estimated }: Pick<Chains, "density" | "estimated">, key: Key | undefined) =>
+  estimated === undefined || key === undefined ? density.target : estimated.at(key);
+
+async function startChains(setting: NegativeSetting, settings: ChainSettings): Promise<NegativeSource> {
+  const { problem } = setting;
+  const { chains, steps, stepSize, adjusted, buffer, fresh, jumpEvery } = settings;
+  const made = chainsOf(setting, settings);
+  const { density, estimated, valuesAt } = made;
+  const d = dimensionOf(density.sites);
+  const bornAt = (key: Key) => density.draw(key, chains);
+  const start = scope(() => {
+    const x = tf.tensor2d(bornAt(fold(problem.key, "start")), [chains, d]);
+    const at = kernelOf(settings).init(x, targetAt(made, fold(problem.key, "first")));
+    return store({ ...at, eta: tf.scalar(stepSize) });
+  });
+  const { reevaluate, move, jump } = await moversFrom(setting, settings, made, start);
+  const waiting = chainBuffer({ batches: buffer, chains, d, share: fresh }, (b) =>
+    bornAt(fold(fold(problem.key, "fill"), b)),
+  );
+  /** What goes on from update to update beside the chains: the step size and its adaptation. */
+  let carried: ArrayState = adjusted ? mapStored(start, startAdapting).state : start.state;
+  const seen = tally();
+
+  /** The state at positions under the energy as it is now. */
+  const evaluateAt = async (x: Float32Array, key: Key): Promise<ArrayState> => {
+    const range = { from: 0, to: 1, keyAt: () => fold(key, "at") };
+    const state = await makeSteps(reevaluate, { ...carried, x }, range, (block) => block.state);
+    const bad = state.logp?.findIndex((l) => !Number.isFinite(l)) ?? -1;
+    if (bad >= 0) fail("non-finite", `chainDraws: chain ${bad} starts where the log-density is ${state.logp?.[bad]}`);
+    return { ...carried, ...state };
+  };
+  const keyOf = (key: Key) => (t: number) => fold(fold(key, "move"), t);
+  const jumpAfter = (state: ArrayState, t: number, key: Key): ArrayState | Promise<ArrayState> => {
+    if (jump === undefined || jumpEvery === undefined || t % jumpEvery !== 0) return state;
+    const range = { from: t - 1, to: t, keyAt: (at: number) => fold(keyOf(key)(at), "jump") };
+    return makeSteps(jump, state, range, (block) => {
+      seen.jump(block);
+      return { ...state, ...block.state };
+    });
+  };
+  return {
+    count: chains,
+    async next(step) {
+      const key = fold(fold(problem.key, "chains"), step);
+      const batch = waiting.take(bornAt(fold(key, "born")), key);
+      seen.take(batch.fresh, chains);
+      const range = { from: 0, to: steps, keyAt: keyOf(key), ...(jumpEvery !== undefined && { every: jumpEvery }) };
+      const state = await makeSteps(move, await evaluateAt(batch.x, key), range, (block, at) => {
+        seen.move(block);
+        return jumpAfter(block.state, at + block.count, key);
+      });
+      carried = state;
+      batch.putBack(state.x as Float32Array);
+      return valuesAt(state.x as Float32Array);
+    },
+    info() {
+      const warnings = warningsOf(settings, made);
+      return {
+        ...seen.report(jumpEvery !== undefined),
+        stepSize: carried.eta?.[0] as number,
+        ...(estimated && { drift: estimated.report() }),
+        ...(warnings.length > 0 && { warnings }),
+      };
+    },
+    held: (n) => (buffer === 0 ? undefined : rowsHeld(waiting, Math.ceil(n / chains), valuesAt)),
+    dispose() {
+      for (const { compiled } of [reevaluate, move, ...(jump ? [jump] : [])]) compiled?.dispose();
+    },
+  };
+}
+
+/** Values of the first batches of a buffer, which chains run that many at a time. */
+function rowsHeld(waiting: ChainBuffer, wanted: number, valuesAt: Chains["valuesAt"]): NegativeDraws {
+  const batches = Math.max(1, Math.min(waiting.batches, wanted));
+  const parts = Array.from({ length: batches }, (_, b) => valuesAt(waiting.batch(b)));
+  return Object.fromEntries(
+    Object.entries(parts[0] as NegativeDraws).map(([name, { shape, data }]) => {
+      const all = new Float32Array(batches * data.length);
+      parts.forEach((part, b) => {
+        all.set((part[name] as NdArray).data, b * data.length);
+      });
+      return [name, ndarray(all, [batches * (shape[0] as number), ...shape.slice(1)])];
+    }),
+  );
+}
+
+function warningsOf({ adjusted, temperature }: ChainSettings, { estimated }: Chains): readonly string[] {
+  return [
     ...(adjusted ? [] : ["the negatives' chains are unadjusted: they are off by a bias of the order of the step size"]),
     ...(temperature === 1
       ? []
       : [`the negatives' chains run at temperature ${temperature}, where they are not draws of the tilted model`]),
     ...(estimated === undefined ? [] : driftWarnings(estimated.report(), adjusted)),
   ];
-  const unseen = { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0, jumped: 0, jumps: 0 };
-  const seen = { ...unseen };
-  const valuesOf = (positions: readonly Float32Array[]): NegativeDraws =>
-    scope(() => {
-      const free = place.constrain(positions);
-      const n = (positions[0] as Float32Array).length / (sizes[0] as number);
-      const moved = moving.map(
-        ({ name, shape }, s) => [name, ndarray((free[s] as Float32Array).slice(), [n, ...shape.slice(1)])] as const,
-      );
-      // Along a drift nothing else is known.
-      if (estimated !== undefined) return Object.fromEntries(moved);
-      const latents = Object.fromEntries(moved.map(([name, value]) => [name, value.tensor()]));
-      const run = interpret(replay({ latents })(tilted)(), {
-        particles: n,
-        depth: structure.depth,
-        density: false,
-        params: toTensors(inside.params),
-      });
-      return Object.fromEntries(wanted.map((name) => [name, exportSite(run, run.sites.get(name) as never)]));
-    });
+}
+
+/** Counts what chains were like since the last report. */
+function tally() {
+  const none = { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0, jumped: 0, jumps: 0 };
+  let sums = { ...none };
   return {
-    count: chains,
-    async next(step) {
-      const key = fold(fold(problem.key, "chains"), step);
-      const born = drawAt(fold(key, "born"));
-      const picks = Array.from(bits(fold(key, "pick"), chains), (b) => b % Math.max(1, rows));
-      const renewed = uniform(fold(key, "renew"), chains);
-      const start = born.map((x, s) => {
-        const size = sizes[s] as number;
-        if (rows === 0) return x;
-        const out = x.slice();
-        picks.forEach((row, c) => {
-          if ((renewed[c] as number) >= fresh)
-            out.set((store[s] as Float32Array).subarray(row * size, (row + 1) * size), c * size);
-        });
-        return out;
-      });
-      seen.fresh += rows === 0 ? chains : renewed.filter((u) => u < fresh).length;
-      seen.taken += chains;
-      let state =
-        kernel.evaluateLater === undefined
-          ? initLangevin(kernel, start, fold(key, "at"))
-          : await kernel.evaluateLater(start);
-      for (let t = 0; t < steps; t++) {
-        const at = fold(fold(key, "move"), t);
-        const noise = {
-          normals: moving.map(({ name, unconstrained }) => normal(fold(at, name), sizeOf(unconstrained))),
-          uniforms: uniform(fold(at, "accept"), chains),
-        };
-        const to = proposeLangevin(kernel, state, eta, noise);
-        const proposal = await (kernel.evaluateLater?.(to) ?? evaluateLangevin(kernel, to, at));
-        const moved = acceptLangevin(kernel, state, eta, noise, proposal);
-        state = moved.state;
-        const mean = moved.info.acceptance.reduce((a, b) => a + b, 0) / chains;
-        seen.accepted += mean;
-        seen.nonFinite += moved.info.nonFinite;
-        seen.moves++;
-        if (adjusted) {
-          adaptation = adaptStepSize(adaptation, mean, settings.targetAcceptance);
-          eta = Math.exp(adaptation.logStep);
-        }
-        if (jumpEvery === undefined || (t + 1) % jumpEvery !== 0) continue;
-        const [target, u] = [drawAt(fold(at, "jump")), uniform(fold(at, "jump accept"), chains)];
-        const jump = jumpLangevin(kernel, state, place.logPrior, target, u);
-        state = jump.state;
-        seen.jumped += jump.acceptance;
-        seen.jumps++;
-      }
-      state.positions.forEach((x, s) => {
-        const size = sizes[s] as number;
-        if (rows > 0)
-          picks.forEach((row, c) => {
-            (store[s] as Float32Array).set(x.subarray(c * size, (c + 1) * size), row * size);
-          });
-      });
-      return valuesOf(state.positions);
+    take(fresh: number, taken: number) {
+      sums.fresh += fresh;
+      sums.taken += taken;
     },
-    info() {
+    move(block: Block) {
+      for (let i = 0; i < block.count; i++) {
+        sums.accepted += block.acceptance(i);
+        sums.nonFinite += block.nonFinite(i);
+      }
+      sums.moves += block.count;
+    },
+    jump(block: Block) {
+      sums.jumped += block.acceptance(0);
+      sums.jumps++;
+    },
+    report(jumps: boolean): NegativeInfo {
+      const { accepted, moves, jumped, fresh, taken, nonFinite } = sums;
       const out = {
-        acceptance: seen.accepted / Math.max(1, seen.moves),
-        stepSize: eta,
-        ...(jumpEvery !== undefined && { jumpAcceptance: seen.jumped / Math.max(1, seen.jumps) }),
-        fresh: seen.fresh / Math.max(1, seen.taken),
-        nonFinite: seen.nonFinite,
-        ...(estimated && { drift: estimated.report() }),
-        ...(warnings().length > 0 && { warnings: warnings() }),
+        acceptance: accepted / Math.max(1, moves),
+        ...(jumps && { jumpAcceptance: jumped / Math.max(1, sums.jumps) }),
+        fresh: fresh / Math.max(1, taken),
+        nonFinite,
       };
-      Object.assign(seen, unseen);
+      sums = { ...none };
       return out;
     },
-    held(n) {
-      if (rows === 0) return undefined;
-      // Whole batches, because chains run that many at a time.
-      const batches = Math.max(1, Math.min(buffer, Math.ceil(n / chains)));
-      const parts = Array.from({ length: batches }, (_, b) =>
-        valuesOf(
-          store.map((x, s) => x.slice(b * chains * (sizes[s] as number), (b + 1) * chains * (sizes[s] as number))),
-        ),
-      );
-      return Object.fromEntries(
-        wanted.map((name) => {
-          const arrays = parts.map((p) => p[name] as NdArray);
-          const shape = [arrays.length * chains, ...(arrays[0] as NdArray).shape.slice(1)];
-          const out = new Float32Array(sizeOf(shape));
-          arrays.forEach((a, i) => {
-            out.set(a.data, (i * out.length) / arrays.length);
-          });
-          return [name, ndarray(out, shape)];
-        }),
-      );
-    },
-    dispose,
   };
 }

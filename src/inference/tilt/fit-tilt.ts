@@ -5,39 +5,45 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
-import { fold, type Key } from "../../core/key.ts";
-import { permutation } from "../../core/random/discrete.ts";
 import { scope } from "../../core/scope.ts";
-import { hostArray } from "../../core/tracing.ts";
-import { type TensorTree, type Tree, toArrays, toTensors } from "../../core/tree.ts";
+import { type Tree, toTensors } from "../../core/tree.ts";
 import type { ParamEffect } from "../../effects/effects.ts";
 import type { Energy } from "../../effects/handlers.ts";
-import { interpret } from "../../effects/interpret.ts";
-import { FEWEST_EFFECTIVE, LARGEST_SHARE } from "../importance/snis-result.ts";
-import type { Method, Problem, ResultKind } from "../method/infer.ts";
+import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
+import type { Method, ResultKind } from "../method/infer.ts";
 import { adam } from "../optim/optimizers.ts";
-import { inspectModel } from "../problem/inspect-model.ts";
-import type { StepContext } from "../train/loss.ts";
-import { train } from "../train/train.ts";
-import type { Trained } from "../train/train-types.ts";
+import { train, trainingIn } from "../train/train.ts";
+import type { Trained, TrainOptions } from "../train/train-types.ts";
 import type { Sandwich } from "../weights/bound.ts";
 import { logZ } from "../weights/log-z.ts";
 import { paretoK, UNRELIABLE_K } from "../weights/pareto.ts";
 import { diagnose, sumWeights, type WeightDiagnostics } from "../weights/weights.ts";
-import { copyOf, energyProgram, ensemble, evaluate } from "./energy-program.ts";
+import { evaluate } from "./energy-program.ts";
+import {
+  EVALUATION_DRAWS,
+  type FitTiltSettings,
+  type Fitting,
+  fittingOf,
+  heldOutLoss,
+  holdsOut,
+  logWeightsAt,
+  trainingLoss,
+} from "./fit-tilt-losses.ts";
 import type { DrawableRows, FitTiltOptions, TiltFit } from "./fit-tilt-types.ts";
 import { logistic } from "./objectives.ts";
-import { gatherRows, heldOut, type Part, partOf, repeat } from "./target-rows.ts";
+import { gatherRows, heldOut } from "./target-rows.ts";
 import { exactLogDensity, testRows, tiltedBounds } from "./tilt-density.ts";
 
-interface TiltKind extends ResultKind {
+export interface FitTiltKind extends ResultKind {
   readonly result: TiltFit;
 }
 
-/** Base draws for held-out losses and for the sandwich of log Z. */
-const EVALUATION_DRAWS = 8192;
-/** Draws of each held-out row, so that the stopping rule is not moved by posterior noise. */
-const HELD_OUT_REPEATS = 8;
+const STEPS = 2000;
+const EVERY = 25;
+const BATCH = 128;
+const NEGATIVES = 512;
+const RATE = 1e-3;
+const HOLDOUT = 0.2;
 
 /**
  * Fits the energy of `tilt(site, energy)` so that the tilted model's `site` matches `target`.
@@ -57,150 +63,109 @@ export function fitTilt<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   target: NdArray | DrawableRows,
   options: FitTiltOptions = {},
-): Method<TiltKind, undefined> {
-  const { objective = logistic(), optimizer = adam(1e-3), steps = 2000, every = 25, patience, folds = 1 } = options;
+): Method<FitTiltKind, undefined> {
   const rows = "draw" in target ? target : gatherRows(target);
-  const { holdout = 0.2, negatives = 512, minEssRatio } = options;
-  if (minEssRatio !== undefined && !(minEssRatio > 0 && minEssRatio < 1)) {
+  const settings = checked(rows, options);
+  const test = "draw" in target ? options.test : testRows("fitTilt", options.test, target);
+  return {
+    name: "fitTilt",
+    run: (problem) => run(fittingOf(problem, site, energy, rows, settings), test),
+  };
+}
+
+/** Options with their defaults. @throws `argument` on options out of range. */
+function checked(rows: DrawableRows, options: FitTiltOptions): FitTiltSettings {
+  const { objective = logistic(), optimizer = adam(RATE), steps = STEPS, every = EVERY, batch = BATCH } = options;
+  const { negatives = NEGATIVES, holdout = HOLDOUT, minEssRatio, folds = 1 } = options;
+  if (minEssRatio !== undefined && !(minEssRatio > 0 && minEssRatio < 1))
     fail("argument", `fitTilt: minEssRatio must be in (0, 1), got ${minEssRatio}`);
-  }
   if (!(holdout >= 0 && holdout < 1)) fail("argument", `fitTilt: holdout must be in [0, 1), got ${holdout}`);
   checkWhole("fitTilt", "folds", folds, 1, rows.count);
-  if (rows.count - heldOut(rows.count, folds, holdout, 0).length < 1) {
+  if (rows.count - heldOut(rows.count, folds, holdout, 0).length < 1)
     fail("argument", `fitTilt: ${rows.count} target rows leave none to train on`);
-  }
+  return { ...options, objective, optimizer, steps, every, batch, negatives, holdout, folds };
+}
 
-  const test = "draw" in target ? options.test : testRows("fitTilt", options.test, target);
+async function run(fitting: Fitting, test: NdArray | undefined): Promise<TiltFit> {
+  const { problem, settings, fitted, initial } = fitting;
+  const { optimizer, steps, every, clip, objective } = settings;
+  const trained = await train({
+    ...trainingIn(problem),
+    name: "fitTilt",
+    params: initial,
+    optimizer,
+    steps,
+    stepsPerEpoch: every,
+    ...(clip !== undefined && { clip }),
+    recover: true,
+    loss: (params, context) => trainingLoss(fitting, params, context),
+    ...stopping(fitting),
+  });
+  const logWeights = scope(() => logWeightsAt(fitting, "evaluate", toTensors(trained.params)));
+  const worth = diagnose(sumWeights(logWeights));
+  const khat = paretoK(logWeights);
+  const z = logZ(logWeights);
+  const warnings = warningsOf(trained, worth, khat);
+  return {
+    energy: fitted,
+    params: { ...problem.params, ...trained.params },
+    history: trained.history,
+    heldOutLoss: holdsOut(fitting)
+      ? scope(() => heldOutLoss(fitting, toTensors(trained.params)).dataSync()[0] as number)
+      : undefined,
+    objective: objective.name,
+    stopped: trained.stopped,
+    trusted: warnings.length === 0,
+    warnings,
+    steps: trained.bestStep,
+    logZ: z,
+    logLikelihood: test && likelihoodOf(fitting, trained.params, test, z),
+    essRatio: worth.essRatio,
+    largestWeight: worth.largestWeight,
+    khat,
+    engine: { ...problem.engine, compiled: trained.compiled },
+  };
+}
 
-  async function run(problem: Problem): Promise<TiltFit> {
-    const baseDraws = drawsOf(problem, site);
-    const order = permutation(fold(problem.key, "rows"), rows.count);
-    const parts = Array.from({ length: folds }, (_, k) => partOf(order, heldOut(rows.count, folds, holdout, k)));
-    const networks = parts.map((_, k) => (folds === 1 ? energyProgram(energy) : copyOf(energy, k)));
-    const fitted = folds === 1 ? energyProgram(energy) : ensemble(energy, folds);
-    const initial = scope(() => {
-      const at = { key: fold(problem.key, "init"), params: toTensors(problem.params) };
-      const { params } = interpret(fitted(baseDraws(fold(problem.key, "probe"), 1)), at);
-      return toArrays(Object.fromEntries([...params].map(([name, p]) => [name, p.unconstrained])));
-    });
-    if (Object.keys(initial).length === 0) fail("argument", "fitTilt: the energy has no parameters to fit");
-
-    /** Σ over folds of the objective; the energies share no parameter, so each descends on its own. */
-    const lossOver = (key: Key, params: TensorTree, base: tf.Tensor, rowsFor: (part: Part, k: number) => Int32Array) =>
-      networks
-        .map((network, k) => {
-          const z = rows.draw(fold(fold(key, "target"), k), rowsFor(parts[k] as Part, k));
-          // One pass of the network over both batches: small networks cost by the call, not by the row.
-          const both = evaluate(network, tf.concat([z, base], 0), params);
-          const [target, negative] = tf.split(both, [z.shape[0] as number, base.shape[0] as number]) as [
-            tf.Tensor,
-            tf.Tensor,
-          ];
-          return objective.loss({ energy: target }, { energy: negative });
-        })
-        .reduce((a, b) => tf.add(a, b));
-    const heldOutLoss = (params: TensorTree) =>
-      tf.div(
-        lossOver(
-          fold(problem.key, "held-out"),
-          params,
-          baseDraws(fold(problem.key, "held-out base"), EVALUATION_DRAWS),
-          ({ held }) => repeat(held, HELD_OUT_REPEATS),
-        ),
-        folds,
-      );
-    const essAt = (params: TensorTree) =>
-      diagnose(
-        sumWeights(tf.neg(evaluate(fitted, baseDraws(fold(problem.key, "ess"), EVALUATION_DRAWS), params)).dataSync()),
-      );
-
-    const holds = parts.every(({ held }) => held.length > 0);
-    const validate =
-      minEssRatio !== undefined
-        ? // The last look that is still worth enough is the best one.
-          (params: TensorTree, { epoch }: StepContext) =>
-            essAt(params).essRatio >= minEssRatio ? -epoch : Number.POSITIVE_INFINITY
-        : holds
-          ? heldOutLoss
-          : undefined;
-    const stop = minEssRatio !== undefined ? { patience: 1 } : patience !== undefined && holds ? { patience } : {};
-    const trained = await train({
-      name: "fitTilt",
-      params: initial,
-      optimizer,
-      steps,
-      stepsPerEpoch: every,
-      key: fold(problem.key, "train"),
-      tick: problem.tick,
-      engine: problem.choice,
-      ...(problem.threads !== undefined && { threads: problem.threads }),
-      ...(problem.background && { background: true }),
-      ...(options.clip !== undefined && { clip: options.clip }),
-      recover: true,
-      loss: (params, context) =>
-        lossOver(context.key, params, baseDraws(fold(context.key, "base"), negatives), ({ kept }) => {
-          const batch = Math.min(options.batch ?? 128, kept.length);
-          return hostArray(() =>
-            Int32Array.from({ length: batch }, (_, i) => kept[(context.step * batch + i) % kept.length] as number),
-          );
-        }),
-      ...(validate !== undefined && { validate, ...stop }),
-    });
-    const likelihoodOf = (learned: Tree<NdArray>, z: Sandwich) => {
-      if (test === undefined) return undefined;
-      const at = { ...problem, params: { ...problem.params, ...learned } };
-      const known = options.logDensity?.(test, at.params) ?? exactLogDensity(at, site, test);
-      return (
-        known &&
-        tiltedBounds(
-          known,
-          scope(() => tf.mean(evaluate(fitted, test.tensor(), toTensors(learned))).dataSync()[0] as number),
-          z,
-        )
-      );
-    };
-    const logWeights = scope(() =>
-      tf
-        .neg(evaluate(fitted, baseDraws(fold(problem.key, "evaluate"), EVALUATION_DRAWS), toTensors(trained.params)))
-        .dataSync(),
-    );
-    const worth = diagnose(sumWeights(logWeights));
-    const khat = paretoK(logWeights);
-    const kept = Math.min((trained.bestEpoch + 1) * every, trained.steps);
-    const warnings = warningsOf(trained, kept, worth, khat);
-    const z = logZ(logWeights);
+/** What validates a fit, and when it stops. */
+function stopping(fitting: Fitting): Pick<TrainOptions, "validate" | "patience"> {
+  const { minEssRatio, patience } = fitting.settings;
+  if (minEssRatio !== undefined)
     return {
-      energy: fitted,
-      params: { ...problem.params, ...trained.params },
-      history: trained.history,
-      heldOutLoss: holds ? scope(() => heldOutLoss(toTensors(trained.params)).dataSync()[0] as number) : undefined,
-      objective: objective.name,
-      stopped: trained.stopped,
-      trusted: warnings.length === 0,
-      warnings,
-      steps: kept,
-      logZ: z,
-      logLikelihood: likelihoodOf(trained.params, z),
-      essRatio: worth.essRatio,
-      largestWeight: worth.largestWeight,
-      khat,
-      engine: { ...problem.engine, compiled: trained.compiled },
+      // The last look that is still worth enough is the best one.
+      validate: (params, { epoch }) =>
+        diagnose(sumWeights(logWeightsAt(fitting, "ess", params))).essRatio >= minEssRatio
+          ? -epoch
+          : Number.POSITIVE_INFINITY,
+      patience: 1,
     };
-  }
+  if (!holdsOut(fitting)) return {};
+  return { validate: (params) => heldOutLoss(fitting, params), ...(patience !== undefined && { patience }) };
+}
 
-  return { name: "fitTilt", run };
+/** Mean of log p_E over rows; `undefined` where nobody can tell log p. */
+function likelihoodOf(
+  { problem, site, settings, fitted }: Fitting,
+  learned: Tree<NdArray>,
+  test: NdArray,
+  z: Sandwich,
+): TiltFit["logLikelihood"] {
+  const params = { ...problem.params, ...learned };
+  const base = settings.logDensity?.(test, params) ?? exactLogDensity({ ...problem, params }, site, test);
+  if (base === undefined) return undefined;
+  const energy = scope(() => tf.mean(evaluate(fitted, test.tensor(), toTensors(learned))).dataSync()[0] as number);
+  return tiltedBounds(base, energy, z);
 }
 
 function warningsOf(
-  { stopped, message, steps }: Trained,
-  kept: number,
+  { stopped, message, steps, bestStep }: Trained,
   { ess, largestWeight }: WeightDiagnostics,
   khat: number,
 ) {
   const out: string[] = [];
   if (stopped === "diverged")
-    out.push(`fitTilt diverged at step ${steps}: ${message}; the parameters kept are those after step ${kept}`);
-  if (largestWeight > LARGEST_SHARE || ess < FEWEST_EFFECTIVE)
+    out.push(`fitTilt diverged at step ${steps}: ${message}; the parameters kept are those after step ${bestStep}`);
+  if (largestWeight > LARGEST_SHARE || ess < LEAST_ESS.weights)
     out.push(
       `fitTilt: ${EVALUATION_DRAWS} base draws are worth ${ess.toFixed(1)} under the tilt, and one holds ${(100 * largestWeight).toFixed(0)} % of the weight: its log Z is not to be trusted; use a base nearer to the target, or tiltLikelihood with chains`,
     );
@@ -209,25 +174,4 @@ function warningsOf(
       `fitTilt: Pareto k of base draws is ${khat.toFixed(2)}, above ${UNRELIABLE_K}: its log Z is not to be trusted`,
     );
   return out;
-}
-
-/** Draws of one site of the base, `[n, ...event]`: rows of a plate count as draws. */
-function drawsOf(problem: Problem, site: string): (key: Key, n: number) => tf.Tensor {
-  const structure = inspectModel(problem);
-  const info = structure.sites.find((s) => s.name === site && (s.kind === "sample" || s.kind === "observe"));
-  if (info === undefined) {
-    const names = structure.sites.map((s) => `"${s.name}"`).join(", ");
-    return fail("missing-site", `fitTilt: the base model has no site "${site}"; it has ${names}`, { site });
-  }
-  const eventShape = info.shape.slice(info.shape.length - info.eventRank);
-  return (key, n) => {
-    const run = interpret(problem.model(...problem.args), {
-      key,
-      particles: n,
-      depth: structure.depth,
-      density: false,
-      params: toTensors(problem.params),
-    });
-    return tf.reshape(run.sites.get(site)?.value as tf.Tensor, [-1, ...eventShape]);
-  };
 }

@@ -1,7 +1,8 @@
-/** `tilted/tilt`: what the fit of a tilt is made of: objectives, negatives, and log Z from weights. */
+/** `tilted/tilt`: what the fit of a tilt is made of: bases and target rows, objectives, negatives, log Z from weights, densities. */
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "../weights/bound.ts";
 export { logZ, logZWithDraws } from "../weights/log-z.ts";
 export { type ChainDrawsOptions, chainDraws } from "./chain-negatives.ts";
+export { aggregateBase, type LatentBase, posteriorRows, priorBase } from "./latent-base.ts";
 export {
   type Coordinates,
   classEntropy,
@@ -20,3 +21,5 @@ export {
   snisLikelihood,
   type TiltObjective,
 } from "./objectives.ts";
+export { type BernoulliVae, type RefineOptions, refinedRows } from "./refined-rows.ts";
+export { tiltedLogDensity } from "./tilt-density.ts";

@@ -6,8 +6,9 @@ import { scope } from "../../core/scope.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import { interpret } from "../../effects/interpret.ts";
-import { exportSite } from "../../effects/predictive.ts";
-import type { DriftReport } from "../mcmc/langevin-marginal.ts";
+import { unscored } from "../../effects/run-handlers.ts";
+import { exportSite } from "../../effects/site-value.ts";
+import type { DriftReport } from "../mcmc/pseudo-marginal.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
 
@@ -74,15 +75,15 @@ export function freshDraws(n = 1024): Negatives {
     kind: "weighted",
     async start({ problem }) {
       const { depth, latents } = inspectModel(problem);
+      const base = unscored(problem.model);
       return {
         count: n,
         async next(step) {
           return scope(() => {
-            const run = interpret(problem.model(...problem.args), {
+            const run = interpret(base(...problem.args), {
               key: fold(fold(problem.key, "negatives"), step),
               particles: n,
               depth,
-              density: false,
               params: toTensors(problem.params),
             });
             return Object.fromEntries(latents.map(({ name }) => [name, exportSite(run, run.sites.get(name) as never)]));

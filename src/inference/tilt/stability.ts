@@ -1,6 +1,7 @@
-/** Training of an energy can run away: this watches the gap between energies of data and of negatives, and keeps the last good states. */
+/** Training of an energy can run away: this watches the gap between energies of data and of negatives, and finds the last good state. */
 import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
+import type { GoodState } from "../train/recovery.ts";
 
 /** When to stop an energy that runs away. */
 export interface StopRule {
@@ -34,6 +35,24 @@ export function divergence(looks: readonly EnergyLook[], rule: StopRule = {}): s
   return `the gap |E_data − E_negatives| rose ${patience} looks in a row to ${last.gap.toPrecision(3)} nats, from ${least.toPrecision(3)} at its least: the negatives no longer follow the energy`;
 }
 
+/**
+ * The newest good state from before the gap began to rise; the oldest if all are younger. A run that blew up between looks goes back to its
+ * newest state.
+ */
+export function lastGood(
+  good: readonly GoodState[],
+  looks: readonly EnergyLook[],
+  rule: StopRule,
+): GoodState | undefined {
+  let last = looks.length;
+  if (divergence(looks, rule) !== undefined) {
+    last = looks.length - 1;
+    while (last > 0 && (looks[last]?.gap as number) > (looks[last - 1]?.gap as number)) last--;
+  }
+  const most = looks[last]?.step ?? Number.POSITIVE_INFINITY;
+  return good.findLast(({ step }) => step <= most) ?? good[0];
+}
+
 /** @throws `argument` on a rule out of range. */
 export function checkStopRule(what: string, rule: StopRule): StopRule {
   const { looks = 1, growth = 1, floor = 0 } = rule;
@@ -41,32 +60,4 @@ export function checkStopRule(what: string, rule: StopRule): StopRule {
   if (!(growth >= 1)) fail("argument", `${what}: stop.growth must be at least 1, got ${growth}`);
   if (!(floor >= 0)) fail("argument", `${what}: stop.floor must not be negative, got ${floor}`);
   return rule;
-}
-
-/** A state worth going back to. */
-export interface RingEntry {
-  readonly step: number;
-  readonly params: Float32Array;
-}
-
-/** The last `size` states, oldest first. */
-export interface Ring {
-  push(entry: RingEntry): void;
-  readonly entries: readonly RingEntry[];
-  /** The newest one of at most this step; the oldest if all are younger. */
-  before(step: number): RingEntry | undefined;
-}
-
-/** A ring of states: when it is full, the oldest goes. Entries are copied. */
-export function ring(size: number): Ring {
-  let entries: readonly RingEntry[] = [];
-  return {
-    push: ({ step, params }) => {
-      entries = [...entries, { step, params: params.slice() }].slice(-size);
-    },
-    get entries() {
-      return entries;
-    },
-    before: (step) => entries.filter((e) => e.step <= step).at(-1) ?? entries[0],
-  };
 }

@@ -1,14 +1,19 @@
 /** log p_E(x) = log p(x) − E(x) − log Z of rows, from both sides: each part is bounded on the side that keeps the sum on its own. */
+import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { scope } from "../../core/scope.ts";
 import { showShape } from "../../core/shape.ts";
 import { type Tree, toTensors } from "../../core/tree.ts";
 import { logJoint } from "../../effects/density.ts";
-import { replay } from "../../effects/handlers.ts";
+import type { ParamEffect } from "../../effects/effects.ts";
+import { type Energy, replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
+import { mapRows } from "../../effects/map-rows.ts";
+import { type DensityBounds, type DensityOptions, logDensityOf } from "../importance/latent-density.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel } from "../problem/inspect-model.ts";
+import type { LatentVariableModel } from "../problem/latent-variable.ts";
 import { takeRows } from "../problem/site-draws.ts";
 import type { Bound, Sandwich } from "../weights/bound.ts";
 
@@ -24,6 +29,36 @@ export function tiltedBounds(base: Sandwich, energy: number, z: Sandwich): Sandw
     of: "log p_E(x)",
   });
   return { lower: less(base.lower, z.upper), upper: less(base.upper, z.lower) };
+}
+
+/**
+ * log p_E(x) = log p(x) − E(x) − log Z of each row under the tilt e^{−E}p/Z.
+ *
+ * Lower: the lower bound of log p(x) less the upper of log Z; upper: the other way round. Every side errs to its own side in expectation,
+ * unlike the customary mix of an IWAE bound with −log Ẑ, which is neither.
+ *
+ * @param energy - E, as given to `tilt`.
+ * @param z - log Z of the tilt: `fit.logZ`, or `logZ(weights)` of base draws.
+ * @throws As {@link logDensityOf}.
+ */
+export function tiltedLogDensity(
+  net: LatentVariableModel,
+  energy: Energy<ParamEffect>,
+  z: Sandwich<"log Z">,
+  x: NdArray,
+  options: DensityOptions,
+): DensityBounds<"log p_E(x)"> {
+  const base = logDensityOf(net, x, options);
+  const energies = mapRows(x, options.params ?? {}, function* (rows) {
+    const e = energy(rows);
+    return e instanceof tf.Tensor ? e : yield* e;
+  });
+  const rows = base.rows.map(({ lower, upper }, i) => {
+    return tiltedBounds({ lower, upper }, energies.data[i] as number, z);
+  });
+  // log Z is common to all rows: its error does not average out.
+  const e = Array.from(energies.data).reduce((sum, value) => sum + value, 0) / rows.length;
+  return { ...tiltedBounds(base, e, z), rows };
 }
 
 /** Rows of data that stand for all in a fit's likelihood. */

@@ -1,62 +1,43 @@
 /**
- * Maximum likelihood of a tilted model, p_E = e^{−E} p/Z: ∇L = −E_q[∇E] + E_{p_E}[∇E], and for a base that trains too
- * ∇_φ L = E_q[∇ log p] − E_{p_E}[∇ log p]. What differs between methods is only where the draws of p_E come from.
+ * Maximum likelihood of a tilted model: the loss of `likelihood-loss` on batches of data and negatives, trained until it runs away. What
+ * differs between methods is only where the draws of p_E come from.
  */
-import * as tf from "@tensorflow/tfjs-core";
-import { type NdArray, ndarray } from "../../core/array.ts";
+import type { NdArray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
-import { fail, TiltedError } from "../../core/errors.ts";
-import { fold, type Key } from "../../core/key.ts";
-import { permutation } from "../../core/random/discrete.ts";
-import { scope } from "../../core/scope.ts";
-import { sizeOf } from "../../core/shape.ts";
-import { hostTensor } from "../../core/tracing.ts";
-import { type TensorTree, type Tree, toTensors } from "../../core/tree.ts";
-import { logJoint } from "../../effects/density.ts";
+import { fail } from "../../core/errors.ts";
+import { type Tree, toTensors } from "../../core/tree.ts";
 import type { ParamEffect } from "../../effects/effects.ts";
-import { type Energy, replay, tilt } from "../../effects/handlers.ts";
-import { interpret } from "../../effects/interpret.ts";
-import { logSumExp, stopGradient } from "../../engine/ops.ts";
-import { readInto } from "../../engine/read.ts";
+import type { Energy } from "../../effects/handlers.ts";
 import type { Method, Problem, ResultKind } from "../method/infer.ts";
-import { type Clip, checkClip, clipGradients } from "../optim/clip.ts";
-import { fill, layoutOf, lengthOf, unflatten } from "../optim/flat.ts";
+import { type Clip, checkClip } from "../optim/clip.ts";
 import { adam } from "../optim/optimizers.ts";
-import { compileFor, type Evaluated } from "../train/compiled-loss.ts";
-import { valueAndGradient } from "../train/gradient.ts";
-import type { StepContext } from "../train/loss.ts";
+import { ring } from "../train/recovery.ts";
+import { train, trainingIn } from "../train/train.ts";
+import type { EpochInfo } from "../train/train-types.ts";
 import { negativesFor } from "./default-negatives.ts";
-import { classEntropy, type NegativeDraws, type NegativeSource } from "./negatives.ts";
-import { checkStopRule, divergence, ring } from "./stability.ts";
+import { type LikelihoodMetric, likelihoodLoss } from "./likelihood-loss.ts";
+import { classEntropy, type NegativeInfo } from "./negatives.ts";
+import { checkStopRule, divergence, lastGood } from "./stability.ts";
+import { type StepDraws, stepDraws } from "./step-draws.ts";
 import { testRows } from "./tilt-density.ts";
+import { evaluateFit } from "./tilt-evaluation.ts";
 import type { TiltLikelihoodFit, TiltLikelihoodOptions, TiltLook } from "./tilt-likelihood-types.ts";
-import {
-  elboOf,
-  evaluateFit,
-  lastGoodCheckpoint,
-  lookAt,
-  meanLogProb,
-  prepare,
-  reportScalar,
-  type Sums,
-} from "./tilt-training.ts";
+import { setUp, type TiltSetup } from "./tilt-setup.ts";
 
-interface LikelihoodKind extends ResultKind {
+export interface TiltLikelihoodKind extends ResultKind {
   readonly result: TiltLikelihoodFit;
 }
 
-const EVALUATION_DRAWS = 8192;
+const WHAT = "tiltLikelihood";
+const STEPS = 2000;
+const EVERY = 25;
+const BATCH = 128;
+const RATE = 1e-3;
 const RING = 8;
 const CLIP: Clip = { norm: 10 };
+const EVALUATION_DRAWS = 8192;
 /** Rows of a buffer that are classified. */
 const CLASSIFIED = 1024;
-
-/** Energies of one step, as the loss saw them. */
-interface Seen {
-  target: number;
-  negatives: number;
-  essRatio: number;
-}
 
 /**
  * Fits the energy of `tilt(site, energy)` to data by maximum likelihood, with negatives from the tilted model itself.
@@ -75,232 +56,117 @@ export function tiltLikelihood<E2 extends ParamEffect = never>(
   energy: Energy<E2>,
   data: NdArray,
   options: TiltLikelihoodOptions = {},
-): Method<LikelihoodKind, undefined> {
-  const what = "tiltLikelihood";
-  const { steps = 2000, every = 25, penalty = 0, stop = {} } = options;
-  const whole = { steps, every, batch: options.batch ?? 128, ring: options.ring ?? RING };
-  for (const [name, value] of Object.entries(whole)) checkWhole(what, name, value);
-  if (!(penalty >= 0)) fail("argument", `${what}: penalty must not be negative, got ${penalty}`);
-  checkClip(options.clip ?? CLIP);
-  if (stop !== false) checkStopRule(what, stop);
-  return { name: what, run: (problem) => run(problem, site, energy as Energy<ParamEffect>, data, options) };
+): Method<TiltLikelihoodKind, undefined> {
+  const settings: Settings = {
+    ...options,
+    steps: checkWhole(WHAT, "steps", options.steps ?? STEPS),
+    every: checkWhole(WHAT, "every", options.every ?? EVERY),
+    batch: checkWhole(WHAT, "batch", options.batch ?? BATCH),
+    ring: checkWhole(WHAT, "ring", options.ring ?? RING),
+    penalty: options.penalty ?? 0,
+    clip: checkClip(options.clip ?? CLIP),
+  };
+  if (!(settings.penalty >= 0)) fail("argument", `${WHAT}: penalty must not be negative, got ${settings.penalty}`);
+  if (options.stop) checkStopRule(WHAT, options.stop);
+  return { name: WHAT, run: (problem) => run(problem, site, energy as Energy<ParamEffect>, data, settings) };
 }
+
+type Settings = TiltLikelihoodOptions &
+  Required<Pick<TiltLikelihoodOptions, "steps" | "every" | "batch" | "ring" | "penalty" | "clip">>;
 
 async function run(
   problem: Problem,
   site: string,
   energy: Energy<ParamEffect>,
   data: NdArray,
-  options: TiltLikelihoodOptions,
+  settings: Settings,
 ): Promise<TiltLikelihoodFit> {
-  const { joint, optimizer = adam(1e-3), steps = 2000, every = 25, stop = {} } = options;
-  const test = testRows("tiltLikelihood", options.test, data);
-  const { base, info: place, initial, network, depth } = prepare(problem, site, energy, data, joint);
-  const negatives = negativesFor(place, options.negatives);
+  const { joint, batch, steps, classify, logDensity, evaluation = EVALUATION_DRAWS } = settings;
+  const test = testRows(WHAT, settings.test, data);
+  const setup = setUp(problem, site, energy, data, joint);
+  const negatives = negativesFor(setup.site, settings.negatives);
   if (joint !== undefined && negatives.alone !== undefined)
     fail(
       "argument",
-      `tiltLikelihood: a base that trains too needs the latents of its negatives, and chains that follow a drift move "${negatives.alone}" alone; leave out drift`,
+      `${WHAT}: a base that trains too needs the latents of its negatives, and chains that follow a drift move "${negatives.alone}" alone; leave out drift`,
     );
-  const layout = layoutOf(initial.trained);
-  const size = lengthOf(layout);
-  const params = fill(new Float32Array(size), layout, initial.trained);
-  const grads = new Float32Array(size);
-  // The same trees everywhere: they are read anew in every step, recorded or not.
-  const live: Tree<NdArray> = {
-    ...initial.fixed,
-    ...Object.fromEntries(
-      layout.map(({ name, shape, offset, size: n }) => {
-        const part = params.subarray(offset, offset + n);
-        return [name, { ...ndarray(part, shape), tensor: () => hostTensor(() => part.slice(), shape) }];
-      }),
-    ),
-  };
-  const within: Problem = { ...problem, params: live };
-  const tilted = tilt(site, network)(base as never) as Problem["model"];
-  const source: NegativeSource = await negatives.start({
-    problem: within,
-    tilted: (negatives.coordinates?.(tilted as never) ?? tilted) as Problem["model"],
-    steps,
-  });
-  const rows = data.shape[0] as number;
-  const batch = Math.min(options.batch ?? 128, rows);
-  const event = data.shape.slice(1);
-  const positives = new Float32Array(batch * sizeOf(event));
-  const order = permutation(fold(problem.key, "rows"), rows);
-  let drawn: NegativeDraws = {};
-  const seen: Seen = { target: 0, negatives: 0, essRatio: 1 };
-
-  const loss = (given: TensorTree, { key }: StepContext): tf.Tensor => {
-    const all = { ...toTensors(initial.fixed), ...given };
-    const x = hostTensor(() => positives.slice(), [batch, ...event]);
-    const fake = Object.fromEntries(
-      Object.entries(drawn).map(([name, { shape }]) => [
-        name,
-        hostTensor(() => (drawn[name] as NdArray).data.slice() as Float32Array, shape),
-      ]),
-    );
-    const at = fake[site] as tf.Tensor;
-    const both = tf.reshape(interpret(network(tf.concat([x, at], 0)), { params: all }).result, [-1]);
-    const [plus, minus] = tf.split(both, [batch, source.count]) as [tf.Tensor, tf.Tensor];
-    const weights =
-      negatives.kind === "weighted"
-        ? stopGradient(tf.softmax(tf.neg(minus)))
-        : tf.fill([source.count], 1 / source.count);
-    reportScalar(tf.mean(plus), (v) => {
-      seen.target = v;
-    });
-    reportScalar(tf.sum(tf.mul(weights, minus)), (v) => {
-      seen.negatives = v;
-    });
-    if (negatives.kind === "weighted")
-      reportScalar(tf.sum(tf.square(weights)), (v) => {
-        seen.essRatio = 1 / v / source.count;
-      });
-    let total =
-      negatives.kind === "weighted"
-        ? tf.add(tf.mean(plus), tf.sub(logSumExp(tf.neg(minus)), Math.log(source.count)))
-        : tf.sub(tf.mean(plus), tf.mean(minus));
-    const alpha = options.penalty ?? 0;
-    if (alpha > 0) {
-      const centre = stopGradient(tf.mean(minus));
-      const about = (e: tf.Tensor) => tf.mean(tf.square(tf.sub(e, centre)));
-      total = tf.add(total, tf.mul(alpha, tf.add(about(plus), about(minus))));
-    }
-    if (joint === undefined) return total;
-    // log p(x⁻, z⁻): z⁻ was drawn with x⁻, so this is an unbiased ∇ log p(x⁻) (Fisher's identity with an exact posterior draw).
-    const values = interpret(replay({ latents: fake })(base)(), { particles: source.count, depth, params: all });
-    const negative = tf.sum(tf.mul(weights, tf.reshape(logJoint(values), [-1])));
-    const positive = joint === true ? meanLogProb(base, site, x, batch, depth, all) : elboOf(joint, x, batch, all, key);
-    return tf.add(total, tf.sub(negative, positive));
-  };
-
-  const key = fold(problem.key, "train");
-  const keyOf = (step: number): Key => fold(fold(key, "step"), step);
-  const context = (step: number): StepContext => ({ key: keyOf(step), step, epoch: 0, stepInEpoch: step, carry: {} });
-  const gather = (step: number) => {
-    const n = sizeOf(event);
-    for (let i = 0; i < batch; i++) {
-      const row = order[(step * batch + i) % rows] as number;
-      positives.set(data.data.subarray(row * n, (row + 1) * n), i * n);
-    }
-  };
-  const eagerly = (told: StepContext): Evaluated =>
-    scope(() => {
-      const at = Object.fromEntries(
-        layout.map(({ name, shape, offset, size: n }) => [
-          name,
-          tf.tensor(params.slice(offset, offset + n), [...shape]),
-        ]),
-      );
-      const { value, grads: derivatives } = valueAndGradient("tiltLikelihood", () => loss(at, told), at);
-      for (const { name, offset, size: n } of layout) {
-        const grad = derivatives[name];
-        if (grad === undefined) grads.fill(0, offset, offset + n);
-        else readInto(grad, grads, offset);
-      }
-      return { loss: value.dataSync()[0] as number, carry: {} };
-    });
-
-  const history: TiltLook[] = [];
-  const good = ring(options.ring ?? RING);
-  good.push({ step: 0, params });
-  let state = optimizer.init(initial.trained);
-  let message = "";
-  let done = 0;
-  const held = () => source.held(CLASSIFIED)?.[site];
-  const { classify } = options;
-  const labelsOf = () => {
-    const rowsHeld = classify === undefined ? undefined : held();
-    return rowsHeld === undefined ? undefined : classify?.(rowsHeld);
-  };
-  let sums: Sums = { target: 0, negatives: 0, essRatio: 0, n: 0 };
-  gather(0);
-  drawn = await source.next(0);
-  const { compiled, info } = await compileFor(problem.choice, steps, 0, {
-    spec: {
-      name: "tiltLikelihood",
-      loss,
-      layout,
-      params,
-      grads,
-      key,
-      carry: {},
-      threads: problem.threads,
-      background: problem.background,
-    },
-    check: () => eagerly(context(0)),
-    context: () => context(0),
-  });
+  const weighted = negatives.kind === "weighted";
+  const draws = stepDraws({ problem, setup, data, negatives, batch, steps });
   try {
-    while (done < steps) {
-      if (done > 0) {
-        gather(done);
-        drawn = await source.next(done);
-      }
-      const told = context(done);
-      const evaluated = (await compiled?.evaluate(told)) ?? eagerly(told);
-      if (!Number.isFinite(evaluated.loss)) fail("non-finite", `the loss is ${evaluated.loss}`);
-      clipGradients(grads, layout, options.clip ?? CLIP);
-      const { step, slots } = optimizer.update(state, params, grads, layout);
-      state = { step, slots };
-      done++;
-      sums = {
-        target: sums.target + seen.target,
-        negatives: sums.negatives + seen.negatives,
-        essRatio: sums.essRatio + seen.essRatio,
-        n: sums.n + 1,
-      };
-      if (done % every === 0 || done === steps) {
-        const look = lookAt(done, sums, source, negatives.kind === "weighted", labelsOf);
-        sums = { target: 0, negatives: 0, essRatio: 0, n: 0 };
-        history.push(look);
-        const reason = stop === false ? undefined : divergence(history, stop);
-        if (reason !== undefined) {
-          message = reason;
-          break;
-        }
-        good.push({ step: done, params });
-      }
-      await problem.tick({
-        step: done,
-        total: steps,
-        metrics: { loss: evaluated.loss, gap: seen.target - seen.negatives },
-      });
-    }
-  } catch (error) {
-    // A training step that blows up is a way in which energies diverge; anything else is a fault.
-    if (!(error instanceof TiltedError) || error.code !== "non-finite" || done === 0) throw error;
-    message = error.message;
+    const { trained, good, looks } = await trainTilt(problem, setup, draws, weighted, settings);
+    const diverged = trained.stopped === "diverged";
+    // The buffer of a run that went back to an earlier state is not of that state.
+    const held = diverged ? undefined : draws.held(CLASSIFIED);
+    const labels = held && classify?.(held);
+    const whole = (params: Tree<NdArray>): Tree<NdArray> => ({ ...setup.fixed, ...params });
+    return evaluateFit(
+      { problem, site, network: setup.network, draws: evaluation, held, test, logDensity },
+      {
+        weighted,
+        params: whole(trained.params),
+        negatives: negatives.name,
+        history: looks,
+        stopped: diverged ? "diverged" : "finished",
+        message: diverged
+          ? `stopped at step ${trained.steps}: ${trained.message}; the parameters are those of step ${trained.bestStep}`
+          : `finished ${trained.steps} steps`,
+        steps: trained.bestStep,
+        checkpoints: good.entries.map(({ step, params }) => ({ step, params: whole(params) })),
+        classEntropy: labels && classEntropy(labels),
+        engine: { ...problem.engine, compiled: trained.compiled },
+      },
+    );
   } finally {
-    compiled?.dispose();
+    draws.dispose();
   }
-  const diverged = message !== "";
-  const kept = diverged ? lastGoodCheckpoint(good, history, stop === false ? {} : stop) : { step: done, params };
-  params.set(kept.params);
-  const labels = diverged ? undefined : labelsOf();
-  // The buffer of a run that went back to an earlier state is not of that state.
-  const rowsHeld = diverged ? undefined : held();
-  source.dispose();
-  const told = diverged
-    ? `stopped at step ${done}: ${message}; the parameters are those of step ${kept.step}`
-    : `finished ${done} steps`;
-  return evaluateFit({ problem: within, site, network }, options.evaluation ?? EVALUATION_DRAWS, {
-    weighted: negatives.kind === "weighted",
-    held: rowsHeld,
-    test,
-    logDensity: options.logDensity,
-    params: { ...initial.fixed, ...unflatten(params, layout) },
-    negatives: negatives.name,
-    history,
-    stopped: diverged ? "diverged" : "finished",
-    message: told,
-    steps: kept.step,
-    checkpoints: good.entries.map(({ step, params: p }) => ({
-      step,
-      params: { ...initial.fixed, ...unflatten(p, layout) },
-    })),
-    classEntropy: labels === undefined ? undefined : classEntropy(labels),
-    engine: { ...problem.engine, compiled: info },
+}
+
+/** Trains, with fresh draws before every step and a look at the energies after every epoch. */
+async function trainTilt(problem: Problem, setup: TiltSetup, draws: StepDraws, weighted: boolean, settings: Settings) {
+  const { joint, penalty, steps, every, clip, classify, optimizer = adam(RATE), stop = {} } = settings;
+  const spec = { setup, joint, weighted, penalty };
+  const looks: TiltLook[] = [];
+  const good = ring(settings.ring, (states) => lastGood(states, looks, stop || {}));
+  const trained = await train({
+    ...trainingIn(problem),
+    name: WHAT,
+    params: setup.trained,
+    optimizer,
+    steps,
+    stepsPerEpoch: every,
+    clip,
+    before: draws.next,
+    loss: (params, { key }) => likelihoodLoss(spec, draws.batch(), { ...toTensors(setup.fixed), ...params }, key),
+    stop(epoch) {
+      const held = classify && draws.held(CLASSIFIED);
+      looks.push(lookAt(epoch, draws.info(), weighted, held && classify?.(held)));
+      return stop === false ? undefined : divergence(looks, stop);
+    },
+    recover: good,
+    tick({ metrics, ...progress }) {
+      const { loss, target, negatives } = metrics as { readonly [M in LikelihoodMetric | "loss"]: number };
+      return problem.tick({ ...progress, metrics: { loss, gap: target - negatives } });
+    },
   });
+  return { trained, good, looks };
+}
+
+/** What an epoch shows. Only differences of energies mean anything: the constant is taken out. */
+function lookAt(
+  { step, metrics }: EpochInfo,
+  info: NegativeInfo,
+  weighted: boolean,
+  labels: ArrayLike<number> | undefined,
+): TiltLook {
+  const { target, negatives, essRatio } = metrics as { readonly [M in LikelihoodMetric]: number };
+  const gap = target - negatives;
+  return {
+    step,
+    target: gap,
+    negatives: 0,
+    gap: Math.abs(gap),
+    ...info,
+    ...(weighted && { essRatio }),
+    ...(labels && { classEntropy: classEntropy(labels) }),
+  };
 }

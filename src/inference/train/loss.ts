@@ -1,7 +1,10 @@
-/** What a training step minimises: what it is told, and what it may carry to the next step. */
-import type * as tf from "@tensorflow/tfjs-core";
+/** What a training step minimises: what it is told, what it tells beside its value, and what it may carry to the next step. */
+import * as tf from "@tensorflow/tfjs-core";
 import type { Key } from "../../core/key.ts";
-import type { ArrayTree } from "../../core/tree.ts";
+import { currentTracer } from "../../core/tracing.ts";
+import type { ArrayTree, TensorTree, Tree } from "../../core/tree.ts";
+import type { Layout } from "../optim/flat.ts";
+import { type ValueAndGradient, valueAndGradient } from "./gradient.ts";
 
 /** What a loss is told beside the parameters. */
 export interface StepContext {
@@ -16,9 +19,64 @@ export interface StepContext {
   readonly carry: ArrayTree;
 }
 
-/** A loss that also updates its carried state. */
-export interface LossWithCarry {
+/** State for the next step; a function is called when the values of this step are there. */
+export type NextCarry = ArrayTree | (() => ArrayTree);
+
+/** A loss that tells more than its value. */
+export interface LossOutput {
   readonly loss: tf.Tensor;
-  /** The state after this step; a function is called when the values of the step are there. */
-  readonly carry: ArrayTree | (() => ArrayTree);
+  /** The state after this step. Default: as it was. */
+  readonly carry?: NextCarry;
+  /** Scalars to be watched, without a gradient. */
+  readonly metrics?: TensorTree;
+}
+
+/** The scalar to be minimised. It runs inside a scope and inside a gradient: synchronous, tensors in, a tensor out. */
+export type Loss = (params: TensorTree, context: StepContext) => tf.Tensor | LossOutput;
+
+/** A loss and its buffers, of one layout: the parameters are read where the optimiser left them, gradients are written in place. */
+export interface LossSpec {
+  /** For messages. */
+  readonly name: string;
+  readonly loss: Loss;
+  readonly layout: Layout;
+  readonly params: Float32Array;
+  readonly grads: Float32Array;
+}
+
+/** One evaluation on the host; its gradients are in the buffer of the run. */
+export interface Evaluated {
+  readonly loss: number;
+  readonly carry: ArrayTree;
+  readonly metrics: Tree<number>;
+}
+
+/** A loss with its gradients, in the caller's scope, and what it told: `metrics` is written when the values of the step are there. */
+export interface Differentiated extends ValueAndGradient {
+  readonly carry: NextCarry | undefined;
+  readonly metrics: { readonly [name: string]: number };
+}
+
+/** Evaluates and differentiates a loss, recorded or not. @throws See {@link valueAndGradient}. */
+export function differentiate(name: string, loss: Loss, params: TensorTree, context: StepContext): Differentiated {
+  let carry: NextCarry | undefined;
+  const metrics: { [name: string]: number } = {};
+  const value = () => {
+    const out = loss(params, context);
+    if (out instanceof tf.Tensor) return out;
+    carry = out.carry;
+    for (const [metric, x] of Object.entries(out.metrics ?? {}))
+      report(x, (number) => {
+        metrics[metric] = number;
+      });
+    return out.loss;
+  };
+  return { ...valueAndGradient(name, value, params), carry, metrics };
+}
+
+/** Reads a number off a step: at once, or where the step is recorded after every run. */
+function report(x: tf.Tensor, read: (value: number) => void): void {
+  const tracer = currentTracer();
+  if (tracer?.isSymbolic(x)) tracer.hostCallback(tf.reshape(x, [1]), (values) => read(values[0] as number));
+  else read(x.dataSync()[0] as number);
 }

@@ -1,12 +1,13 @@
 /** What a training run is told, what it keeps, and what it gives. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Key } from "../../core/key.ts";
-import type { ArrayTree, TensorTree } from "../../core/tree.ts";
+import type { ArrayTree, TensorTree, Tree } from "../../core/tree.ts";
 import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
 import type { Clip } from "../optim/clip.ts";
 import type { Optimizer, OptimizerState } from "../optim/optimizers.ts";
-import type { LossWithCarry, StepContext } from "./loss.ts";
+import type { Loss, StepContext } from "./loss.ts";
+import type { GoodState, Recovery } from "./recovery.ts";
 
 /** Everything a run needs to go on: plain data. */
 export interface TrainState {
@@ -15,10 +16,11 @@ export interface TrainState {
   readonly optimizer: OptimizerState;
   readonly carry: ArrayTree;
   readonly history: TrainingHistory;
-  /** Sum of the losses of the epoch under way. */
+  /** Sum of the losses of the epoch under way, and of what they report. */
   readonly epochLoss: number;
+  readonly epochMetrics: Tree<number>;
   /** The best so far, when there is validation. */
-  readonly best: { readonly params: ArrayTree; readonly loss: number; readonly epoch: number } | undefined;
+  readonly best: (GoodState & { readonly loss: number }) | undefined;
 }
 
 /** Losses by epoch. */
@@ -37,6 +39,8 @@ export interface EpochInfo {
   readonly step: number;
   readonly train: number;
   readonly validation: number | undefined;
+  /** Means over the steps of the epoch of what the loss reports. */
+  readonly metrics: Tree<number>;
   /** A copy of everything, to be stored as a checkpoint. */
   state(): TrainState;
 }
@@ -45,8 +49,12 @@ export interface EpochInfo {
 export interface TrainOptions {
   /** For messages. Default `train`. */
   readonly name?: string;
-  /** The scalar to be minimised. It runs inside a scope and inside a gradient: synchronous, tensors in, a tensor out. */
-  readonly loss: (params: TensorTree, context: StepContext) => tf.Tensor | LossWithCarry;
+  readonly loss: Loss;
+  /**
+   * Awaited before every step, outside every scope: for what a loss needs and cannot make itself. `params` are the run's own, which the next
+   * step overwrites.
+   */
+  readonly before?: (step: number, params: ArrayTree) => void | Promise<void>;
   /** Where the parameters start. They are copied. */
   readonly params: ArrayTree;
   readonly optimizer: Optimizer;
@@ -59,12 +67,15 @@ export interface TrainOptions {
   readonly validate?: (params: TensorTree, context: StepContext) => number | tf.Tensor;
   /** Stops after so many epochs in a row without a better validation loss. Default: never. */
   readonly patience?: number;
+  /** Looked at after every epoch: a reason ends the run as diverged. Default: never. */
+  readonly stop?: (info: EpochInfo) => string | undefined;
   readonly clip?: Clip;
   /**
-   * A loss or gradient that is not finite ends the run with the last good parameters instead of an error, once an epoch is done: those
-   * with the least validation loss, or without validation those after the epoch with the least mean loss. Default false.
+   * A loss or gradient that is not finite after the first step ends the run with good parameters instead of an error, where there are any:
+   * those with the least validation loss, or without validation those that a {@link Recovery} chooses, by default after the epoch with the
+   * least mean loss. Default false.
    */
-  readonly recover?: boolean;
+  readonly recover?: boolean | Recovery;
   readonly key: Key;
   /** Called after every step, outside every scope. Default: only lets the event loop live. Inside a method: `problem.tick`. */
   readonly tick?: Problem["tick"];
@@ -91,11 +102,13 @@ export interface Trained {
   readonly history: TrainingHistory;
   readonly steps: number;
   readonly epochs: number;
-  /** `early`: patience ran out. `diverged`: see {@link TrainOptions.recover}; `message` says where. */
+  /** `early`: patience ran out. `diverged`: see {@link TrainOptions.recover} and {@link TrainOptions.stop}; `message` says why. */
   readonly stopped: "finished" | "early" | "diverged";
   readonly message: string | undefined;
   /** Epoch, counted from 0, that `params` come from; −1 when no step was made. */
   readonly bestEpoch: number;
+  /** Steps behind `params`. */
+  readonly bestStep: number;
   /** To go on from here. */
   readonly state: TrainState;
   /** Whether the step ran compiled, and if not, why. */

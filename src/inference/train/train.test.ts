@@ -7,6 +7,7 @@ import type { TensorTree } from "../../core/tree.ts";
 import { useEngine } from "../../engine/engine.ts";
 import { adam, adamw, sgd } from "../optim/optimizers.ts";
 import type { StepContext } from "./loss.ts";
+import { ring } from "./recovery.ts";
 import { train } from "./train.ts";
 import type { TrainOptions, TrainState } from "./train-types.ts";
 
@@ -269,6 +270,121 @@ describe("train", () => {
       };
       expect((await failure({ ...run, tick })).code).toBe("aborted");
     });
+  });
+
+  describe("before every step", () => {
+    it("is awaited, outside every scope, with the parameters of the run as they are", async () => {
+      const seen: number[][] = [];
+      let factor = 0;
+      const fit = await train({
+        ...base,
+        steps: 3,
+        optimizer: sgd(0.5),
+        async before(step, params) {
+          await Promise.resolve();
+          seen.push([step, params.w?.data[0] as number, tf.engine().state.numBytes]);
+          factor = step + 1;
+        },
+        // d/dw = factor: w goes down by half of it.
+        loss: ({ w }) => tf.mul(factor, tf.sum(w as tf.Tensor)),
+      });
+      expect(seen.map(([step, w]) => [step, w])).toEqual([
+        [0, 3],
+        [1, 2.5],
+        [2, 1.5],
+      ]);
+      expect(new Set(seen.map(([, , bytes]) => bytes)).size).toBe(1);
+      expect(fit.params.w?.data[0]).toBe(0);
+    });
+
+    it("is not called where no step is to come, and what it throws ends the run", async () => {
+      const before = (step: number) => {
+        if (step === 2) throw new TiltedError("aborted", "no more");
+      };
+      expect((await train({ ...base, steps: 2, before })).steps).toBe(2);
+      expect((await failure({ before })).code).toBe("aborted");
+    });
+  });
+
+  describe("metrics of a loss", () => {
+    const options: TrainOptions = {
+      ...base,
+      steps: 120,
+      stepsPerEpoch: 5,
+      loss: ({ w }) => ({
+        loss: tf.sum(tf.square(w as tf.Tensor)),
+        metrics: { first: tf.sum(tf.slice(w as tf.Tensor, 0, 1)), size: tf.scalar(2) },
+      }),
+    };
+
+    it.each(["wasm", "compiled"] as const)(
+      "are shown after every step and averaged over epochs: %s",
+      async (engine) => {
+        const shown: number[] = [];
+        const means: number[] = [];
+        const fit = await train({
+          ...options,
+          engine,
+          tick: async ({ metrics }) => void shown.push(metrics.first as number),
+          onEpoch: ({ metrics }) => {
+            means.push(metrics.first as number);
+            expect(metrics.size).toBe(2);
+          },
+        });
+        expect(fit.compiled.used).toBe(engine === "compiled");
+        expect(shown[0]).toBe(3);
+        expect(means).toHaveLength(24);
+        means.forEach((mean, e) => {
+          const part = shown.slice(5 * e, 5 * e + 5);
+          expect(mean).toBeCloseTo(part.reduce((a, b) => a + b, 0) / 5, 12);
+        });
+      },
+    );
+
+    it("go on in a resumed epoch", async () => {
+      const means: number[][] = [];
+      const run = async (more: Partial<TrainOptions>) => {
+        means.push([]);
+        return train({ ...options, onEpoch: (info) => void means.at(-1)?.push(info.metrics.first as number), ...more });
+      };
+      await run({ steps: 20 });
+      const part = await run({ steps: 13 });
+      await run({ steps: 20, from: part.state });
+      expect(means[2]).toEqual(means[0]?.slice(2));
+    });
+  });
+
+  describe("a stop rule", () => {
+    const stop: TrainOptions["stop"] = ({ epoch }) => (epoch === 2 ? "enough" : undefined);
+
+    it("ends the run as diverged, with its reason", async () => {
+      const ticks: number[] = [];
+      const tick = async ({ step, total }: { step: number; total: number }) => void ticks.push(step / total);
+      const fit = await train({ ...base, stepsPerEpoch: 10, stop, tick });
+      expect(fit).toMatchObject({ stopped: "diverged", message: "enough", steps: 30, bestStep: 30 });
+      expect(ticks.at(-1)).toBe(1);
+    });
+
+    it("gives what recovery chooses, which was not shown the last state", async () => {
+      const good = ring(2);
+      const fit = await train({ ...base, stepsPerEpoch: 10, stop, recover: good });
+      expect(good.entries.map(({ step }) => step)).toEqual([10, 20]);
+      const twenty = await train({ ...base, stepsPerEpoch: 10, steps: 20 });
+      expect(fit).toMatchObject({ stopped: "diverged", bestEpoch: 1, bestStep: 20 });
+      expect(fit.params.w?.data).toEqual(twenty.params.w?.data);
+    });
+  });
+
+  it("a ring of states knows the start, but an error in the first step is thrown", async () => {
+    const breaksAt =
+      (at: number): TrainOptions["loss"] =>
+      (params, context) =>
+        tf.mul(noisy(params, context), context.step < at ? 1 : Number.NaN);
+    const run = { ...base, stepsPerEpoch: 10, engine: "wasm" } as const;
+    const fit = await train({ ...run, recover: ring(3), loss: breaksAt(4) });
+    expect(fit).toMatchObject({ stopped: "diverged", bestEpoch: -1, bestStep: 0, steps: 4 });
+    expect([...(fit.params.w?.data ?? [])]).toEqual([3, -2]);
+    expect((await failure({ ...run, recover: ring(3), loss: breaksAt(0) })).code).toBe("non-finite");
   });
 
   it("frees what a throw in the loss leaves open", async () => {

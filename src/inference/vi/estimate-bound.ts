@@ -1,5 +1,5 @@
 /** The value of a variational bound over all data, with its standard error: no gradients, in chunks, summed in double precision. */
-import { fail } from "../../core/errors.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { logMeanExp } from "../../core/numeric/log-sum-exp.ts";
 import { scope } from "../../core/scope.ts";
@@ -100,7 +100,7 @@ export function estimateBound(pair: ModelAndGuide, options: EstimateOptions): Bo
 export function* estimating(pair: ModelAndGuide, options: EstimateOptions): Generator<void, Bound> {
   const { key, params, k, closed, weights } = options;
   const draws = options.draws ?? defaultDraws(pair);
-  if (!(Number.isInteger(draws) && draws >= 1)) fail("argument", `draws must be a positive integer, got ${draws}`);
+  checkWhole("estimateBound", "draws", draws);
   let value = 0;
   let variance = 0;
   for (const [i, chunk] of rowChunks(pair, key).entries()) {

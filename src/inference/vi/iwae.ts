@@ -3,7 +3,8 @@ import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { Estimator } from "./importance-bound.ts";
-import { type Variational, type VariationalOptions, variational } from "./variational.ts";
+import { variational } from "./variational.ts";
+import type { Variational, VariationalOptions } from "./variational-types.ts";
 
 /** Options of {@link iwae}. */
 export interface IwaeOptions<Args extends readonly unknown[] = readonly unknown[]> extends VariationalOptions<Args> {

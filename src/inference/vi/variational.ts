@@ -1,5 +1,4 @@
 /** Variational inference: fits a guide (and the parameters of the model) by raising a bound. `elbo` and `iwae` are two names for it. */
-
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
@@ -7,99 +6,19 @@ import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { mapTree, type TensorTree, type Tree, toTensors } from "../../core/tree.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
-import type { ParamsOf } from "../../effects/sites.ts";
-import type { EngineInfo } from "../../engine/engine.ts";
-import type { Method, Problem, ResultKind } from "../method/infer.ts";
-import type { Clip } from "../optim/clip.ts";
-import { adam, type Optimizer } from "../optim/optimizers.ts";
+import type { Problem } from "../method/infer.ts";
+import { adam } from "../optim/optimizers.ts";
 import { cosineDecay } from "../optim/schedules.ts";
 import { dataRows, type ModelAndGuide, matchGuide } from "../problem/match-guide.ts";
 import { batchesPerEpoch, minibatches } from "../problem/minibatch.ts";
-import type { StepContext } from "../train/loss.ts";
-import { train } from "../train/train.ts";
-import type { EpochInfo, Trained, TrainingHistory, TrainState } from "../train/train-types.ts";
+import type { Loss, StepContext } from "../train/loss.ts";
+import { train, trainingIn } from "../train/train.ts";
+import type { Trained } from "../train/train-types.ts";
 import type { Bound, EvidenceOf } from "../weights/bound.ts";
-import { compileBound } from "./compiled-bound.ts";
+import { compileBound } from "./bound-program.ts";
 import { boundParts, estimateBound, estimating } from "./estimate-bound.ts";
-import { type Estimator, surrogate } from "./importance-bound.ts";
-import type { Baseline } from "./learning-signal.ts";
-
-/** Options common to all variational methods. `Args` are those of model and guide. */
-export interface VariationalOptions<Args extends readonly unknown[] = readonly unknown[]> {
-  /** Default: Adam, whose rate falls from 1e-2 to 0 along a cosine over the run. */
-  readonly optimizer?: Optimizer;
-  /** Optimiser steps; 0 only estimates the bound. Default, without `epochs`: 2000. */
-  readonly steps?: number;
-  /** Passes over the subsampled plate. */
-  readonly epochs?: number;
-  /** Steps between validations and entries of the history. Default: a pass over the outermost subsampled plate, else 1. */
-  readonly stepsPerEpoch?: number;
-  /** Held-out arguments, on which the bound is estimated after every epoch; the best parameters are the ones returned. */
-  readonly validation?: {
-    readonly args: Args;
-    /** Independent bounds per row. Default 1; the same noise is used every time. */
-    readonly draws?: number;
-  };
-  /** Stops after so many epochs in a row without a better validation. Default: never. */
-  readonly patience?: number;
-  /** Default: none. */
-  readonly clip?: Clip;
-  /** Parameters that are not to be fitted. */
-  readonly freeze?: readonly string[] | ((name: string) => boolean);
-  /**
-   * At draws that cannot be reparameterised. Default: `leave-one-out` over particles where there are several, else a running
-   * mean of the bound.
-   */
-  readonly baseline?: Baseline;
-  /** Independent bounds per row in the final estimate. Default: 1000 over all rows together, at least 4. */
-  readonly boundDraws?: number;
-  readonly onEpoch?: (info: EpochInfo) => void | Promise<void>;
-  /** Goes on from the `state` of an earlier fit: the result is that of a run never interrupted, bit for bit. */
-  readonly from?: TrainState;
-}
-
-/** What a variational method found. `E` are the effects of the model, `G` of the guide. */
-export interface VariationalFit<E extends Effect = Effect, G extends Effect = Effect> {
-  /** Unconstrained parameters of model and guide, to be given to `infer` as `params`. */
-  readonly params: Tree<NdArray> & { readonly [N in ParamsOf<E> | ParamsOf<G>]: NdArray };
-  /** The same, where their constraints put them. */
-  readonly constrained: { readonly [N in ParamsOf<E> | ParamsOf<G>]: NdArray };
-  /** The bound on all data at these parameters, in nats, freshly estimated. */
-  readonly bound: Bound<EvidenceOf<E>>;
-  /** Rows of data under the bound: of the outermost plate around every site, or 1. */
-  readonly rows: number;
-  /** Minus the bound, in nats per row, by epoch. */
-  readonly history: TrainingHistory;
-  readonly steps: number;
-  readonly epochs: number;
-  readonly stopped: Trained["stopped"];
-  readonly bestEpoch: number;
-  /** To go on from here, with `from`. */
-  readonly state: TrainState;
-  readonly engine: EngineInfo;
-}
-
-/** Result type of a variational method with a guide of effects `G`. */
-export interface VariationalKind<G extends Effect> extends ResultKind {
-  readonly result: VariationalFit<this["effects"], G>;
-}
-
-/** A variational method whose guide has effects `G` and arguments `Args`. */
-export type Variational<Args extends readonly unknown[], G extends Effect> = Method<
-  VariationalKind<G>,
-  { readonly effects: G; readonly args: Args }
->;
-
-/** What distinguishes the bounds. */
-export interface BoundSpec {
-  readonly name: string;
-  /** K. */
-  readonly k: number;
-  /** Independent bounds per step. */
-  readonly draws: number;
-  readonly estimator: Estimator;
-  readonly closed: boolean;
-}
+import { surrogate } from "./importance-bound.ts";
+import type { BoundSpec, Variational, VariationalFit, VariationalOptions } from "./variational-types.ts";
 
 const DEFAULT_STEPS = 2000;
 const DEFAULT_RATE = 1e-2;
@@ -117,113 +36,37 @@ export function variational<Args extends readonly unknown[], G extends Effect>(
   return { name: spec.name, run: (problem) => maximizeBound(spec, program, options as VariationalOptions, problem) };
 }
 
+/** A fit before its first step. */
+interface Fitting {
+  readonly spec: BoundSpec;
+  readonly options: VariationalOptions;
+  readonly problem: Problem;
+  readonly paired: ModelAndGuide;
+  /** The same with held-out arguments. */
+  readonly held: ModelAndGuide | undefined;
+  readonly fitted: Tree<NdArray>;
+  readonly frozen: Tree<NdArray>;
+  readonly stepsPerEpoch: number;
+  /** Steps of the whole run. */
+  readonly total: number;
+}
+
 async function maximizeBound(
   spec: BoundSpec,
   guide: Problem["model"],
   options: VariationalOptions,
   problem: Problem,
 ): Promise<VariationalFit<Effect, Effect>> {
-  const { name } = spec;
-  const paired = matchGuide(problem, guide);
-  checkSpec(spec, paired);
-  const held =
-    options.validation === undefined ? undefined : matchGuide({ ...problem, args: options.validation.args }, guide);
-  const perEpoch = options.stepsPerEpoch ?? passOver(paired);
-  const length = options.epochs === undefined ? { steps: options.steps ?? DEFAULT_STEPS } : { epochs: options.epochs };
-  if (options.epochs !== undefined && options.steps !== undefined)
-    fail("argument", `${name}: give either steps or epochs, not both`);
-  const total = length.steps ?? (options.epochs as number) * perEpoch;
-
-  const [fitted, frozen] = divide(paired.params, options.freeze);
-  if (total > 0 && Object.keys(fitted).length === 0) {
-    fail("argument", `${name}: model and guide have no parameters to fit; steps: 0 estimates the bound`);
-  }
-  const baseline = options.baseline ?? (spec.draws * spec.k > 1 ? "leave-one-out" : "running-mean");
-  const rowsAt = minibatches(fold(problem.key, "rows"));
-  const all = (params: TensorTree): TensorTree => ({ ...params, ...toTensors(frozen) });
-
-  const validating = { key: fold(fold(problem.key, "train"), "validate"), k: spec.k, closed: spec.closed };
-  const validationDraws = options.validation?.draws ?? 1;
-  const heldWeights =
-    held === undefined
-      ? undefined
-      : await compileBound(
-          held,
-          problem,
-          boundParts(held, { ...validating, draws: validationDraws }),
-          total / perEpoch,
-        );
-  const trained = await train({
-    ...length,
-    name,
-    params: fitted,
-    optimizer: options.optimizer ?? adam(cosineDecay({ from: DEFAULT_RATE, steps: Math.max(1, total) })),
-    stepsPerEpoch: perEpoch,
-    key: fold(problem.key, "train"),
-    tick: problem.tick,
-    engine: problem.choice,
-    ...(problem.threads !== undefined && { threads: problem.threads }),
-    ...(problem.background && { background: true }),
-    ...(options.clip && { clip: options.clip }),
-    ...(options.patience !== undefined && { patience: options.patience }),
-    ...(options.onEpoch && { onEpoch: options.onEpoch }),
-    ...(options.from && { from: options.from }),
-    loss(params, context) {
-      const { bound, signal } = surrogate(paired, {
-        key: context.key,
-        params: all(params),
-        // Read when rows are chosen, which a recorded step does anew in every run.
-        subsample: (...plate) => rowsAt(context.step)(...plate),
-        particles: undefined,
-        k: spec.k,
-        draws: spec.draws,
-        estimator: spec.estimator,
-        closed: spec.closed,
-        baseline,
-        expected: () => expectedSignal(context.carry),
-      });
-      const carry = baseline === "running-mean" ? () => learn(context.carry, signal()) : {};
-      return { loss: tf.div(bound, -dataRows(paired)), carry };
-    },
-    ...(held && {
-      validate(params: TensorTree, { key }: StepContext) {
-        const { value } = estimateBound(held, {
-          key,
-          params: () => all(params),
-          k: spec.k,
-          draws: validationDraws,
-          closed: spec.closed,
-          ...(heldWeights && { weights: heldWeights.weights }),
-        });
-        return -value / dataRows(held);
-      },
-    }),
-  }).finally(() => heldWeights?.dispose());
+  const fitting = prepared(spec, guide, options, problem);
+  const { paired, frozen } = fitting;
+  const trained = await trainGuide(fitting);
   const params = { ...problem.params, ...frozen, ...trained.params };
-  const asked = {
-    key: fold(problem.key, "bound"),
-    k: spec.k,
-    closed: spec.closed,
-    ...(options.boundDraws !== undefined && { draws: options.boundDraws }),
-  };
-  const { weights, dispose } = await compileBound(paired, problem, boundParts(paired, asked), 1);
-  const estimate = estimating(paired, { ...asked, params: () => toTensors(params), weights });
-  let bound: IteratorResult<void, Bound>;
-  try {
-    bound = estimate.next();
-    while (!bound.done) {
-      await problem.tick({ step: trained.steps, total: trained.steps, metrics: {} });
-      bound = estimate.next();
-    }
-  } finally {
-    dispose();
-  }
-  const constrained = scope(() => constrainedValues(paired, toTensors(params)));
+  const bound = await finalBound(fitting, params, trained.steps);
   const { history, steps, epochs, stopped, bestEpoch, state } = trained;
   return {
     params,
-    constrained,
-    bound: bound.value as Bound<EvidenceOf<Effect>>,
+    constrained: scope(() => constrainedValues(paired, toTensors(params))),
+    bound: bound as Bound<EvidenceOf<Effect>>,
     rows: dataRows(paired),
     history,
     steps,
@@ -233,6 +76,116 @@ async function maximizeBound(
     state,
     engine: { ...problem.engine, compiled: trained.compiled },
   };
+}
+
+/** @throws What {@link matchGuide} throws; `argument`, `plate`, `not-differentiable` on options that do not fit the model. */
+function prepared(spec: BoundSpec, guide: Problem["model"], options: VariationalOptions, problem: Problem): Fitting {
+  const { name } = spec;
+  const { validation, epochs, steps = DEFAULT_STEPS } = options;
+  const paired = matchGuide(problem, guide);
+  checkSpec(spec, paired);
+  const held = validation && matchGuide({ ...problem, args: validation.args }, guide);
+  if (epochs !== undefined && options.steps !== undefined)
+    fail("argument", `${name}: give either steps or epochs, not both`);
+  const stepsPerEpoch = options.stepsPerEpoch ?? passOver(paired);
+  const total = epochs === undefined ? steps : epochs * stepsPerEpoch;
+  const [fitted, frozen] = divide(paired.params, options.freeze);
+  if (total > 0 && Object.keys(fitted).length === 0)
+    fail("argument", `${name}: model and guide have no parameters to fit; steps: 0 estimates the bound`);
+  return { spec, options, problem, paired, held, fitted, frozen, stepsPerEpoch, total };
+}
+
+/** Trains the parameters that are not frozen. */
+async function trainGuide(fitting: Fitting): Promise<Trained> {
+  const { spec, options, problem, fitted, stepsPerEpoch, total } = fitting;
+  const { steps = DEFAULT_STEPS, epochs, clip, patience, onEpoch, from } = options;
+  const validation = await validationOf(fitting);
+  return train({
+    ...trainingIn(problem),
+    ...(epochs === undefined ? { steps } : { epochs }),
+    name: spec.name,
+    params: fitted,
+    optimizer: options.optimizer ?? adam(cosineDecay({ from: DEFAULT_RATE, steps: Math.max(1, total) })),
+    stepsPerEpoch,
+    ...(clip && { clip }),
+    ...(patience !== undefined && { patience }),
+    ...(onEpoch && { onEpoch }),
+    ...(from && { from }),
+    loss: lossOf(fitting),
+    ...(validation && { validate: validation.validate }),
+  }).finally(() => validation?.dispose());
+}
+
+/** Fitted and frozen parameters together. */
+const allParams = ({ frozen }: Fitting, fitted: TensorTree): TensorTree => ({ ...fitted, ...toTensors(frozen) });
+
+/** Minus the bound, in nats per row. */
+function lossOf(fitting: Fitting): Loss {
+  const { spec, options, problem, paired } = fitting;
+  const { k, draws, estimator, closed } = spec;
+  const baseline = options.baseline ?? (draws * k > 1 ? "leave-one-out" : "running-mean");
+  const rowsAt = minibatches(fold(problem.key, "rows"));
+  return (params, context) => {
+    const { bound, signal } = surrogate(paired, {
+      key: context.key,
+      params: allParams(fitting, params),
+      // Read when rows are chosen, which a recorded step does anew in every run.
+      subsample: (...plate) => rowsAt(context.step)(...plate),
+      particles: undefined,
+      k,
+      draws,
+      estimator,
+      closed,
+      baseline,
+      expected: () => expectedSignal(context.carry),
+    });
+    const loss = tf.div(bound, -dataRows(paired));
+    return baseline === "running-mean" ? { loss, carry: () => learn(context.carry, signal()) } : loss;
+  };
+}
+
+/** The loss on held-out arguments, under the same noise every time. */
+async function validationOf(fitting: Fitting) {
+  const { spec, options, problem, held, total, stepsPerEpoch } = fitting;
+  if (held === undefined) return undefined;
+  const estimate = { k: spec.k, closed: spec.closed, draws: options.validation?.draws ?? 1 };
+  const key = fold(trainingIn(problem).key, "validate");
+  const { weights, dispose } = await compileBound(
+    held,
+    problem,
+    boundParts(held, { ...estimate, key }),
+    total / stepsPerEpoch,
+  );
+  const validate = (params: TensorTree, { key }: StepContext): number =>
+    -estimateBound(held, { ...estimate, key, params: () => allParams(fitting, params), weights }).value /
+    dataRows(held);
+  return { validate, dispose };
+}
+
+/** The bound on all data at the parameters found. */
+async function finalBound(
+  { spec, options, problem, paired }: Fitting,
+  params: Tree<NdArray>,
+  step: number,
+): Promise<Bound> {
+  const asked = {
+    key: fold(problem.key, "bound"),
+    k: spec.k,
+    closed: spec.closed,
+    ...(options.boundDraws !== undefined && { draws: options.boundDraws }),
+  };
+  const { weights, dispose } = await compileBound(paired, problem, boundParts(paired, asked), 1);
+  try {
+    const estimate = estimating(paired, { ...asked, params: () => toTensors(params), weights });
+    let part = estimate.next();
+    while (!part.done) {
+      await problem.tick({ step, total: step, metrics: {} });
+      part = estimate.next();
+    }
+    return part.value;
+  } finally {
+    dispose();
+  }
 }
 
 function checkSpec({ name, k, estimator }: BoundSpec, paired: ModelAndGuide): void {

@@ -45,6 +45,19 @@ describe("steps in one call", () => {
     });
   });
 
+  it("adapt the step size in a warm-up as single steps do, with jumps between steps and without", async () => {
+    for (const jumpEvery of [undefined, 37]) {
+      const options = { chains: 64, warmup: 400, steps: 300, ...(jumpEvery !== undefined && { jumpEvery }) };
+      const { many, single } = await both(scales as never, options);
+      expect(many.engine.compiled?.used).toBe(true);
+      expect(many.acceptance).toBeGreaterThan(0.5);
+      expect(Math.abs(many.acceptance - single.acceptance)).toBeLessThan(0.03);
+      expect(Math.abs(many.stepSize / single.stepSize - 1)).toBeLessThan(0.1);
+      if (jumpEvery === undefined) expect(many.jumpAcceptance).toBeUndefined();
+      else expect(Math.abs((many.jumpAcceptance ?? 0) - (single.jumpAcceptance ?? 1))).toBeLessThan(0.15);
+    }
+  });
+
   it("count proposals that are not finite, and never take them", async () => {
     // Density zero below 0.
     const init = { x: ndarray(new Float32Array(6).fill(0.4)) };
@@ -104,7 +117,7 @@ describe("steps in one call", () => {
       const onProgress = ({ step }: { readonly step: number }) => {
         done = step;
       };
-      const method = langevin({ ...base, adjusted: false, stepSize: 0.006, warmup: 0, init });
+      const method = langevin({ ...base, steps: 2000, adjusted: false, stepSize: 0.005, warmup: 0, init });
       await expect(infer(fragile, method, { seed: 1, engine, onProgress })).rejects.toThrow(/scale must be positive/);
       return done;
     };

@@ -10,8 +10,8 @@ import { model, observe, sample } from "../../../src/effects/effects.ts";
 import { condition, tilt } from "../../../src/effects/handlers.ts";
 import { plate } from "../../../src/effects/plate.ts";
 import { useEngine } from "../../../src/engine/engine.ts";
+import type { Checkpoint } from "../../../src/inference/mcmc/checkpoint.ts";
 import { type LangevinOptions, langevin } from "../../../src/inference/mcmc/langevin.ts";
-import type { LangevinCheckpoint } from "../../../src/inference/mcmc/result.ts";
 import { infer } from "../../../src/inference/method/infer.ts";
 import { expectDiffers, expectEstimate, expectMean, meanOf } from "../../support/statistics.ts";
 
@@ -444,7 +444,7 @@ describe("what cannot be run", () => {
 
   it("checkpoints that do not fit", async () => {
     const { checkpoint } = await infer(gaussian(0, 1), langevin({ chains: 4, steps: 5 }), { seed: 1 });
-    const resume = (from: LangevinCheckpoint, chains = 4, of: typeof gaussian = gaussian) =>
+    const resume = (from: Checkpoint, chains = 4, of: typeof gaussian = gaussian) =>
       infer(of(0, 1), langevin({ chains, steps: 5, from }), { seed: 1 });
     const before = tf.memory().numTensors;
     await expect(resume(checkpoint, 5)).rejects.toMatchObject({
@@ -462,9 +462,14 @@ describe("what cannot be run", () => {
       });
     }
     const { state } = checkpoint;
-    const damaged = [
-      { state: { ...state, positions: [] } },
-      { state: { ...state, logDensity: new Float32Array(3) } },
+    const { x, logp } = state as { readonly [name: string]: (typeof state)[string] } & Record<
+      "x" | "logp",
+      (typeof state)[string]
+    >;
+    const damaged: readonly Partial<Checkpoint>[] = [
+      { state: { ...state, x: { ...x, data: new Float32Array() } } },
+      { state: { ...state, logp: { ...logp, data: new Float32Array(3) } } },
+      { state: {} },
       { stepSize: 0 },
       { step: -1 },
     ];
@@ -473,7 +478,7 @@ describe("what cannot be run", () => {
         code: "argument",
         message: expect.stringContaining("damaged"),
       });
-    await expect(resume({} as LangevinCheckpoint)).rejects.toMatchObject({ code: "argument" });
+    await expect(resume({} as Checkpoint)).rejects.toMatchObject({ code: "argument" });
     expect(tf.memory().numTensors).toBe(before);
     // Plain data: through JSON-like copies it still fits.
     expect((await resume(structuredClone(checkpoint))).sites.x.data).toEqual((await resume(checkpoint)).sites.x.data);

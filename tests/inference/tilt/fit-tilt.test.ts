@@ -162,7 +162,7 @@ describe("what cannot be fitted", () => {
     });
     await expect(infer(base, fitTilt("x", tf.neg, target), { seed: 1 })).rejects.toThrow(/no parameters to fit/);
     expect(() => fitTilt("x", slope, target, { holdout: 1 })).toThrow(/holdout must be in \[0, 1\), got 1/);
-    expect(() => fitTilt("x", slope, target, { folds: 4 })).toThrow(/between 1 and the 3 target rows, got 4/);
+    expect(() => fitTilt("x", slope, target, { folds: 4 })).toThrow(/folds must be a whole number from 1 to 3, got 4/);
     expect(() => fitTilt("x", slope, target, { minEssRatio: 2 })).toThrow(/minEssRatio must be in \(0, 1\), got 2/);
   });
 });

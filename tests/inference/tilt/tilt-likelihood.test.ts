@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { pipe } from "fp-ts/lib/function.js";
 import {
   infer,
+  inNoise,
   model,
   ndarray,
   param,
@@ -14,7 +15,7 @@ import {
   tiltLikelihood,
 } from "tilted";
 import { normal } from "tilted/dist";
-import { gaussian, generative, inNoise } from "tilted/models";
+import { gaussian, generative } from "tilted/models";
 import { adam, cosineDecay } from "tilted/optim";
 import { chainDraws, freshDraws, type Negatives } from "tilted/tilt";
 import { describe, expect, it } from "vitest";

@@ -1,0 +1,148 @@
+/** Importance weights, op by op or compiled: then one run of model and proposal is recorded for all chunks of draws. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { CompiledStep, Values } from "../../compiler/step.ts";
+import { scope } from "../../core/scope.ts";
+import { type Shape, sizeOf } from "../../core/shape.ts";
+import type { Execution, SiteRecord } from "../../effects/interpret.ts";
+import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
+import { type Plan, type WeighOptions, weighOnce } from "../problem/proposal.ts";
+import { type Compilable, compileIfWorth, disagreement, infoOf, tooLittleWork } from "../train/compile-policy.ts";
+import { tracedRun } from "../train/traced-run.ts";
+
+/** As {@link weighOnce}, whichever way. Call it inside `scope`. */
+export type Weigh = (at: WeighOptions) => ReturnType<typeof weighOnce>;
+
+/** A way to weigh. */
+export interface Weighing {
+  readonly weigh: Weigh;
+  /** To be awaited before `weigh` with the same options, outside every scope. */
+  prepare(at: WeighOptions): Promise<void>;
+  readonly info: CompileInfo;
+  dispose(): void;
+}
+
+/** What the chunks of a run have in common. */
+export interface Chunks {
+  /** Particles of each. */
+  readonly particles: number;
+  /** How many there are. */
+  readonly count: number;
+  /** The first of them. */
+  readonly first: WeighOptions;
+  /** One of other rows, where there are any: what the rows decide must not be frozen. */
+  readonly other?: WeighOptions;
+}
+
+/** Particles × numbers of one draw in a compiled run: its intermediate results stay near the processor. */
+const NUMBERS = 1 << 14;
+/** So many particles are taken at least, for the price of a call, as long as they are not more numbers than the second. */
+const [LEAST_PARTICLES, MOST_NUMBERS] = [64, 1 << 19];
+
+/** Particles at once when compiled. */
+export const compiledChunk = ({ structure }: Plan): number => {
+  const size = Math.max(1, ...structure.sites.map(({ shape }) => sizeOf(shape)));
+  const least = Math.min(LEAST_PARTICLES, Math.max(1, Math.floor(MOST_NUMBERS / size)));
+  return Math.max(least, Math.floor(NUMBERS / size));
+};
+
+/** The way to weigh that is wanted and pays. */
+export async function weighing(planned: Plan, choice: EngineChoice, chunks: Chunks): Promise<Weighing> {
+  const eagerly: Weigh = (at) => weighOnce(planned, at);
+  const weightsBy = (weigh: Weigh) => scope(() => weigh(chunks.first).logWeight.dataSync());
+  const { compiled, info } = await compileIfWorth({
+    what: "snis",
+    choice,
+    notWorth: chunks.count < 2 ? "all draws are made at once" : undefined,
+    compile: (native) => compileWeighing(planned, chunks, native),
+    async compare({ weigh, prepare }) {
+      await prepare(chunks.first);
+      return disagreement("log-weight", weightsBy(eagerly), weightsBy(weigh), 1);
+    },
+  });
+  return compiled ?? { weigh: eagerly, prepare: async () => undefined, info, dispose: () => undefined };
+}
+
+async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean): Promise<Weighing & Compilable> {
+  const began = performance.now();
+  const { particles, first, other = first, count } = chunks;
+  const run = tracedRun<WeighOptions>("snis", { ...first, particles }, other);
+  let shape: RunShape | undefined;
+  // Loaded when first needed: the compiler is a third of a small bundle.
+  const { compileStep } = await import("../../compiler/step.ts");
+  const step: CompiledStep = await compileStep({
+    what: "snis",
+    inputs: {},
+    body() {
+      const weighed = weighOnce(planned, run.standIn);
+      shape = shapeOf(weighed);
+      return outputsOf(weighed);
+    },
+    vary: run.vary,
+    native: mustPay,
+    background: planned.problem.background ?? false,
+    ...(planned.problem.threads !== undefined && { threads: planned.problem.threads }),
+    ...(mustPay && { worth: (multiplications) => tooLittleWork(multiplications * count) }),
+  });
+  let prepared: Values | undefined;
+  return {
+    info: infoOf(step, began),
+    weigh(at) {
+      if (at.particles !== particles) return weighOnce(planned, at);
+      run.set(at);
+      const out = step.synchronous ? (step.run({}) as Values | undefined) : prepared;
+      // A check inside the model failed: the other engine says which.
+      return out === undefined ? weighOnce(planned, at) : restored(out, shape as RunShape);
+    },
+    async prepare(at) {
+      if (step.synchronous || at.particles !== particles) return;
+      run.set(at);
+      prepared = await step.run({});
+    },
+    dispose: () => step.dispose(),
+  };
+}
+
+/** What is known of a weighed run beside its values. */
+interface RunShape {
+  readonly sites: readonly {
+    readonly record: SiteRecord;
+    readonly shape: Shape;
+    readonly dtype: "float32" | "int32";
+  }[];
+  readonly execution: Execution;
+  readonly weight: Shape;
+}
+
+/** Sites whose values a run draws. */
+const drawnSites = ({ sites }: Execution): SiteRecord[] =>
+  [...sites.values()].filter(({ kind, value }) => value !== undefined && kind !== "observe");
+
+const output = (site: number): string => `site ${site}`;
+
+const outputsOf = ({ logWeight, model }: ReturnType<Weigh>): { readonly [name: string]: tf.Tensor } => ({
+  weight: logWeight,
+  ...Object.fromEntries(drawnSites(model).map(({ value }, i) => [output(i), value as tf.Tensor])),
+});
+
+const shapeOf = ({ logWeight, model }: ReturnType<Weigh>): RunShape => ({
+  sites: drawnSites(model).map((site) => {
+    const { shape, dtype } = site.value as tf.Tensor;
+    const record = { ...site, value: undefined, logProb: undefined, dist: undefined };
+    return { record, shape: [...shape], dtype: dtype === "float32" ? "float32" : "int32" };
+  }),
+  execution: { ...model, result: undefined, sites: new Map() },
+  weight: [...logWeight.shape],
+});
+
+/** The run whose outputs these are. */
+function restored(out: Values, { sites, execution, weight }: RunShape): ReturnType<Weigh> {
+  const drawn = sites.map(({ record, shape, dtype }, i) => {
+    const values = out[output(i)] as Float32Array | Int32Array | Uint8Array;
+    const data = values instanceof Uint8Array ? Int32Array.from(values) : values;
+    return [record.name, { ...record, value: tf.tensor(data, [...shape], dtype) }] as const;
+  });
+  return {
+    logWeight: tf.tensor(out.weight as Float32Array, [...weight]),
+    model: { ...execution, sites: new Map(drawn) },
+  };
+}

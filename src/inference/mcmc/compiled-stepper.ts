@@ -1,0 +1,199 @@
+/** Steps of many chains in the compiled engine: a program of all of them or of their parts, as a way to make steps. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { NumericArray } from "../../compiler/ir/node.ts";
+import type { Values } from "../../compiler/step.ts";
+import type { Key } from "../../core/key.ts";
+import { scope } from "../../core/scope.ts";
+import { sizeOf } from "../../core/shape.ts";
+import type { CompileInfo } from "../../engine/info.ts";
+import { disagreement } from "../train/compile-policy.ts";
+import { blockNoise, noiseInputs, noiseTensors } from "./noise.ts";
+import { DRAW, entry } from "./scan.ts";
+import { type ChainProgram, chainProgram, type ScanUse } from "./shards.ts";
+import {
+  type ArrayState,
+  type Block,
+  countNonFinite,
+  meanOf,
+  type Stepper,
+  type StepSpec,
+  stateTensors,
+  stepTensors,
+  store,
+} from "./stepper.ts";
+
+/** Steps that are compiled. */
+export interface CompiledStepper extends Stepper {
+  readonly info: CompileInfo & { readonly used: true };
+  /** Parts in which the chains lie. */
+  readonly parts: number;
+  /** How the first step differs from the one op by op that {@link firstStep} made, see `disagreement`. */
+  compare(state: ArrayState, key: Key, next: ArrayState): Promise<string | undefined>;
+  dispose(): void;
+}
+
+/** A first step. */
+export interface FirstStep {
+  readonly next: ArrayState;
+  /** Entries of the state that a step leaves as they are. */
+  readonly fixed: ReadonlySet<string>;
+}
+
+/**
+ * A first step op by op, all of whose proposals are taken: no decision is on the edge, so that it can be compared. What the model refuses
+ * in it, it would refuse in any case: the proposals are those of the step itself.
+ */
+export function firstStep(spec: StepSpec, state: ArrayState, key: Key): FirstStep {
+  return scope(() => {
+    const inputs = noiseInputs(spec.steps.noise, spec.sites);
+    const given = stateTensors(state, spec.shapes);
+    const noise = noiseTensors(inputs, spec, key);
+    const sure = Object.fromEntries(
+      inputs.map(({ input, kind }) => [
+        input,
+        kind === "uniform" ? tf.zerosLike(noise[input] as tf.Tensor) : noise[input],
+      ]),
+    ) as typeof noise;
+    const [next] = stepTensors(spec, given, sure, key);
+    const fixed = new Set(Object.keys(spec.shapes).filter((name) => next[name] === given[name]));
+    return { next: store(next).state, fixed };
+  });
+}
+
+/**
+ * Records and compiles steps.
+ *
+ * @param state - Where the chains are.
+ * @param fixed - See {@link FirstStep}.
+ * @throws `trace`, `engine`, as `compileStep` does.
+ */
+export async function compileSteps(
+  spec: StepSpec,
+  state: ArrayState,
+  fixed: ReadonlySet<string>,
+  use: ScanUse,
+): Promise<CompiledStepper> {
+  const began = performance.now();
+  const program = await chainProgram(spec, state, fixed, use);
+  const stepper = stepperOf(spec, fixed, program);
+  const { runtime, threads, operations, length, lanes } = program;
+  return {
+    ...stepper,
+    parts: program.starts.length,
+    info: {
+      used: true,
+      runtime,
+      threads: lanes > 1 ? lanes : threads,
+      operations,
+      ...(length > 1 && { stepsPerCall: length }),
+      ...(lanes > 1 && { shards: lanes }),
+      compileMs: performance.now() - began,
+    },
+    async compare(state, key, next) {
+      const found = (await stepper.run(state, [key], [], { takeAll: true }))?.state;
+      if (found === undefined) return undefined;
+      for (const [name, values] of Object.entries(next)) {
+        const differs = disagreement(name, values, found[name] as Float32Array, name === "logp" ? 1 : 0);
+        if (differs !== undefined) return differs;
+      }
+      return undefined;
+    },
+  };
+}
+
+/** Numbers of one chain in every entry of a state; 0 for what all chains share. */
+const sizesOf = ({ shapes }: StepSpec): { readonly [name: string]: number } =>
+  Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, shape.length === 0 ? 0 : sizeOf(shape.slice(1))]),
+  );
+
+/** A compiled program as a stepper. */
+function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainProgram) {
+  const { size, starts, length } = program;
+  const noise = blockNoise(noiseInputs(spec.steps.noise, spec.sites), spec);
+  // Parts keep every core busy: then nobody has time for noise.
+  const whole = starts.length === 1;
+  const each = sizesOf(spec);
+  /** `takeAll`: with uniforms of 0 every proposal is taken. */
+  const write = (state: ArrayState, keys: readonly Key[], takeAll: boolean) => (j: number, inputs: Values) => {
+    const start = starts[j] as number;
+    // What the program does not use is not among its inputs.
+    const fill = (name: string, to: (array: Float32Array) => void) => {
+      const array = inputs[name];
+      if (array !== undefined) to(array as Float32Array);
+    };
+    for (const [name, n] of Object.entries(each)) {
+      const values = state[name] as Float32Array;
+      fill(entry(name), (array) => array.set(n === 0 ? values : values.subarray(start * n, (start + size) * n)));
+    }
+    for (const { input, fill: draw } of noise.of(keys)) fill(input, (array) => draw(array, start, size));
+    if (!takeAll) return;
+    for (const [name, kind] of Object.entries(spec.steps.noise))
+      if (kind === "uniform") fill(name, (array) => array.fill(0));
+  };
+  return {
+    length,
+    dispose() {
+      noise.cancel();
+      program.dispose();
+    },
+    run(
+      state: ArrayState,
+      keys: readonly Key[],
+      following: readonly Key[] = [],
+      { takeAll = false }: { readonly takeAll?: boolean } = {},
+    ): Block | undefined | Promise<Block | undefined> {
+      if (whole) noise.start(keys);
+      const fill = write(state, keys, takeAll);
+      const out = program.run((j, inputs) => {
+        fill(j, inputs);
+        if (whole && following.length > 0) noise.prefetch(following);
+      }, keys.length);
+      const read = (parts: readonly Values[]) => blockOf(spec, fixed, program, state, parts, keys.length);
+      return out instanceof Promise ? out.then((parts) => parts && read(parts)) : out && read(out);
+    },
+  };
+}
+
+/** What a run of a program from a state means. */
+function blockOf(
+  spec: StepSpec,
+  fixed: ReadonlySet<string>,
+  { size, starts }: ChainProgram,
+  before: ArrayState,
+  parts: readonly Values[],
+  count: number,
+): Block {
+  const each = sizesOf(spec);
+  /** An array of all chains, `n` numbers of a chain, from the `i`-th row of every part. */
+  const gathered = (name: string, n: number, i = 0): NumericArray => {
+    const rows = parts.map((out) => (out[name] as NumericArray).subarray(i * size * n, (i + 1) * size * n));
+    const [first] = rows as [NumericArray];
+    if (rows.length === 1) return first;
+    const all = new (first.constructor as new (length: number) => NumericArray)(spec.chains * n);
+    rows.forEach((row, j) => {
+      all.set(row, (starts[j] as number) * n);
+    });
+    return all;
+  };
+  const after = (name: string): Float32Array => {
+    if (fixed.has(name)) return before[name] as Float32Array;
+    const n = each[name] as number;
+    // What all chains share is in every part.
+    return (n === 0 ? parts[0]?.[entry(name)] : gathered(entry(name), n)) as Float32Array;
+  };
+  const finite = (i: number) => gathered("finite", 1, i);
+  const takesAll = parts[0]?.acceptance === undefined;
+  const means: number[] = [];
+  const acceptance = (i: number) => (takesAll ? 1 : meanOf(gathered("acceptance", 1, i), finite(i)));
+  return {
+    count,
+    state: Object.fromEntries(Object.keys(spec.shapes).map((name) => [name, after(name)])),
+    x: (i) => gathered(DRAW, each.x as number, i) as Float32Array,
+    acceptance(i) {
+      means[i] ??= acceptance(i);
+      return means[i];
+    },
+    nonFinite: (i) => countNonFinite(finite(i)),
+  };
+}

@@ -1,0 +1,210 @@
+/** Chains of any kernel over the sites of a model: `infer(model, mcmc(kernel, options))`. */
+import * as tf from "@tensorflow/tfjs-core";
+import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkPositive, checkWhole } from "../../core/check.ts";
+import { fail } from "../../core/errors.ts";
+import { fold } from "../../core/key.ts";
+import { scope } from "../../core/scope.ts";
+import type { Tree } from "../../core/tree.ts";
+import type { Effect } from "../../effects/effects.ts";
+import type { LatentsOf, ObservedOf } from "../../effects/sites.ts";
+import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
+import { type Checkpoint, checkpointOf, restore } from "./checkpoint.ts";
+import { type ChainRun, runChains } from "./driver.ts";
+import { startPositions } from "./initialize.ts";
+import type { Kernel, KernelState, NoiseKinds } from "./kernel.ts";
+import { type ChainResult, chainResult } from "./result.ts";
+import type { ChainPlan } from "./run.ts";
+import { chooseSites, type SampledModel } from "./sites.ts";
+import { type StepSpec, type Stored, store } from "./stepper.ts";
+import { type Density, densityOf } from "./target.ts";
+
+/** Options of every method that runs chains. */
+export interface ChainOptions<S extends string = string> {
+  /** Number of chains, run side by side. Default 64. */
+  readonly chains?: number;
+  /** Steps kept after warm-up, before thinning. Default 1000. */
+  readonly steps?: number;
+  /** Steps before the kept ones, in which the step size is adapted. Default: half of `steps`. */
+  readonly warmup?: number;
+  /** Keeps every `thin`-th step. Default 1. */
+  readonly thin?: number;
+  /** η. Where warm-up adapts it, where the adaptation starts. Default 0.01. */
+  readonly stepSize?: number;
+  /** The sites that move: latent ones, or observed ones, which then forget their data. Default: all latent sites. */
+  readonly sites?: readonly S[];
+  /**
+   * Starting values `[chains, ...plates, ...event]` by site. Default: draws of the model's prior, resampled by tempered weights
+   * that keep half of them apart: overdispersed, but not where the data make every step fail.
+   */
+  readonly init?: { readonly [N in S]?: NdArray };
+  /** Goes on where an earlier run ended, at its step size: no warm-up, and the same draws as one long run. */
+  readonly from?: Checkpoint;
+}
+
+/** Options of {@link mcmc}. */
+export interface McmcOptions<S extends string = string> extends ChainOptions<S> {
+  /** Mean acceptance that warm-up adapts the step size to. Default: none, the step size stays as it is. */
+  readonly targetAcceptance?: number;
+}
+
+/** Result type of a method that runs chains over sites `S`. */
+export interface ChainKind<S extends string> extends ResultKind {
+  readonly result: ChainResult<SitesOf<EffectsIn<this>, S>>;
+}
+
+/** Names of the sites that move. */
+export type SitesOf<E extends Effect, S extends string> = string extends S
+  ? LatentsOf<E>
+  : Extract<LatentsOf<E> | ObservedOf<E>, S>;
+
+/** Options with their defaults, checked. */
+export interface ChainSettings {
+  readonly chains: number;
+  readonly steps: number;
+  readonly warmup: number;
+  readonly thin: number;
+  readonly stepSize: number;
+  readonly sites: readonly string[] | undefined;
+  readonly init: Tree<NdArray | undefined>;
+  readonly from: Checkpoint | undefined;
+}
+
+/** @throws `argument` on options out of range. */
+export function chainSettings(what: string, options: ChainOptions): ChainSettings {
+  const { chains = 64, steps = 1000, stepSize = 0.01, thin = 1, sites, init, from } = options;
+  const { warmup = from === undefined ? Math.floor(steps / 2) : 0 } = options;
+  checkWhole(what, "chains", chains);
+  checkWhole(what, "steps", steps);
+  checkWhole(what, "warmup", warmup, 0);
+  checkWhole(what, "thin", thin);
+  if (thin > steps) fail("argument", `${what}: thin ${thin} keeps none of ${steps} steps`);
+  checkPositive(what, "stepSize", stepSize);
+  if (from !== undefined && init !== undefined)
+    fail("argument", `${what}: give init or from, not both: a checkpoint says where its chains are`);
+  return { chains, steps, warmup, thin, stepSize, sites, init: init ?? {}, from };
+}
+
+/** @throws `argument` unless it is a probability that a step size can be adapted to. */
+export function checkAcceptance(what: string, target: number): void {
+  checkPositive(what, "targetAcceptance", target);
+  if (target >= 1) fail("argument", `${what}: targetAcceptance must lie between 0 and 1, got ${target}`);
+}
+
+/** What a method adds to the settings. */
+export interface ChainSetup extends Pick<ChainPlan, "temperature" | "targetAcceptance" | "jumps"> {
+  /** Name of the method, for messages. */
+  readonly what: string;
+  readonly kernel: Kernel;
+  readonly density: Density;
+  readonly targetAt: StepSpec["targetAt"];
+  /** Steps of a burn-in when the start is far off. */
+  readonly burnIn: number;
+}
+
+/** Runs chains of a model from their start to their draws. */
+export async function sampleChains(
+  problem: Problem,
+  { model }: SampledModel,
+  setup: ChainSetup,
+  settings: ChainSettings,
+): Promise<{ readonly run: ChainRun; readonly sites: Tree<NdArray>; readonly checkpoint: Checkpoint }> {
+  const { what, kernel, density, targetAt, burnIn, ...how } = setup;
+  const { chains, steps, warmup, thin, stepSize, init, from } = settings;
+  const begun =
+    from === undefined
+      ? await startPositions(what, { ...problem, model }, density, chains, init)
+      : { far: false, stored: restore(from, setup, chains) };
+  const start = "stored" in begun ? begun.stored : startState(problem, setup, begun.x, chains, stepSize);
+  const first = from?.step ?? 0;
+  const plan: ChainPlan = {
+    ...how,
+    kernel: kernel,
+    chains,
+    density,
+    targetAt,
+    warmup,
+    burnIn: begun.far ? Math.min(burnIn, warmup) : 0,
+    steps,
+    thin,
+    first,
+  };
+  const run = await runChains(problem, plan, start);
+  const kept = Math.floor(steps / thin);
+  const arrays = density.sites.map(
+    ({ name, shape }, s) => [name, ndarray(run.draws[s] as Float32Array, [chains, kept, ...shape])] as const,
+  );
+  const checkpoint = checkpointOf(kernel.name, density.sites, chains, run.end, first + warmup + steps);
+  return { run, sites: Object.fromEntries(arrays), checkpoint };
+}
+
+/**
+ * The kernel's state at given positions.
+ *
+ * @throws `non-finite` when a chain starts where the density is zero or not a number.
+ */
+function startState(
+  { key }: Problem,
+  { what, kernel, targetAt }: ChainSetup,
+  x: Float32Array,
+  chains: number,
+  stepSize: number,
+): Stored {
+  const start = scope(() => {
+    const at = tf.tensor2d(x, [chains, x.length / chains]);
+    return store({ ...kernel.init(at, targetAt(fold(key, "first"))), eta: tf.scalar(stepSize) });
+  });
+  const bad = start.state.logp?.findIndex((l) => !Number.isFinite(l)) ?? -1;
+  if (bad >= 0)
+    fail(
+      "non-finite",
+      `${what}: chain ${bad} starts where the log-density is ${start.state.logp?.[bad]}; give other initial values`,
+    );
+  return start;
+}
+
+/**
+ * Chains of a kernel over chosen sites of a model: a sampler of your own is a {@link Kernel}, two pure functions.
+ *
+ * @remarks Sites that are constrained move in unconstrained coordinates, by their bijections. Every latent site must move: those that
+ * should not are conditioned first.
+ * @example const chains = await infer(model, mcmc(mala(), { targetAcceptance: 0.574 }), { seed: 1 });
+ * @throws `missing-site` for a site the model lacks, or a latent site that does not move; `not-differentiable` for a discrete one;
+ *   `non-finite` when a chain starts at zero density; `argument` on options out of range.
+ */
+export function mcmc<S extends KernelState, N extends NoiseKinds, const Sites extends string = string>(
+  kernel: Kernel<S, N>,
+  options: McmcOptions<Sites> = {},
+): Method<ChainKind<Sites>, undefined> {
+  const { name } = kernel;
+  const { targetAcceptance } = options;
+  const settings = chainSettings(name, options);
+  if (targetAcceptance !== undefined) checkAcceptance(name, targetAcceptance);
+  return {
+    name,
+    async run(problem) {
+      const sampled = chooseSites(name, problem, settings.sites);
+      const density = densityOf(name, problem, sampled);
+      const setup: ChainSetup = {
+        what: name,
+        kernel: kernel,
+        density,
+        targetAt: () => density.target,
+        temperature: 1,
+        targetAcceptance,
+        burnIn: 0,
+        jumps: undefined,
+      };
+      const { run, sites, checkpoint } = await sampleChains(problem, sampled, setup, settings);
+      return chainResult(sites, {
+        acceptance: run.acceptance,
+        stepSize: checkpoint.stepSize,
+        nonFinite: run.nonFinite,
+        checkpoint,
+        engine: { ...problem.engine, compiled: run.compiled },
+        proposals: settings.steps * settings.chains,
+        warnings: [],
+      });
+    },
+  };
+}

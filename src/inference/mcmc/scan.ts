@@ -1,0 +1,52 @@
+/**
+ * Many steps in one call of the compiled engine: proposal, density, gradient and decision of every chain inside the runtime, the noise of
+ * all steps an input. A small step costs less than the call that asks for it.
+ */
+import type * as tf from "@tensorflow/tfjs-core";
+import type { Shape } from "../../core/shape.ts";
+import { noiseInputs, noiseShape } from "./noise.ts";
+import { type StepSpec, stepTensors } from "./stepper.ts";
+
+/** Names of a state's entries as inputs and outputs. */
+export const entry = (name: string): string => `state ${name}`;
+export const DRAW = "draw";
+
+/** A step as the compiler sees it: what goes in, what comes out, and what is carried. */
+export interface ScanSpec {
+  readonly inputs: { readonly [name: string]: { readonly shape: Shape; readonly dtype: "float32" } };
+  body(inputs: { readonly [name: string]: tf.Tensor }): { readonly [name: string]: tf.Tensor };
+  /** Entries that change. */
+  readonly carry: { readonly [name: string]: string };
+  /** Inputs of which every step has one of its own. */
+  readonly slices: readonly string[];
+}
+
+/** The step in ops, for so many of the chains. `fixed`: entries of the state that a step leaves as they are. */
+export function scanSpec(spec: StepSpec, chains: number, fixed: ReadonlySet<string>, collect: boolean): ScanSpec {
+  const names = Object.keys(spec.shapes);
+  const noise = noiseInputs(spec.steps.noise, spec.sites);
+  const real = (shape: Shape) => ({ shape, dtype: "float32" as const });
+  const shapeOf = (name: string): Shape => {
+    const shape = spec.shapes[name] as Shape;
+    return shape.length === 0 ? shape : [chains, ...shape.slice(1)];
+  };
+  const changing = names.filter((name) => !fixed.has(name));
+  return {
+    inputs: Object.fromEntries([
+      ...names.map((name) => [entry(name), real(shapeOf(name))] as const),
+      ...noise.map((input) => [input.input, real(noiseShape(input, chains))] as const),
+    ]),
+    body(given) {
+      const state = Object.fromEntries(names.map((name) => [name, given[entry(name)] as tf.Tensor])) as never;
+      const [next, info] = stepTensors(spec, state, given, undefined);
+      return {
+        ...Object.fromEntries(changing.map((name) => [entry(name), next[name] as tf.Tensor])),
+        ...(collect && { [DRAW]: next.x }),
+        ...(info.acceptance !== undefined && { acceptance: info.acceptance }),
+        finite: info.finite,
+      };
+    },
+    carry: Object.fromEntries(changing.map((name) => [entry(name), entry(name)])),
+    slices: noise.map(({ input }) => input),
+  };
+}

@@ -1,0 +1,89 @@
+/** What one step of maximum likelihood draws: rows of data in turn, and negatives from a source that follows the parameters. */
+import type { NdArray } from "../../core/array.ts";
+import { fold } from "../../core/key.ts";
+import { permutation } from "../../core/random/discrete.ts";
+import { sizeOf } from "../../core/shape.ts";
+import { hostTensor } from "../../core/tracing.ts";
+import { type ArrayTree, mapTree, type Tree } from "../../core/tree.ts";
+import { tilt } from "../../effects/handlers.ts";
+import type { Problem } from "../method/infer.ts";
+import type { LikelihoodBatch } from "./likelihood-loss.ts";
+import type { NegativeDraws, NegativeInfo, NegativeSource, Negatives } from "./negatives.ts";
+import type { TiltSetup } from "./tilt-setup.ts";
+
+/** Draws of a run. */
+export interface StepDraws {
+  /** Draws for a step, outside every scope; `params` are those of the run, which change under the same arrays. */
+  next(step: number, params: ArrayTree): Promise<void>;
+  /** The draws as tensors, recorded or not. */
+  batch(): LikelihoodBatch;
+  /** What the source of negatives was like since the last call. */
+  info(): NegativeInfo;
+  /** Rows of the tilted site that the source's buffer holds, at most `n`, if it has one. */
+  held(n: number): NdArray | undefined;
+  dispose(): void;
+}
+
+/** What to draw from. */
+export interface StepDrawsSpec {
+  readonly problem: Problem;
+  readonly setup: TiltSetup;
+  readonly data: NdArray;
+  readonly negatives: Negatives;
+  /** Rows of data a step. */
+  readonly batch: number;
+  /** Steps to come. */
+  readonly steps: number;
+}
+
+/** Draws of a run. The source starts with the first step. */
+export function stepDraws({ problem, setup, data, negatives, batch, steps }: StepDrawsSpec): StepDraws {
+  const rows = rowsInTurn(problem, data, batch);
+  let source: NegativeSource | undefined;
+  let drawn: NegativeDraws = {};
+  const start = (params: ArrayTree) => {
+    const tilted = tilt(setup.site.name, setup.network)(setup.base as never) as Problem["model"];
+    return negatives.start({
+      problem: { ...problem, params: { ...setup.fixed, ...following(params) } },
+      tilted: (negatives.coordinates?.(tilted as never) ?? tilted) as Problem["model"],
+      steps,
+    });
+  };
+  return {
+    async next(step, params) {
+      source ??= await start(params);
+      rows.turnTo(step);
+      drawn = await source.next(step);
+    },
+    batch: () => ({
+      x: hostTensor(() => rows.values.slice(), rows.shape),
+      negatives: mapTree(drawn, ({ shape }, name) => hostTensor(() => (drawn[name] as NdArray).data.slice(), shape)),
+    }),
+    info: () => source?.info() ?? {},
+    held: (n) => source?.held(n)?.[setup.site.name],
+    dispose: () => source?.dispose(),
+  };
+}
+
+/** Arrays whose values are read anew in every step, recorded or not. */
+const following = (params: ArrayTree): Tree<NdArray> =>
+  mapTree(params, (array) => ({ ...array, tensor: () => hostTensor(() => array.data.slice(), array.shape) }));
+
+/** Batches of rows of the data, in one shuffled order that begins again at its end. */
+function rowsInTurn({ key }: Problem, data: NdArray, most: number) {
+  const [count, ...event] = data.shape as [number, ...number[]];
+  const size = sizeOf(event);
+  const batch = Math.min(most, count);
+  const order = permutation(fold(key, "rows"), count);
+  const values = new Float32Array(batch * size);
+  return {
+    values,
+    shape: [batch, ...event],
+    turnTo(step: number): void {
+      for (let i = 0; i < batch; i++) {
+        const row = order[(step * batch + i) % count] as number;
+        values.set(data.data.subarray(row * size, (row + 1) * size), i * size);
+      }
+    },
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * A training step, compiled: loss and gradients recorded once for all steps. What belongs to a step (its key, its number, the state
+ * carried to it) is an input; parameters are inputs too, read where the optimiser left them.
+ */
+import type * as tf from "@tensorflow/tfjs-core";
+import type { Values } from "../../compiler/step.ts";
+import { fail } from "../../core/errors.ts";
+import { fold, tracedKey } from "../../core/key.ts";
+import { currentTracer } from "../../core/tracing.ts";
+import type { Tree } from "../../core/tree.ts";
+import type { Layout } from "../optim/flat.ts";
+import { type Compilable, infoOf } from "./compile-policy.ts";
+import { differentiate, type Evaluated, type LossSpec, type NextCarry, type StepContext } from "./loss.ts";
+
+/** A compiled loss. */
+export interface LossProgram extends Compilable {
+  /**
+   * Loss and gradients, gradients in place; undefined when a check inside the step failed or the loss is not finite, so that the step must
+   * be done on the other engine, which says why.
+   */
+  evaluate(context: StepContext): Evaluated | undefined | Promise<Evaluated | undefined>;
+}
+
+/** Where it is to run. */
+export interface LossRuntime {
+  readonly threads: number | undefined;
+  readonly background: boolean | undefined;
+  /** WebAssembly will not do where the native runtime is missing. */
+  readonly native: boolean;
+}
+
+/** A context whose parts can be read only where host values are made. */
+function tracedContext(name: string, now: () => StepContext): StepContext {
+  const read = <T>(what: string, value: (context: StepContext) => T): T =>
+    currentTracer() === undefined
+      ? value(now())
+      : fail(
+          "trace",
+          `${name}: the loss reads ${what}, which would be frozen in a compiled step; use it inside hostTensor(() => …), or run with { engine: "wasm" }`,
+        );
+  return {
+    key: tracedKey(() => read("the words of its key", ({ key }) => key)),
+    get step() {
+      return read("context.step", ({ step }) => step);
+    },
+    get epoch() {
+      return read("context.epoch", ({ epoch }) => epoch);
+    },
+    get stepInEpoch() {
+      return read("context.stepInEpoch", ({ stepInEpoch }) => stepInEpoch);
+    },
+    get carry() {
+      return read("context.carry", ({ carry }) => carry);
+    },
+  };
+}
+
+const input = (name: string): string => `param ${name}`;
+const output = (name: string): string => `gradient ${name}`;
+
+/** Two steps that have nothing in common. */
+const APART = [1, 1_000_003] as const;
+
+/**
+ * Records and compiles a loss with its gradients.
+ *
+ * @param first - The context of the first step.
+ * @throws `trace`, `engine`: see `compileStep`.
+ */
+export async function compileLoss(spec: LossSpec, runtime: LossRuntime, first: StepContext): Promise<LossProgram> {
+  const { name, loss, layout, params } = spec;
+  const began = performance.now();
+  let now = first;
+  const context = tracedContext(name, () => now);
+  let recorded: Recorded | undefined;
+  // Loaded when first needed: the compiler is a third of a small bundle.
+  const { compileStep } = await import("../../compiler/step.ts");
+  const step = await compileStep({
+    what: name,
+    inputs: Object.fromEntries(layout.map(({ name, shape }) => [input(name), { shape, dtype: "float32" }])),
+    body(inputs) {
+      const at = Object.fromEntries(layout.map(({ name }) => [name, inputs[input(name)] as tf.Tensor]));
+      const { value, grads, carry = () => now.carry, metrics } = differentiate(name, loss, at, context);
+      if (typeof carry === "object" && Object.keys(carry).length > 0)
+        fail("trace", `${name}: a loss that carries state from step to step must give it as a function to be compiled`);
+      const derived = Object.entries(grads).filter(([, grad]) => grad !== undefined) as [string, tf.Tensor][];
+      recorded ??= { derived: new Set(derived.map(([param]) => param)), carry, metrics };
+      return { loss: value, ...Object.fromEntries(derived.map(([param, grad]) => [output(param), grad])) };
+    },
+    vary: (state) => {
+      now = { ...first, key: fold(first.key, `record ${state}`), step: APART[state], epoch: APART[state] };
+    },
+    native: runtime.native,
+    ...(runtime.background && { background: true }),
+    ...(runtime.threads !== undefined && { threads: runtime.threads }),
+  });
+  const feeds = partsOf(params, layout, input);
+  const { inPlace, take } = outputsOf(spec, recorded as unknown as Recorded);
+  return {
+    info: infoOf(step, began),
+    evaluate(context) {
+      now = context;
+      const out = step.run(feeds, inPlace);
+      return out instanceof Promise ? out.then(take) : take(out);
+    },
+    dispose: () => step.dispose(),
+  };
+}
+
+/** What a record tells beside its graph. */
+interface Recorded {
+  /** Parameters on which the loss depends. */
+  readonly derived: ReadonlySet<string>;
+  readonly carry: NextCarry;
+  /** Written after every run. */
+  readonly metrics: Tree<number>;
+}
+
+/** Parts of a buffer by the name that the program has for them. */
+const partsOf = (buffer: Float32Array, layout: Layout, nameOf: (name: string) => string): Values =>
+  Object.fromEntries(layout.map(({ name, offset, size }) => [nameOf(name), buffer.subarray(offset, offset + size)]));
+
+/** Where gradients are to be written, and what is made of the outputs of a run. */
+function outputsOf({ layout, grads }: LossSpec, { derived, carry, metrics }: Recorded) {
+  const inPlace = partsOf(
+    grads,
+    layout.filter(({ name }) => derived.has(name)),
+    output,
+  );
+  const take = (out: Values | undefined): Evaluated | undefined => {
+    const loss = out?.loss?.[0];
+    if (out === undefined || loss === undefined || !Number.isFinite(loss)) return undefined;
+    for (const { name, offset, size } of layout) {
+      const grad = out[output(name)];
+      if (grad === undefined) grads.fill(0, offset, offset + size);
+      else if (grad.buffer !== grads.buffer) grads.set(grad, offset);
+    }
+    return { loss, carry: typeof carry === "function" ? carry() : carry, metrics: { ...metrics } };
+  };
+  return { inPlace, take };
+}
