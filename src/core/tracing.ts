@@ -90,6 +90,22 @@ export const tracedArrays = new WeakMap<HostValues, () => HostValues>();
 export const isConcrete = (tensor: tf.Tensor): boolean => active === undefined || !active.isSymbolic(tensor);
 
 /**
+ * Makes tensors with the value that `tensor` has in this step, also after its scope has ended. They are constants to every gradient, at no
+ * cost to the backward pass.
+ */
+export function constantsOf(tensor: tf.Tensor): () => tf.Tensor {
+  if (active !== undefined) return active.alias(tensor);
+  const values = tensor.dataSync();
+  return () => tf.tensor(values, tensor.shape, tensor.dtype as "float32");
+}
+
+/** Hands the values of a tensor to the host: now, or, under a trace that decides them, after every run. */
+export function withValues(tensor: tf.Tensor, read: (values: HostValues) => void): void {
+  if (active?.isSymbolic(tensor)) active.hostCallback(tensor, read);
+  else read(tensor.dataSync() as HostValues);
+}
+
+/**
  * A tensor that is computed outside the graph for every step, as by `jax.pure_callback`: `make` may read values, but only concrete
  * ones.
  */

@@ -13,16 +13,37 @@ export const stopGradient = <T extends tf.Tensor>(x: T): T =>
     return { value, gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy) };
   })(x) as T;
 
+/** What `compute` gives, as a constant (torch.no_grad): its derivative is zero, and none of its steps are kept for one. */
+export const noGrad = (compute: () => tf.Tensor): tf.Tensor =>
+  tf.customGrad(() => ({ value: compute(), gradFunc: () => [] }))();
+
+/** exp(x − shift) and its sum over an axis, which is kept: what log Σ exp and softmax are made of. */
+export interface ShiftedExp {
+  /** The largest x, or 0 where that is infinite. */
+  readonly shift: tf.Tensor;
+  readonly exp: tf.Tensor;
+  readonly sum: tf.Tensor;
+}
+
+/** {@link ShiftedExp} over `axis` (all by default): log Σ exp(x) is {@link logOfSum}, softmax(x) is exp/sum. */
+export function shiftedExp(x: tf.Tensor, axis?: Axis): ShiftedExp {
+  const max = stopGradient(tf.max(x, axis, true));
+  // An infinite maximum would give ∞ − ∞; a shift of zero leaves exp(−∞) = 0 and exp(+∞) = +∞ to speak for themselves.
+  const shift = tf.where(tf.isFinite(max), max, tf.zerosLike(max));
+  const exp = tf.exp(tf.sub(x, shift));
+  return { shift, exp, sum: tf.sum(exp, axis, true) };
+}
+
+/** log Σ exp(x), the axis kept. */
+export const logOfSum = ({ shift, sum }: ShiftedExp): tf.Tensor => tf.add(tf.log(sum), shift);
+
 /**
  * log Σ exp(x) over `axis` (all by default), without overflow: max + log Σ exp(x − max).
  *
  * @remarks A slice that is −∞ throughout gives −∞, one that holds +∞ gives +∞ (tf.logSumExp gives NaN for both).
  */
 export function logSumExp(x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor {
-  const max = stopGradient(tf.max(x, axis, true));
-  // An infinite maximum would give ∞ − ∞; a shift of zero leaves exp(−∞) = 0 and exp(+∞) = +∞ to speak for themselves.
-  const shift = tf.where(tf.isFinite(max), max, tf.zerosLike(max));
-  const out = tf.add(tf.log(tf.sum(tf.exp(tf.sub(x, shift)), axis, true)), shift);
+  const out = logOfSum(shiftedExp(x, axis));
   return keepDims ? out : tf.squeeze(out, axis === undefined ? undefined : typeof axis === "number" ? [axis] : axis);
 }
 

@@ -1,7 +1,7 @@
 /** log w = log p(x, z) − log q(z): per particle and per row, the one currency of all variational bounds. */
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../../core/shape.ts";
-import { currentTracer } from "../../core/tracing.ts";
+import { constantsOf } from "../../core/tracing.ts";
 import { mapTree, type TensorTree } from "../../core/tree.ts";
 import { scored, sumSites } from "../../effects/density.ts";
 import type { Execution, SiteRecord } from "../../effects/interpret.ts";
@@ -45,7 +45,7 @@ export function weigh(pair: ModelAndGuide, options: WeighOptions): Weighed {
   );
   const model = runModel(pair, options, values, guide);
   const density = pathOnly
-    ? rescoreGuide(pair, { ...options, params: mapTree(options.params, constantOf) }, values, guide)
+    ? rescoreGuide(pair, { ...options, params: mapTree(options.params, (x) => constantsOf(x)()) }, values, guide)
     : guide;
 
   const replaced = closed ? pair.closed : new Set<string>();
@@ -62,12 +62,6 @@ export function weigh(pair: ModelAndGuide, options: WeighOptions): Weighed {
   const logScores = scores.length === 0 ? undefined : total(guide, scores);
   return { logWeights, logScores, rowScale, guide, model };
 }
-
-/** The value of a parameter, out of reach of any gradient, at no cost to the backward pass. */
-const constantOf = (x: tf.Tensor): tf.Tensor => {
-  const trace = currentTracer();
-  return trace === undefined ? tf.tensor(x.dataSync(), x.shape, x.dtype as "float32") : trace.alias(x)();
-};
 
 /** A factor of the guide that lets no gradient through. */
 const blocked = (site: SiteRecord): SiteRecord =>

@@ -8,11 +8,12 @@
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
-import { currentTracer, hostTensor, isConcrete } from "../../core/tracing.ts";
+import { constantsOf, isConcrete, withValues } from "../../core/tracing.ts";
 import type { SiteRecord } from "../../effects/interpret.ts";
-import { logSoftmax, logSumExp, stopGradient } from "../../engine/ops.ts";
+import { logOfSum, noGrad, shiftedExp, stopGradient } from "../../engine/ops.ts";
 import { type Weighed, type WeighOptions, weigh } from "../problem/log-weights.ts";
 import { impossibleSite, type ModelAndGuide, type PairOptions } from "../problem/match-guide.ts";
+import { learningSignal, type SignalOptions } from "./learning-signal.ts";
 
 /**
  * How gradients are taken.
@@ -25,27 +26,21 @@ import { impossibleSite, type ModelAndGuide, type PairOptions } from "../problem
  */
 export type Estimator = "pathwise" | "stl" | "dreg";
 
-/** What replaces the mean of the learning signal at draws that cannot be reparameterised; it changes variance, never the mean. */
-export type Baseline = "leave-one-out" | "running-mean" | "none";
-
 /** What to estimate. */
-export interface BoundOptions extends PairOptions {
+export interface BoundOptions extends PairOptions, SignalOptions {
   /** K: particles inside one bound. */
   readonly k: number;
   /** Independent bounds of K particles, averaged. */
   readonly draws: number;
   readonly estimator: Estimator;
   readonly closed: boolean;
-  readonly baseline: Baseline;
-  /** Mean learning signal of earlier steps, for `running-mean`. */
-  readonly expected?: () => number;
 }
 
 /** A bound that can be differentiated. */
 export interface Surrogate {
   /** Scalar: its value is the estimate of the bound over the population, its gradient the chosen estimate of the gradient. */
   readonly bound: tf.Tensor;
-  /** Mean over rows of the learning signal, for `running-mean`; known when the run is done. */
+  /** Mean of the bound over rows, where the baseline is `running-mean`; known when the run is done. */
   readonly signal: () => number;
 }
 
@@ -68,24 +63,30 @@ export function surrogate(pair: ModelAndGuide, options: BoundOptions): Surrogate
   const weighed = weigh(pair, weighing);
   const rows = weighed.logWeights.shape[1];
   const logW = tf.reshape(weighed.logWeights, [draws, k, rows]);
+  const relative = k === 1 ? undefined : shiftedExp(logW, 1);
   // [draws, rows]
-  const perRow = k === 1 ? tf.reshape(logW, [draws, rows]) : tf.sub(logSumExp(logW, 1), Math.log(k));
+  const perRow = tf.reshape(relative === undefined ? logW : tf.sub(logOfSum(relative), Math.log(k)), [draws, rows]);
   let gradient = perRow;
-  if (gated) {
-    normalized = normalizedWeights(logW, draws, k, rows);
+  if (gated && relative !== undefined) {
+    normalized = constantsOf(noGrad(() => tf.div(relative.exp, relative.sum)));
     gradient = tf.sum(tf.mul(logW, normalized()), 1);
   }
-  let signal = () => 0;
+  let signal = 0;
   if (weighed.logScores !== undefined) {
-    const learned = learningSignal(weighed.logWeights, perRow, options, rows);
-    signal = learned.mean;
+    const learning = noGrad(() => learningSignal(tf.reshape(perRow, [draws, 1, rows]), logW, relative, options));
     const scores = tf.reshape(weighed.logScores, [draws, k, rows]);
-    gradient = tf.add(gradient, tf.sum(tf.mul(scores, learned.signal), 1));
+    gradient = tf.add(gradient, tf.sum(tf.mul(scores, learning), 1));
+    if (options.baseline === "running-mean") {
+      const mean = noGrad(() => tf.mean(perRow));
+      withValues(mean, ([value]) => {
+        signal = value as number;
+      });
+    }
   }
   const reduce = (x: tf.Tensor) => tf.mul(tf.sum(tf.mean(x, 0)), weighed.rowScale);
   const bound = gradient === perRow ? reduce(perRow) : withGradientOf(reduce(perRow), reduce(gradient));
   explainInfinity(bound, weighed);
-  return { bound, signal };
+  return { bound, signal: () => signal };
 }
 
 /** The identity, whose derivative is multiplied by the normalised weight of each particle in each row. */
@@ -99,109 +100,6 @@ function gateBy(weights: () => tf.Tensor, pair: ModelAndGuide, value: tf.Tensor,
     value: (x as tf.Tensor).clone(),
     gradFunc: (dy: tf.Tensor) => tf.mul(dy, tf.reshape(weights(), shape)),
   }))(value);
-}
-
-/** Weights of each bound in each row, summing to 1 over its k particles; layout `[draws, k, rows]`. */
-function normalizedWeights(logW: tf.Tensor, draws: number, k: number, rows: number): () => tf.Tensor {
-  const trace = currentTracer();
-  if (trace?.isSymbolic(logW)) return trace.alias(tf.exp(logSoftmax(logW, 1)));
-  const out = normalizeOnHost(logW.dataSync(), draws, k, rows);
-  return () => tf.tensor(out, [draws, k, rows]);
-}
-
-function normalizeOnHost(logWeights: ArrayLike<number>, draws: number, k: number, rows: number): Float32Array {
-  const out = new Float32Array(logWeights.length);
-  for (let d = 0; d < draws; d++) {
-    for (let r = 0; r < rows; r++) {
-      const at = (j: number) => (d * k + j) * rows + r;
-      let max = Number.NEGATIVE_INFINITY;
-      for (let j = 0; j < k; j++) max = Math.max(max, logWeights[at(j)] as number);
-      let sum = 0;
-      for (let j = 0; j < k; j++) sum += Math.exp((logWeights[at(j)] as number) - max);
-      for (let j = 0; j < k; j++) out[at(j)] = Math.exp((logWeights[at(j)] as number) - max) / sum;
-    }
-  }
-  return out;
-}
-
-/**
- * What multiplies the score of every particle, `[draws, k, rows]`: the bound of its row less a baseline that does not depend on
- * the particle. Leave-one-out: for K = 1 the mean over the other draws; for K > 1 the bound with the particle's log-weight
- * replaced by the mean of the others' (VIMCO, Mnih & Rezende 2016).
- */
-function learningSignal(
-  logWeights: tf.Tensor2D,
-  perRow: tf.Tensor,
-  { k, draws, baseline, expected = () => 0 }: BoundOptions,
-  rows: number,
-): { readonly signal: tf.Tensor; readonly mean: () => number } {
-  if (!isConcrete(logWeights)) return recordedSignal(logWeights, perRow, { k, draws, baseline, expected }, rows);
-  const bounds = perRow.dataSync();
-  const out = new Float32Array(draws * k * rows);
-  const logW = logWeights.dataSync();
-  let total = 0;
-  for (let r = 0; r < rows; r++) {
-    let sum = 0;
-    for (let d = 0; d < draws; d++) sum += bounds[d * rows + r] as number;
-    total += sum / draws;
-    for (let d = 0; d < draws; d++) {
-      const bound = bounds[d * rows + r] as number;
-      const column = (j: number) => logW[(d * k + j) * rows + r] as number;
-      const others = baseline === "leave-one-out" && k > 1 ? leaveOneOut(column, k) : undefined;
-      const outside =
-        baseline === "running-mean" ? expected() : baseline === "none" || draws === 1 ? 0 : (sum - bound) / (draws - 1);
-      for (let j = 0; j < k; j++) out[(d * k + j) * rows + r] = bound - (others?.[j] ?? outside);
-    }
-  }
-  return { signal: tf.tensor(out, [draws, k, rows]), mean: () => total / rows };
-}
-
-/** The same in ops, for a step that is being recorded. */
-function recordedSignal(
-  logWeights: tf.Tensor2D,
-  perRow: tf.Tensor,
-  { k, draws, baseline, expected }: Required<Pick<BoundOptions, "k" | "draws" | "baseline" | "expected">>,
-  rows: number,
-): { readonly signal: tf.Tensor; readonly mean: () => number } {
-  const bounds = stopGradient(tf.reshape(perRow, [draws, 1, rows]));
-  let mean = 0;
-  currentTracer()?.hostCallback(tf.mean(bounds), (values) => {
-    mean = values[0] as number;
-  });
-  return { signal: tf.sub(bounds, baselineOf()), mean: () => mean };
-
-  function baselineOf(): tf.Tensor {
-    if (baseline === "leave-one-out" && k > 1)
-      return leaveOneOutOf(stopGradient(tf.reshape(logWeights, [draws, k, rows])));
-    if (baseline === "running-mean") return hostTensor(() => Float32Array.of(expected()), [1, 1, 1]);
-    if (baseline === "none" || draws === 1) return tf.zeros([draws, 1, rows]);
-    return tf.div(tf.sub(tf.sum(bounds, 0, true), bounds), draws - 1);
-  }
-}
-
-/** {@link leaveOneOut} for all particles: entry [j, i] of the table is the i-th log-weight, its own replaced on the diagonal. */
-function leaveOneOutOf(logW: tf.Tensor): tf.Tensor {
-  const [draws, k, rows] = logW.shape as [number, number, number];
-  const stand = tf.div(tf.sub(tf.sum(logW, 1, true), logW), k - 1);
-  const own = tf.reshape(tf.cast(tf.eye(k), "bool"), [1, k, k, 1]);
-  const full = [draws, k, k, rows];
-  const others = tf.broadcastTo(tf.reshape(logW, [draws, 1, k, rows]), full);
-  const mine = tf.broadcastTo(tf.reshape(stand, [draws, k, 1, rows]), full);
-  return tf.sub(logSumExp(tf.where(tf.broadcastTo(own, full), mine, others), 2), Math.log(k));
-}
-
-/** For each j: log (1/K)(Σ_{i≠j} w_i + ŵ_j), where log ŵ_j is the mean of the other log-weights. */
-function leaveOneOut(logWeight: (i: number) => number, k: number): Float64Array {
-  let sum = 0;
-  for (let i = 0; i < k; i++) sum += logWeight(i);
-  return Float64Array.from({ length: k }, (_, j) => {
-    const stand = (sum - logWeight(j)) / (k - 1);
-    let max = stand;
-    for (let i = 0; i < k; i++) if (i !== j) max = Math.max(max, logWeight(i));
-    let rest = Math.exp(stand - max);
-    for (let i = 0; i < k; i++) if (i !== j) rest += Math.exp(logWeight(i) - max);
-    return max + Math.log(rest / k);
-  });
 }
 
 /** @throws `non-finite` naming the site, when a draw of the guide is impossible under the model. */

@@ -9,7 +9,8 @@ import type { Clip } from "../optim/clip.ts";
 import type { Optimizer } from "../optim/optimizers.ts";
 import type { EpochInfo, Trained, TrainingHistory, TrainState } from "../train/train-types.ts";
 import type { Bound, EvidenceOf } from "../weights/bound.ts";
-import type { Baseline, Estimator } from "./importance-bound.ts";
+import type { Estimator } from "./importance-bound.ts";
+import type { Baseline } from "./learning-signal.ts";
 
 /** Options common to all variational methods. `Args` are those of model and guide. */
 export interface VariationalOptions<Args extends readonly unknown[] = readonly unknown[]> {

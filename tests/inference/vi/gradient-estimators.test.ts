@@ -5,7 +5,7 @@ import { bernoulli, normal } from "../../../src/dist/index.ts";
 import { model, observe, param, sample } from "../../../src/effects/effects.ts";
 import { plate } from "../../../src/effects/plate.ts";
 import { useEngine } from "../../../src/engine/engine.ts";
-import type { Baseline } from "../../../src/inference/vi/importance-bound.ts";
+import type { Baseline } from "../../../src/inference/vi/learning-signal.ts";
 import { expectDiffers, expectMean, meanOf } from "../../support/statistics.ts";
 import { derivative, gradientSamples } from "./gradients.ts";
 

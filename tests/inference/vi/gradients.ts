@@ -8,7 +8,8 @@ import type { Problem } from "../../../src/inference/method/infer.ts";
 import { matchGuide } from "../../../src/inference/problem/match-guide.ts";
 import { allRows } from "../../../src/inference/problem/minibatch.ts";
 import { valueAndGradient } from "../../../src/inference/train/gradient.ts";
-import { type Baseline, type Estimator, surrogate } from "../../../src/inference/vi/importance-bound.ts";
+import { type Estimator, surrogate } from "../../../src/inference/vi/importance-bound.ts";
+import type { Baseline } from "../../../src/inference/vi/learning-signal.ts";
 
 export interface GradientOptions {
   readonly params: { readonly [name: string]: number };
