@@ -8,6 +8,7 @@ import type { Graph, NumericArray } from "./ir/node.ts";
 import { show } from "./ir/show.ts";
 import type { ScanOptions } from "./lower/scan.ts";
 import type { Precision } from "./onnx/emit.ts";
+import { columnsAsVectors } from "./passes/columns.ts";
 import { simplify } from "./passes/rules.ts";
 import { createProgram, type PortableProgram, type Program } from "./runtime/session.ts";
 import { difference } from "./trace/compare.ts";
@@ -133,7 +134,10 @@ function traceStep({ what, inputs, body, vary, dtype, worth, scan }: StepSpec): 
     const differs = difference(traced, trace(inputs, body, options));
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
-  return { traced, graph: withoutUnusedInputs(simplify(traced.graph), Object.keys(scan?.carry ?? {})) };
+  const simplified = simplify(traced.graph);
+  // Who repeats a step gives and takes elements, whatever their shape.
+  const graph = scan === undefined ? simplified : columnsAsVectors(simplified);
+  return { traced, graph: withoutUnusedInputs(graph, Object.keys(scan?.carry ?? {})) };
 }
 
 /** Inputs that nothing uses need not be given, but for what is carried: a step may write what no step reads. */
