@@ -4,11 +4,13 @@ import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
+import type { PlateFrame } from "../../effects/effects.ts";
 import type { Problem } from "../method/infer.ts";
 import { momentStream, type PartWeights, weightStream } from "../numeric/weighted-moments.ts";
-import { type Proposal, plan, weighOnce } from "../problem/proposal.ts";
+import { matchProposal, type Proposal, particlesAtOnce } from "../problem/match-proposal.ts";
 import { copyRows, type RowBlock, type RowSite, rowBlocks, rowDraws, rowPlate, rowSite } from "../problem/row-plate.ts";
 import { zerosLike } from "../problem/site-draws.ts";
+import { weigh } from "../problem/weigh.ts";
 import { evidenceLabel } from "../weights/bound.ts";
 import { replacements } from "../weights/reservoir.ts";
 import { type SnisRowsResult, snisRowsResult } from "./snis-rows-result.ts";
@@ -56,13 +58,13 @@ const empty = (shape: readonly number[], like: NdArray["data"] = new Float32Arra
 /** Runs `n` draws of every row of the plate around all sites. */
 export async function snisRows(problem: Problem, settings: RowSettings): Promise<SnisRowsResult> {
   const { n, proposal, keep, chunk } = settings;
-  const planned = plan(problem, proposal);
-  const { structure } = planned;
-  const frame = rowPlate(planned);
-  const blocks = rowBlocks(frame, !structure.subsampled.has(frame.name), problem.key);
+  const pair = matchProposal(problem, proposal);
+  const { modelInfo } = pair;
+  const frame = rowPlate(pair);
+  const blocks = rowBlocks(frame, !modelInfo.subsampled.has(frame.name), problem.key);
   const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
   const logWeights = new Float32Array(n * rows);
-  const drawn = structure.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
+  const drawn = modelInfo.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
   checkKeep(
     keep,
     drawn.map(({ name }) => name),
@@ -75,23 +77,24 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
   });
   checkSize(fillings, n, rows);
 
-  const part = Math.min(n, chunk ?? compiledChunk(planned));
+  const part = Math.min(n, chunk ?? compiledChunk(pair));
   const [one, two] = blocks as [RowBlock, RowBlock | undefined];
-  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: part, first: 0, apart: 1 });
+  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: part, first: 0, apart: [frame] });
   const count = Math.floor(n / part) * blocks.length;
-  const way = await weighing(planned, problem.choice, {
+  const way = await weighing(pair, problem.choice, {
     particles: part,
     count,
     first: chunkOf(one),
     ...(two?.rows === one.rows && { other: chunkOf(two) }),
   });
-  const atOnce = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
-  const eagerly: Weigh = (at) => weighOnce(planned, at);
+  const atOnce = way.info.used ? part : Math.min(n, chunk ?? particlesAtOnce(modelInfo));
+  const eagerly: Weigh = (at) => weigh(pair, at);
   let done = 0;
   try {
     for (const block of blocks) {
       // The last block may have fewer rows than the record.
       const stream = blockStream(block.rows === one.rows ? way.weigh : eagerly, settings, {
+        frame,
         block,
         scale: frame.size / block.rows,
         rows,
@@ -126,15 +129,16 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
     resamples: pick(({ even }) => even),
     means: pick(({ mean, standardError, variance }) => ({ value: mean, standardError, variance })),
     layouts: new Map(fillings.map(({ site }) => [site.name, site])),
-    of: evidenceLabel(structure.normalized, structure.observed.length > 0),
+    of: evidenceLabel(modelInfo.normalized, modelInfo.observed.length > 0),
     key: problem.key,
-    params: planned.params,
+    params: pair.params,
     engine: { ...problem.engine, compiled: way.info },
   });
 }
 
 /** Where the draws of one block go. */
 interface BlockTarget {
+  readonly frame: PlateFrame;
   readonly block: RowBlock;
   /** Rows of the population that each row of the block stands for in its log-weights. */
   readonly scale: number;
@@ -145,8 +149,8 @@ interface BlockTarget {
 
 /** Takes the draws of one block of rows, chunk by chunk. */
 function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: BlockTarget) {
-  const { block, scale, rows, logWeights, fillings } = target;
-  const weigh = weightStream(block.rows);
+  const { frame, block, scale, rows, logWeights, fillings } = target;
+  const weights = weightStream(block.rows);
   const streams = fillings.map(({ site: { inner, event } }) =>
     momentStream({ outer: sizeOf(inner), rows: block.rows, size: sizeOf(event) }),
   );
@@ -156,16 +160,16 @@ function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: Bl
     add(first: number, particles: number): void {
       const { key, subsample } = block;
       const { logW, draws } = scope(() => {
-        const { logWeight, model } = weighPart({ key, subsample, particles, first, apart: 1 });
+        const weighed = weighPart({ key, subsample, particles, first, apart: [frame] });
         return {
-          logW: (logWeight.dataSync() as Float32Array).map((l) => l / scale),
-          draws: fillings.map(({ site }) => rowDraws(model, site, particles, block.rows)),
+          logW: (weighed.logWeights.dataSync() as Float32Array).map((l) => l / scale),
+          draws: fillings.map(({ site }) => rowDraws(weighed.model, site, particles, block.rows)),
         };
       });
       for (let i = 0; i < particles; i++) {
         logWeights.set(logW.subarray(i * block.rows, (i + 1) * block.rows), (first + i) * rows + block.from);
       }
-      const part = weigh(logW);
+      const part = weights(logW);
       last = part;
       const changes =
         resamples === 0 ? [] : replacements(resamples, part, fold(fold(fold(key, "resamples"), block.from), first));
