@@ -25,8 +25,8 @@ import {
 /** Steps that are compiled. */
 export interface CompiledStepper extends Stepper {
   readonly info: CompileInfo & { readonly used: true };
-  /** Parts in which the chains lie. */
-  readonly parts: number;
+  /** Calls that it takes to make a step of all chains, part by part. */
+  readonly rounds: number;
   /** How the first step differs from the one op by op that {@link firstStep} made, see `disagreement`. */
   compare(state: ArrayState, key: Key, next: ArrayState): Promise<string | undefined>;
   dispose(): void;
@@ -79,7 +79,7 @@ export async function compileSteps(
   const { runtime, threads, operations, length, lanes } = program;
   return {
     ...stepper,
-    parts: program.starts.length,
+    rounds: Math.ceil(program.starts.length / program.lanes),
     info: {
       used: true,
       runtime,

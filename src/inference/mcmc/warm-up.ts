@@ -40,8 +40,8 @@ export async function warmUp(run: Run, chains: Stored, usual: Steppers): Promise
   if (warm === kept) return chains;
   const range = { from: warm, to: kept };
   if (targetAcceptance === undefined) return run.advance(usual, chains, range);
-  // An adaptation inside the program needs all chains in it.
-  if (usual.compiled?.parts === 1 && kept - warm >= WORTH_OWN_PROGRAM) {
+  // An adaptation inside the program needs all chains in it, which are then no shards.
+  if (usual.compiled?.rounds === 1 && kept - warm >= WORTH_OWN_PROGRAM) {
     const begun = mapStored(chains, startAdapting);
     const own = await run.make(adapting(kernel, targetAcceptance), begun, run.keyAt(warm), {
       steps: kept - warm,
