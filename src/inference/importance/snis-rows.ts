@@ -5,9 +5,11 @@ import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { PlateFrame } from "../../effects/effects.ts";
+import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
 import { momentStream, type PartWeights, weightStream } from "../numeric/weighted-moments.ts";
 import { matchProposal, type Proposal, particlesAtOnce } from "../problem/match-proposal.ts";
+import type { ModelAndGuide } from "../problem/model-and-guide.ts";
 import { copyRows, type RowBlock, type RowSite, rowBlocks, rowDraws, rowPlate, rowSite } from "../problem/row-plate.ts";
 import { zerosLike } from "../problem/site-draws.ts";
 import { weigh } from "../problem/weigh.ts";
@@ -57,62 +59,15 @@ const empty = (shape: readonly number[], like: NdArray["data"] = new Float32Arra
 
 /** Runs `n` draws of every row of the plate around all sites. */
 export async function snisRows(problem: Problem, settings: RowSettings): Promise<SnisRowsResult> {
-  const { n, proposal, keep, chunk } = settings;
+  const { n, proposal } = settings;
   const pair = matchProposal(problem, proposal);
-  const { modelInfo } = pair;
+  const { normalized, observed, subsampled } = pair.modelInfo;
   const frame = rowPlate(pair);
-  const blocks = rowBlocks(frame, !modelInfo.subsampled.has(frame.name), problem.key);
+  const blocks = rowBlocks(frame, !subsampled.has(frame.name), problem.key);
   const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
   const logWeights = new Float32Array(n * rows);
-  const drawn = modelInfo.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
-  checkKeep(
-    keep,
-    drawn.map(({ name }) => name),
-  );
-  const fillings = drawn.map((info): Filling => {
-    const site = rowSite(info);
-    const make = () => empty(shapeOf(site, rows));
-    const keeps = keep === undefined || keep.includes(site.name);
-    return { site, keeps, mean: make(), standardError: make(), variance: make() };
-  });
-  checkSize(fillings, n, rows);
-
-  const part = Math.min(n, chunk ?? compiledChunk(pair));
-  const [one, two] = blocks as [RowBlock, RowBlock | undefined];
-  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: part, first: 0, apart: [frame] });
-  const count = Math.floor(n / part) * blocks.length;
-  const way = await weighing(pair, problem.choice, {
-    particles: part,
-    count,
-    first: chunkOf(one),
-    ...(two?.rows === one.rows && { other: chunkOf(two) }),
-  });
-  const atOnce = way.info.used ? part : Math.min(n, chunk ?? particlesAtOnce(modelInfo));
-  const eagerly: Weigh = (at) => weigh(pair, at);
-  let done = 0;
-  try {
-    for (const block of blocks) {
-      // The last block may have fewer rows than the record.
-      const stream = blockStream(block.rows === one.rows ? way.weigh : eagerly, settings, {
-        frame,
-        block,
-        scale: frame.size / block.rows,
-        rows,
-        logWeights,
-        fillings,
-      });
-      for (let first = 0; first < n; first += atOnce) {
-        const particles = Math.min(atOnce, n - first);
-        if (block.rows === one.rows) await way.prepare({ ...chunkOf(block), particles, first });
-        stream.add(first, particles);
-        done += particles;
-        await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
-      }
-      stream.finish();
-    }
-  } finally {
-    way.dispose();
-  }
+  const fillings = fillingsOf(pair, settings, rows);
+  const compiled = await drawBlocks(pair, settings, blocks, { frame, rows, logWeights, fillings });
   const pick = <T>(value: (filling: Filling) => T | undefined): { readonly [name: string]: T } =>
     Object.fromEntries(
       fillings.flatMap((filling) => {
@@ -129,27 +84,91 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
     resamples: pick(({ even }) => even),
     means: pick(({ mean, standardError, variance }) => ({ value: mean, standardError, variance })),
     layouts: new Map(fillings.map(({ site }) => [site.name, site])),
-    of: evidenceLabel(modelInfo.normalized, modelInfo.observed.length > 0),
+    of: evidenceLabel(normalized, observed.length > 0),
     key: problem.key,
     params: pair.params,
-    engine: { ...problem.engine, compiled: way.info },
+    engine: { ...problem.engine, compiled },
   });
 }
 
-/** Where the draws of one block go. */
-interface BlockTarget {
+/** Room for the results of every site with draws. */
+function fillingsOf({ modelInfo }: ModelAndGuide, { n, keep }: RowSettings, rows: number): Filling[] {
+  const drawn = modelInfo.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
+  checkKeep(
+    keep,
+    drawn.map(({ name }) => name),
+  );
+  const fillings = drawn.map((info): Filling => {
+    const site = rowSite(info);
+    const make = () => empty(shapeOf(site, rows));
+    const keeps = keep === undefined || keep.includes(site.name);
+    return { site, keeps, mean: make(), standardError: make(), variance: make() };
+  });
+  checkSize(fillings, n, rows);
+  return fillings;
+}
+
+/** Draws every block of rows, chunk by chunk, into the target. */
+async function drawBlocks(
+  pair: ModelAndGuide,
+  settings: RowSettings,
+  blocks: readonly RowBlock[],
+  target: Target,
+): Promise<CompileInfo> {
+  const { n, chunk } = settings;
+  const { problem, modelInfo } = pair;
+  const particlesOf = Math.min(n, chunk ?? compiledChunk(pair));
+  const [one, two] = blocks as [RowBlock, RowBlock | undefined];
+  const apart = [target.frame];
+  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: particlesOf, first: 0, apart });
+  const way = await weighing(pair, problem.choice, {
+    particles: particlesOf,
+    count: Math.floor(n / particlesOf) * blocks.length,
+    first: chunkOf(one),
+    ...(two?.rows === one.rows && { other: chunkOf(two) }),
+  });
+  const atOnce = way.info.used ? particlesOf : Math.min(n, chunk ?? particlesAtOnce(modelInfo));
+  const opByOp: Weigh = (at) => weigh(pair, at);
+  let done = 0;
+  try {
+    for (const block of blocks) {
+      // The last block may have fewer rows than the record.
+      const sameRows = block.rows === one.rows;
+      const stream = blockStream(sameRows ? way.weigh : opByOp, settings, { ...target, block });
+      for (let first = 0; first < n; first += atOnce) {
+        const particles = Math.min(atOnce, n - first);
+        if (sameRows) await way.prepare({ ...chunkOf(block), particles, first });
+        stream.add(first, particles);
+        done += particles;
+        await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
+      }
+      stream.finish();
+    }
+  } finally {
+    way.dispose();
+  }
+  return way.info;
+}
+
+/** Where draws go. */
+interface Target {
   readonly frame: PlateFrame;
-  readonly block: RowBlock;
-  /** Rows of the population that each row of the block stands for in its log-weights. */
-  readonly scale: number;
+  /** Rows of all blocks. */
   readonly rows: number;
   readonly logWeights: Float32Array;
   readonly fillings: readonly Filling[];
 }
 
+/** Where the draws of one block go. */
+interface BlockTarget extends Target {
+  readonly block: RowBlock;
+}
+
 /** Takes the draws of one block of rows, chunk by chunk. */
 function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: BlockTarget) {
-  const { frame, block, scale, rows, logWeights, fillings } = target;
+  const { frame, block, rows, logWeights, fillings } = target;
+  // Rows of the population that each row of the block stands for in its log-weights.
+  const scale = frame.size / block.rows;
   const weights = weightStream(block.rows);
   const streams = fillings.map(({ site: { inner, event } }) =>
     momentStream({ outer: sizeOf(inner), rows: block.rows, size: sizeOf(event) }),
