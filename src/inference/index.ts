@@ -37,8 +37,8 @@ export {
 export { independence } from "./mcmc/independence.ts";
 export {
   type Evaluation,
-  evaluated,
   type GradientState,
+  gradientStateAt,
   type Kernel,
   type KernelState,
   metropolis,
@@ -67,7 +67,7 @@ export { type ModelAndGuide, matchGuide, type PairOptions } from "./problem/matc
 export { type Plan, type Proposal, plan, type WeighOptions, weighOnce } from "./problem/proposal.ts";
 export { drawnSites, drawsOf } from "./problem/site-draws.ts";
 export type { Loss, LossOutput, StepContext } from "./train/loss.ts";
-export { type GoodState, leastLoss, type Offered, type Recovery, type Ring, ring } from "./train/recovery.ts";
+export { type CandidateState, type GoodState, leastLoss, type Recovery, type Ring, ring } from "./train/recovery.ts";
 export { trainingIn } from "./train/train.ts";
 export type { EpochInfo, TrainingHistory, TrainState } from "./train/train-types.ts";
 export { type Bound, type EvidenceOf, evidenceLabel, type Sandwich } from "./weights/bound.ts";

@@ -6,7 +6,7 @@ import { type Shape, sizeOf } from "../../core/shape.ts";
 import type { Execution, SiteRecord } from "../../effects/interpret.ts";
 import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
 import { type Plan, type WeighOptions, weighOnce } from "../problem/proposal.ts";
-import { type Compilable, compileIfWorth, disagreement, infoOf, tooLittleWork } from "../train/compile-policy.ts";
+import { type Compilable, disagreement, infoOf, maybeCompile, tooLittleWork } from "../train/compile-policy.ts";
 import { tracedRun } from "../train/traced-run.ts";
 
 /** As {@link weighOnce}, whichever way. Call it inside `scope`. */
@@ -49,10 +49,10 @@ export const compiledChunk = ({ structure }: Plan): number => {
 export async function weighing(planned: Plan, choice: EngineChoice, chunks: Chunks): Promise<Weighing> {
   const eagerly: Weigh = (at) => weighOnce(planned, at);
   const weightsBy = (weigh: Weigh) => scope(() => weigh(chunks.first).logWeight.dataSync());
-  const { compiled, info } = await compileIfWorth({
+  const { compiled, info } = await maybeCompile({
     what: "snis",
     choice,
-    notWorth: chunks.count < 2 ? "all draws are made at once" : undefined,
+    skipReason: chunks.count < 2 ? "all draws are made at once" : undefined,
     compile: (native) => compileWeighing(planned, chunks, native),
     async compare({ weigh, prepare }) {
       await prepare(chunks.first);
@@ -81,7 +81,7 @@ async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean):
     native: mustPay,
     background: planned.problem.background ?? false,
     ...(planned.problem.threads !== undefined && { threads: planned.problem.threads }),
-    ...(mustPay && { worth: (multiplications) => tooLittleWork(multiplications * count) }),
+    ...(mustPay && { skipReason: (multiplications) => tooLittleWork(multiplications * count) }),
   });
   let prepared: Values | undefined;
   return {
