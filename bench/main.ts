@@ -7,6 +7,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   rng: "bulk draws against tf.randomNormal",
   "vae-step": "a VAE training step against plain tfjs wasm",
   mixture: "log-density and gradient of a mixture of thousands of normals, against the formula in ops",
+  chains: "a step of MALA in warm-up and kept, op by op and compiled",
   snis: "time and memory of ten million particles of a 2-D tilt",
   "data-tilt": "densities of the plane as tilts of N(0, I), against their ceilings",
   debias: "the walkthrough over five seeds",

@@ -88,7 +88,8 @@ export {
   snisOutputs,
 } from "./inference/importance/snis-outputs.ts";
 export type { Estimate, SiteEstimate, SnisResult } from "./inference/importance/snis-result.ts";
-export type { RowSummary, RowsEvidence, SnisRowsResult } from "./inference/importance/snis-rows-result.ts";
+export type { RowSummary } from "./inference/importance/snis-rows-diagnostics.ts";
+export type { RowsEvidence, SnisRowsResult } from "./inference/importance/snis-rows-result.ts";
 export { type ChainEvidenceOptions, chainEvidence } from "./inference/mcmc/chain-evidence.ts";
 export type { Checkpoint } from "./inference/mcmc/checkpoint.ts";
 export { type LangevinKind, type LangevinOptions, type LangevinResult, langevin } from "./inference/mcmc/langevin.ts";

@@ -17,15 +17,18 @@ export const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI);
 export const logGammaKernel = (a: tf.Tensor, y: tf.Tensor): tf.Tensor =>
   tf.add(tf.mul(a, logRatioGap(y, a)), tf.sub(tf.mul(tf.log(a), 0.5), tf.add(stirlingCorrection(a), HALF_LOG_2PI)));
 
+/** log p(x) of an x > 0 for which y(x) ~ Gamma(a, 1), y a constant times x or over x. */
+export function logGammaDensity(a: tf.Tensor, x: tf.Tensor, y: (x: tf.Tensor) => tf.Tensor): tf.Tensor {
+  const inside = tf.greater(x, 0);
+  const safe = tf.where(inside, x, tf.onesLike(x));
+  return within(inside, tf.sub(logGammaKernel(a, y(safe)), tf.log(safe)));
+}
+
 const gammaFamily: Family<"concentration" | "rate"> = {
   family: "gamma",
   params: { concentration: positive, rate: positive },
   support: positive,
-  logProb({ concentration, rate }, x) {
-    const inside = tf.greater(x, 0);
-    const safe = tf.where(inside, x, tf.onesLike(x));
-    return within(inside, tf.sub(logGammaKernel(concentration, tf.mul(rate, safe)), tf.log(safe)));
-  },
+  logProb: ({ concentration, rate }, x) => logGammaDensity(concentration, x, (inside) => tf.mul(rate, inside)),
   draw: ({ concentration, rate }, d) => tf.div(gammaNoise(concentration, d, { scale: "value" }), rate),
   mean: ({ concentration, rate }) => tf.div(concentration, rate),
   variance: ({ concentration, rate }) => tf.div(concentration, tf.square(rate)),

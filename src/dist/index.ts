@@ -16,6 +16,7 @@ export {
 export { binomial } from "./binomial.ts";
 export { exponential, uniform } from "./bounded.ts";
 export { categorical } from "./categorical.ts";
+export { completeDistribution } from "./complete.ts";
 export type { Bijection, Constraint } from "./constraint.ts";
 export {
   boolean,
@@ -39,7 +40,6 @@ export { cauchy, halfCauchy, halfNormal, laplace, logistic, logNormal, normal, w
 export { dirichlet } from "./dirichlet.ts";
 export type { Distribution } from "./distribution.ts";
 export {
-  completeDistribution,
   type DrawContext,
   type Family,
   type FamilyParams,

@@ -3,10 +3,9 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
 import { digammaCorrection, stirlingCorrection } from "../engine/special.ts";
 import { positive } from "./constraints.ts";
-import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
 import { type Family, fromFamily } from "./family.ts";
-import { HALF_LOG_2PI, logGammaKernel } from "./gamma.ts";
+import { HALF_LOG_2PI, logGammaDensity } from "./gamma.ts";
 import { gammaNoise } from "./gamma-path.ts";
 
 const orInfinity = (exists: tf.Tensor, value: tf.Tensor): tf.Tensor =>
@@ -16,11 +15,7 @@ const inverseGammaFamily: Family<"concentration" | "scale"> = {
   family: "inverseGamma",
   params: { concentration: positive, scale: positive },
   support: positive,
-  logProb({ concentration, scale }, x) {
-    const inside = tf.greater(x, 0);
-    const safe = tf.where(inside, x, tf.onesLike(x));
-    return within(inside, tf.sub(logGammaKernel(concentration, tf.div(scale, safe)), tf.log(safe)));
-  },
+  logProb: ({ concentration, scale }, x) => logGammaDensity(concentration, x, (inside) => tf.div(scale, inside)),
   draw: ({ concentration, scale }, d) => tf.mul(scale, tf.exp(tf.neg(gammaNoise(concentration, d, { scale: "log" })))),
   mean({ concentration: a, scale }) {
     return orInfinity(tf.greater(a, tf.onesLike(scale)), tf.div(scale, tf.sub(a, 1)));

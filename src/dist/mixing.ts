@@ -31,6 +31,10 @@ export const prefixed = (params: { readonly [name: string]: tf.Tensor }, prefix:
 export const logWeightsOf = (mixing: Distribution, batch: Shape, k: number): tf.Tensor =>
   broadcastTo(logClassProbs(mixing.params), [...batch, k]);
 
+/** p of the classes of `mixing`, `[...batch, k]` and ones over the event: factors of what components have. */
+export const weightsOver = (mixing: Distribution, batch: Shape, k: number, event: Shape): tf.Tensor =>
+  tf.reshape(tf.broadcastTo(classProbs(mixing.params), [...batch, k]), [...batch, k, ...event.map(() => 1)]);
+
 /** Draws the component of every draw, `[...shape, ...batch]`; the weights are read now. */
 export function choices(
   mixing: Distribution,

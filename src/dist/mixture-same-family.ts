@@ -8,17 +8,23 @@ import { broadcastShapes, type Shape, showShape, sizeOf } from "../core/shape.ts
 import { currentValue, hostTensor, type MaybeTraced } from "../core/tracing.ts";
 import { logSumExp } from "../engine/ops.ts";
 import { broadcastTo } from "../engine/smooth.ts";
-import { classProbs } from "./categorical.ts";
+import { classesOf } from "./categorical.ts";
+import { completeDistribution } from "./complete.ts";
 import { diagonalMixtureLogProb } from "./diagonal-mixture.ts";
 import type { Distribution } from "./distribution.ts";
-import { completeDistribution } from "./family.ts";
-import { choices, logWeightsOf, mixingOf, moments, prefixed, unsupported } from "./mixing.ts";
+import { choices, logWeightsOf, mixingOf, moments, prefixed, unsupported, weightsOver } from "./mixing.ts";
 
 /** Numbers in one slice of the table of values × components that a log-density or a sampler makes. */
 const SLICE = 1 << 21;
 
-/** `[K, d]` parameters when the components are diagonal normals without further batch axes. */
-function diagonalNormals(components: Distribution): { loc: tf.Tensor; scale: tf.Tensor } | undefined {
+/** Parameters of diagonal normals, `[K, d]`. */
+interface DiagonalNormals {
+  readonly loc: tf.Tensor;
+  readonly scale: tf.Tensor;
+}
+
+/** The components as diagonal normals, when they are such without further batch axes. */
+function diagonalNormals(components: Distribution): DiagonalNormals | undefined {
   const { family, params, batchShape, eventShape } = components;
   if (batchShape.length !== 1 || eventShape.length > 1) return undefined;
   const scale = family === "normal" ? params.scale : family === "multivariateNormal" ? params.scaleDiag : undefined;
@@ -44,46 +50,74 @@ export function mixtureSameFamily(mixing: Distribution | ArrayLike, components: 
   return sameFamily(mixingOf(mixing), components);
 }
 
-function sameFamily(mixing: Distribution, components: Distribution): Distribution {
+/** Number of components; refuses another number of weights. */
+function countComponents(mixing: Distribution, components: Distribution): number {
   const k = components.batchShape.at(-1);
-  const classes = (mixing.params.logits ?? mixing.params.probs)?.shape.at(-1);
+  const classes = classesOf(mixing.params);
   if (k === undefined || classes !== k) {
-    fail(
+    return fail(
       "shape",
       `mixture: ${classes} weights for components of batch shape ${showShape(components.batchShape)}: its last axis must be the component`,
     );
   }
-  const batchShape = broadcastShapes(mixing.batchShape, components.batchShape.slice(0, -1));
+  return k;
+}
+
+/** log Σₖ wₖ p(x; k), `[...draws, ...batch]`, in slices of draws whose table of values × components is bounded. */
+function slicedLogProb(
+  components: Distribution,
+  logWeights: tf.Tensor,
+  batchShape: Shape,
+  k: number,
+  x: tf.Tensor,
+): tf.Tensor {
   const { eventShape } = components;
   const rank = eventShape.length;
-  const axis = batchShape.length;
-  const weightsOverEvent = () =>
-    tf.reshape(tf.broadcastTo(classProbs(mixing.params), [...batchShape, k as number]), [
-      ...batchShape,
-      k as number,
-      ...eventShape.map(() => 1),
-    ]);
+  const one = (value: tf.Tensor): tf.Tensor =>
+    tf.tidy(() => logSumExp(tf.add(components.logProb(tf.expandDims(value, value.rank - rank)), logWeights), -1));
+  const lead = x.rank - rank - batchShape.length;
+  if (lead <= 0) return one(x);
+  const draws = sizeOf(x.shape.slice(0, lead));
+  const rest = x.shape.slice(lead);
+  const rows = Math.max(
+    1,
+    Math.floor(SLICE / Math.max(1, sizeOf(broadcastShapes(rest, [...batchShape, ...eventShape])) * k)),
+  );
+  if (rows >= draws) return one(x);
+  const flat = tf.reshape(x, [draws, ...rest]);
+  const parts: tf.Tensor[] = [];
+  for (let start = 0; start < draws; start += rows) {
+    parts.push(one(tf.slice(flat, [start, ...rest.map(() => 0)], [Math.min(rows, draws - start), ...rest])));
+  }
+  return tf.reshape(tf.concat(parts, 0), [...x.shape.slice(0, lead), ...(parts[0] as tf.Tensor).shape.slice(1)]);
+}
 
-  const sliced = (x: tf.Tensor): tf.Tensor => {
-    const logWeights = logWeightsOf(mixing, batchShape, k as number);
-    const one = (value: tf.Tensor): tf.Tensor =>
-      tf.tidy(() => logSumExp(tf.add(components.logProb(tf.expandDims(value, value.rank - rank)), logWeights), -1));
-    const lead = x.rank - rank - batchShape.length;
-    if (lead <= 0) return one(x);
-    const draws = sizeOf(x.shape.slice(0, lead));
-    const rest = x.shape.slice(lead);
-    const rows = Math.max(
-      1,
-      Math.floor(SLICE / Math.max(1, sizeOf(broadcastShapes(rest, [...batchShape, ...eventShape])) * (k as number))),
-    );
-    if (rows >= draws) return one(x);
-    const flat = tf.reshape(x, [draws, ...rest]);
-    const parts: tf.Tensor[] = [];
-    for (let start = 0; start < draws; start += rows) {
-      parts.push(one(tf.slice(flat, [start, ...rest.map(() => 0)], [Math.min(rows, draws - start), ...rest])));
-    }
-    return tf.reshape(tf.concat(parts, 0), [...x.shape.slice(0, lead), ...(parts[0] as tf.Tensor).shape.slice(1)]);
+/** Draws μ + σξ of chosen diagonal normals, of shape `[...shape, d]` in a row; the parameters are read now. */
+function normalsDraw(
+  { loc: means, scale: widths }: DiagonalNormals,
+  key: Key,
+  shape: Shape,
+  first: MaybeTraced,
+  choose: () => Int32Array,
+): () => Float32Array {
+  const d = means.shape[1] as number;
+  const [loc, scale] = [means.dataSync(), widths.dataSync()];
+  return () => {
+    const chosen = choose();
+    const noise = normalDraws(key, chosen.length * d, currentValue(first) * sizeOf(shape.slice(1)) * d);
+    return noise.map((z, i) => {
+      const at = (chosen[Math.floor(i / d)] as number) * d + (i % d);
+      return (loc[at] as number) + (scale[at] as number) * z;
+    });
   };
+}
+
+function sameFamily(mixing: Distribution, components: Distribution): Distribution {
+  const k = countComponents(mixing, components);
+  const batchShape = broadcastShapes(mixing.batchShape, components.batchShape.slice(0, -1));
+  const { eventShape } = components;
+  const normals = () => (batchShape.length === 0 ? diagonalNormals(components) : undefined);
+  const ofMixture = () => moments(weightsOver(mixing, batchShape, k, eventShape), components.mean(), batchShape.length);
 
   return completeDistribution({
     family: "mixture",
@@ -96,44 +130,30 @@ function sameFamily(mixing: Distribution, components: Distribution): Distributio
     logProb: (value) =>
       tf.tidy(() => {
         const x = toTensor(value);
-        const normals = batchShape.length === 0 ? diagonalNormals(components) : undefined;
-        if (normals === undefined) return sliced(x);
-        const points = tf.reshape(tf.cast(x, "float32"), [-1, normals.loc.shape[1] as number]);
-        const logWeights = logWeightsOf(mixing, [], k as number);
-        const flat = diagonalMixtureLogProb(points, logWeights, normals.loc, normals.scale);
-        return tf.reshape(flat, x.shape.slice(0, x.rank - rank));
+        const diagonal = normals();
+        const logWeights = logWeightsOf(mixing, batchShape, k);
+        if (diagonal === undefined) return slicedLogProb(components, logWeights, batchShape, k, x);
+        const points = tf.reshape(tf.cast(x, "float32"), [-1, diagonal.loc.shape[1] as number]);
+        const flat = diagonalMixtureLogProb(points, logWeights, diagonal.loc, diagonal.scale);
+        return tf.reshape(flat, x.shape.slice(0, x.rank - eventShape.length));
       }),
     sample(key, shape = [], first = 0) {
       const full = [...shape, ...batchShape];
-      const choose = choices(mixing, key, full, batchShape, k as number, first);
+      const choose = choices(mixing, key, full, batchShape, k, first);
       return tf.tidy(() => {
-        const normals = batchShape.length === 0 ? diagonalNormals(components) : undefined;
-        if (normals === undefined)
-          return select(components, fold(key, "value"), shape, first, choose(), k as number, batchShape);
-        const d = normals.loc.shape[1] as number;
-        const [loc, scale] = [normals.loc.dataSync(), normals.scale.dataSync()];
-        const draw = () => {
-          const chosen = choose();
-          const noise = normalDraws(
-            fold(key, "value"),
-            chosen.length * d,
-            currentValue(first) * sizeOf(full.slice(1)) * d,
-          );
-          return noise.map((z, i) => {
-            const at = (chosen[Math.floor(i / d)] as number) * d + (i % d);
-            return (loc[at] as number) + (scale[at] as number) * z;
-          });
-        };
-        return hostTensor(draw, [...full, ...eventShape]);
+        const diagonal = normals();
+        const own = fold(key, "value");
+        if (diagonal === undefined) return select(components, own, shape, first, choose(), k, batchShape);
+        return hostTensor(normalsDraw(diagonal, own, full, first, choose), [...full, ...eventShape]);
       });
     },
-    mean: () => tf.tidy(() => moments(weightsOverEvent(), components.mean(), axis).mean),
-    variance: () => tf.tidy(() => moments(weightsOverEvent(), components.mean(), axis).variance(components.variance())),
+    mean: () => tf.tidy(() => ofMixture().mean),
+    variance: () => tf.tidy(() => ofMixture().variance(components.variance())),
     entropy: unsupported("entropy"),
     expand: (larger) =>
       batchShape.length === 0
         ? repeated(sameFamily(mixing, components), larger)
-        : sameFamily(mixing, components.expand([...larger, k as number])),
+        : sameFamily(mixing, components.expand([...larger, k])),
     detach: () => sameFamily(mixing.detach(), components.detach()),
   });
 }

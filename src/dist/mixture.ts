@@ -7,11 +7,11 @@ import { broadcastShapes, type Shape, sameShape, showShape } from "../core/shape
 import { hostArray } from "../core/tracing.ts";
 import { logSumExp } from "../engine/ops.ts";
 import { broadcastTo } from "../engine/smooth.ts";
-import { classProbs, logClassProbs } from "./categorical.ts";
+import { classesOf, logClassProbs } from "./categorical.ts";
+import { completeDistribution } from "./complete.ts";
 import type { Constraint } from "./constraint.ts";
 import type { Distribution } from "./distribution.ts";
-import { completeDistribution } from "./family.ts";
-import { choices, mixingOf, moments, prefixed, unsupported } from "./mixing.ts";
+import { choices, mixingOf, moments, prefixed, unsupported, weightsOver } from "./mixing.ts";
 
 /** The set in which every component lives, or their union. */
 function union(components: readonly Distribution[]): Constraint {
@@ -40,12 +40,12 @@ export function mixture(weights: Distribution | ArrayLike, components: readonly 
   return several(mixingOf(weights), components);
 }
 
-function several(mixing: Distribution, components: readonly Distribution[]): Distribution {
+/** The first component; refuses components that have no common density, or another number of weights. */
+function checkComponents(mixing: Distribution, components: readonly Distribution[]): Distribution {
   const [base] = components;
   if (base === undefined) return fail("argument", "mixture: give at least one component");
-  const k = components.length;
-  const classes = (mixing.params.logits ?? mixing.params.probs)?.shape.at(-1);
-  if (classes !== k) fail("shape", `mixture: ${classes} weights for ${k} components`);
+  const classes = classesOf(mixing.params);
+  if (classes !== components.length) fail("shape", `mixture: ${classes} weights for ${components.length} components`);
   const odd = components.find((c) => !sameShape(c.eventShape, base.eventShape));
   if (odd !== undefined) {
     fail(
@@ -56,70 +56,65 @@ function several(mixing: Distribution, components: readonly Distribution[]): Dis
   if (components.some((c) => c.discrete !== base.discrete)) {
     fail("argument", "mixture: continuous and discrete components have no common density");
   }
+  return base;
+}
+
+/** One tensor of each component, broadcast to `[...shape]` and stacked on `axis`. */
+const stacked = (each: readonly tf.Tensor[], shape: Shape, axis: number): tf.Tensor =>
+  tf.stack(
+    each.map((x) => broadcastTo(x, shape)),
+    axis,
+  );
+
+/** log Σᵢ wᵢ pᵢ(x), `[...draws, ...batch]`. */
+function sumOfDensities(
+  mixing: Distribution,
+  components: readonly Distribution[],
+  batchShape: Shape,
+  x: tf.Tensor,
+): tf.Tensor {
+  const logWeights = logClassProbs(mixing.params);
+  const each = components.map((c) => c.logProb(x));
+  const full = broadcastShapes(batchShape, ...each.map((l) => l.shape));
+  return logSumExp(tf.add(stacked(each, full, full.length), logWeights), -1);
+}
+
+function several(mixing: Distribution, components: readonly Distribution[]): Distribution {
+  const { eventShape, discrete } = checkComponents(mixing, components);
+  const k = components.length;
   const batchShape = broadcastShapes(mixing.batchShape, ...components.map((c) => c.batchShape));
-  const { eventShape } = base;
   const axis = batchShape.length;
-  const stacked = (f: (c: Distribution) => tf.Tensor, extra: Shape) =>
-    tf.stack(
-      components.map((c) => broadcastTo(f(c), [...batchShape, ...extra])),
+  const overEvent = (of: (c: Distribution) => tf.Tensor) =>
+    stacked(components.map(of), [...batchShape, ...eventShape], axis);
+  const ofMixture = () =>
+    moments(
+      weightsOver(mixing, batchShape, k, eventShape),
+      overEvent((c) => c.mean()),
       axis,
     );
-  const weightsOverEvent = () =>
-    tf.reshape(tf.broadcastTo(classProbs(mixing.params), [...batchShape, k]), [
-      ...batchShape,
-      k,
-      ...eventShape.map(() => 1),
-    ]);
   return completeDistribution({
     family: "mixture",
     batchShape,
     eventShape,
     support: union(components),
-    discrete: base.discrete,
+    discrete,
     reparameterized: false,
     params: components.reduce<{ [name: string]: tf.Tensor }>(
       (all, c, i) => Object.assign(all, prefixed(c.params, `components.${i}.`)),
       prefixed(mixing.params, "mixing."),
     ),
-    logProb: (value) =>
-      tf.tidy(() => {
-        const x = toTensor(value);
-        const logWeights = logClassProbs(mixing.params);
-        const each = components.map((c) => c.logProb(x));
-        const full = broadcastShapes(batchShape, ...each.map((l) => l.shape));
-        const logs = tf.stack(
-          each.map((l) => broadcastTo(l, full)),
-          full.length,
-        );
-        return logSumExp(tf.add(logs, logWeights), -1);
-      }),
+    logProb: (value) => tf.tidy(() => sumOfDensities(mixing, components, batchShape, toTensor(value))),
     sample(key, shape = [], first = 0) {
       const full = [...shape, ...batchShape];
       const chosen = hostArray(choices(mixing, key, full, batchShape, k, first));
       return tf.tidy(() => {
-        const rank = eventShape.length;
-        const which = tf.tensor(chosen, [...full, ...Array<number>(rank).fill(1)], "int32");
+        const which = tf.tensor(chosen, [...full, ...eventShape.map(() => 1)], "int32");
         const draws = components.map((c, i) => c.expand(batchShape).sample(fold(fold(key, "value"), i), shape, first));
         return draws.reduce((kept, draw, i) => tf.where(tf.equal(which, i), draw, kept));
       });
     },
-    mean: () =>
-      tf.tidy(
-        () =>
-          moments(
-            weightsOverEvent(),
-            stacked((c) => c.mean(), eventShape),
-            axis,
-          ).mean,
-      ),
-    variance: () =>
-      tf.tidy(() =>
-        moments(
-          weightsOverEvent(),
-          stacked((c) => c.mean(), eventShape),
-          axis,
-        ).variance(stacked((c) => c.variance(), eventShape)),
-      ),
+    mean: () => tf.tidy(() => ofMixture().mean),
+    variance: () => tf.tidy(() => ofMixture().variance(overEvent((c) => c.variance()))),
     entropy: unsupported("entropy"),
     expand: (larger) =>
       several(

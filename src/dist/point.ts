@@ -4,11 +4,12 @@ import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { broadcastShapes, type Shape } from "../core/shape.ts";
 import { sumLast } from "./bijections.ts";
+import { checkExpansion, completeDistribution } from "./complete.ts";
 import type { Constraint } from "./constraint.ts";
 import { real } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { checkExpansion, completeDistribution, type Family, fromFamily } from "./family.ts";
+import { type Family, fromFamily } from "./family.ts";
 
 const deltaFamily: Family<"value"> = {
   family: "delta",

@@ -5,10 +5,10 @@ import { fail } from "../core/errors.ts";
 import { scope } from "../core/scope.ts";
 import { broadcastShapes } from "../core/shape.ts";
 import { compose, detachBijection, sumLast } from "./bijections.ts";
+import { completeDistribution } from "./complete.ts";
 import type { Bijection, Constraint } from "./constraint.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { completeDistribution } from "./family.ts";
 
 /** The image of the base's support: values `y` of so many event axes whose inverse lies inside. */
 const imageOf = (base: Constraint, bijection: Bijection, eventRank: number): Constraint => ({

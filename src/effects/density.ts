@@ -35,7 +35,7 @@ export function sumSites(run: Execution, sites: readonly SiteRecord[], keep = 0)
 }
 
 /** Plates that enclose every one of the sites, outermost first: the rows that can have a log-weight of their own. */
-export function commonPlates(sites: readonly SiteRecord[]): readonly PlateFrame[] {
+export function commonPlates(sites: readonly Pick<SiteRecord, "plates">[]): readonly PlateFrame[] {
   const [first, ...rest] = sites;
   if (first === undefined) return [];
   let common = first.plates;

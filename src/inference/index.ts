@@ -61,11 +61,13 @@ export type {
   ResultFor,
   ResultKind,
 } from "./method/infer.ts";
-export { inspectModel, type SiteInfo, type Structure } from "./problem/inspect-model.ts";
-export { type Weighed, type WeighOptions as PairWeighOptions, weigh } from "./problem/log-weights.ts";
-export { type ModelAndGuide, matchGuide, type PairOptions } from "./problem/match-guide.ts";
-export { type Plan, type Proposal, plan, type WeighOptions, weighOnce } from "./problem/proposal.ts";
+export { inspectModel, type ModelInfo, type PlateInfo, type SiteInfo } from "./problem/inspect-model.ts";
+export { matchGuide } from "./problem/match-guide.ts";
+export { matchProposal, type Proposal } from "./problem/match-proposal.ts";
+export type { ModelAndGuide } from "./problem/model-and-guide.ts";
+export type { RunOptions } from "./problem/runs.ts";
 export { drawnSites, drawsOf } from "./problem/site-draws.ts";
+export { type Weighed, type WeighOptions, type WeightedRun, weigh } from "./problem/weigh.ts";
 export type { Loss, LossOutput, StepContext } from "./train/loss.ts";
 export { type CandidateState, type GoodState, leastLoss, type Recovery, type Ring, ring } from "./train/recovery.ts";
 export { trainingIn } from "./train/train.ts";

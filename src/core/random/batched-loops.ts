@@ -2,7 +2,8 @@
  * The loops of bulk draws over a table of arguments, one row for each range of draws. The keys of many short streams follow no rule
  * by which a thread could compute them from the number of its part, so they stand in memory.
  */
-import { i32, type Local, repeat, type WasmFunction, wasmFunction, when } from "../simd/assembler.ts";
+import { type Local, type WasmFunction, wasmFunction } from "../simd/assembler.ts";
+import { i32, repeat, when } from "../simd/instructions.ts";
 import { bits, type Loop, normal, uniform } from "./loops.ts";
 
 /** Words of a row: key, counter, address, and the iterations of each loop, which may be none. */

@@ -5,18 +5,8 @@
  */
 
 import { GROUPS, PARITY, ROTATIONS } from "../key.ts";
-import {
-  type Code,
-  f32x4,
-  i32,
-  i32x4,
-  type Local,
-  repeat,
-  v128,
-  type WasmFunction,
-  wasmFunction,
-  when,
-} from "../simd/assembler.ts";
+import { type Local, type WasmFunction, wasmFunction } from "../simd/assembler.ts";
+import { type Code, f32x4, i32, i32x4, repeat, v128, when } from "../simd/instructions.ts";
 import { type Constants, constants, logarithm, type NewLocal, polynomial, split } from "../simd/vector-math.ts";
 
 /** Bytes of a vector. */

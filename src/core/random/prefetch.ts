@@ -48,6 +48,63 @@ interface BufferRange {
   readonly count: number;
 }
 
+/** A table of arguments that has been written: a job of `parts` parts, each of `rowsPerPart` rows. */
+interface WrittenTable {
+  readonly places: readonly BufferRange[];
+  readonly parts: number;
+  readonly rowsPerPart: number;
+}
+
+/** Writes the rows of one range, from an even index on, into the table from row `first` on; its draws go to `address`. */
+function writeRows(
+  words: Int32Array,
+  first: number,
+  { kind, key }: DrawRange,
+  even: number,
+  length: number,
+  address: number,
+): void {
+  const counterHi = Math.floor(even / WORDS_PER_HIGH);
+  for (let from = 0, row = first * ROW_WORDS; from < length; from += CHUNK, row += ROW_WORDS) {
+    const here = Math.min(CHUNK, length - from);
+    words[row + FIELDS.keyHi] = key.hi;
+    words[row + FIELDS.keyLo] = key.lo;
+    words[row + FIELDS.counterHi] = counterHi;
+    words[row + FIELDS.counterLo] = ((even + from) / 2) % 2 ** 32;
+    words[row + FIELDS.address] = address + from * BYTES;
+    words[row + FIELDS.bits] = Math.ceil(here / WORDS_PER_ITERATION);
+    words[row + FIELDS.normal] = words[row + FIELDS.uniform] = 0;
+    words[row + FIELDS[kind]] = Math.ceil(here / WORDS_PER_TRANSFORM);
+  }
+}
+
+/** Lays the ranges out one after another in the buffer at address `buffer`; undefined when they do not fit. */
+function writeTable(words: Int32Array, buffer: number, ranges: readonly DrawRange[]): WrittenTable | undefined {
+  const places: BufferRange[] = [];
+  let [used, rows] = [0, 0];
+  for (const range of ranges) {
+    const { offset, count } = range;
+    // Counters give words in pairs.
+    const even = offset - (offset % 2);
+    const length = offset + count - even;
+    if (Math.floor((even + length) / WORDS_PER_HIGH) !== Math.floor(even / WORDS_PER_HIGH)) return undefined;
+    const chunks = Math.ceil(length / CHUNK);
+    const iterations = Math.ceil(length / WORDS_PER_ITERATION);
+    if (rows + chunks > MAX_ROWS || used + iterations * WORDS_PER_ITERATION > BUFFER_WORDS) return undefined;
+    places.push({ at: used + offset - even, count });
+    writeRows(words, rows, range, even, length, buffer + used * BYTES);
+    rows += chunks;
+    used += iterations * WORDS_PER_ITERATION;
+  }
+  if (rows === 0) return undefined;
+  const rowsPerPart = Math.ceil(rows / Math.min(MAX_PARTS, Math.ceil(used / CHUNK)));
+  const parts = Math.ceil(rows / rowsPerPart);
+  // The last part may have fewer rows: those that follow are empty.
+  if (parts * rowsPerPart > MAX_ROWS) return undefined;
+  words.fill(0, rows * ROW_WORDS, parts * rowsPerPart * ROW_WORDS);
+  return { places, parts, rowsPerPart };
+}
+
 /** Undefined when the pool has no slot left. */
 export function createPrefetcher(pool: ThreadPool): Prefetcher | undefined {
   const slot: JobSlot | undefined = pool.acquireSlot();
@@ -57,51 +114,14 @@ export function createPrefetcher(pool: ThreadPool): Prefetcher | undefined {
   /** Which list is in the buffer. */
   let current = 0;
 
-  /** Writes the table of arguments; undefined when the ranges do not fit. */
-  const writeTable = (ranges: readonly DrawRange[]) => {
-    const words = new Int32Array(pool.memory.buffer, table, MAX_ROWS * ROW_WORDS);
-    const places: BufferRange[] = [];
-    let [used, rows] = [0, 0];
-    for (const { kind, key, offset, count } of ranges) {
-      // Counters give words in pairs.
-      const even = offset - (offset % 2);
-      const length = offset + count - even;
-      const counterHi = Math.floor(even / WORDS_PER_HIGH);
-      if (Math.floor((even + length) / WORDS_PER_HIGH) !== counterHi) return undefined;
-      const chunks = Math.ceil(length / CHUNK);
-      const iterations = Math.ceil(length / WORDS_PER_ITERATION);
-      if (rows + chunks > MAX_ROWS || used + iterations * WORDS_PER_ITERATION > BUFFER_WORDS) return undefined;
-      places.push({ at: used + offset - even, count });
-      for (let from = 0; from < length; from += CHUNK) {
-        const here = Math.min(CHUNK, length - from);
-        const row = rows++ * ROW_WORDS;
-        words[row + FIELDS.keyHi] = key.hi;
-        words[row + FIELDS.keyLo] = key.lo;
-        words[row + FIELDS.counterHi] = counterHi;
-        words[row + FIELDS.counterLo] = ((even + from) / 2) % 2 ** 32;
-        words[row + FIELDS.address] = buffer + (used + from) * BYTES;
-        words[row + FIELDS.bits] = Math.ceil(here / WORDS_PER_ITERATION);
-        words[row + FIELDS.normal] = words[row + FIELDS.uniform] = 0;
-        words[row + FIELDS[kind]] = Math.ceil(here / WORDS_PER_TRANSFORM);
-      }
-      used += iterations * WORDS_PER_ITERATION;
-    }
-    if (rows === 0) return undefined;
-    const rowsPerPart = Math.ceil(rows / Math.min(MAX_PARTS, Math.ceil(used / CHUNK)));
-    const parts = Math.ceil(rows / rowsPerPart);
-    // The last part may have fewer rows: those that follow are empty.
-    if (parts * rowsPerPart > MAX_ROWS) return undefined;
-    words.fill(0, rows * ROW_WORDS, parts * rowsPerPart * ROW_WORDS);
-    return { places, parts, rowsPerPart };
-  };
-
   return {
     hasWorkers: pool.hasWorkers,
     start(ranges) {
       // The table is read as long as a part is under way.
       slot.cancel();
       const list = ++current;
-      const written = writeTable(ranges);
+      const words = new Int32Array(pool.memory.buffer, table, MAX_ROWS * ROW_WORDS);
+      const written = writeTable(words, buffer, ranges);
       if (written === undefined) return undefined;
       const { places, parts, rowsPerPart } = written;
       const stride = rowsPerPart * ROW_WORDS * BYTES;

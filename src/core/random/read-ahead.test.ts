@@ -1,4 +1,5 @@
 /** Draws by a thread pool: the same bits as without one, however they are requested. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Key, rootKey } from "../key.ts";
 import { createThreadPool } from "../simd/thread-pool.ts";
@@ -82,6 +83,27 @@ describe.each([0, 1, 2])("the buffers of a pool with %i workers", (workers) => {
 });
 
 describe("read-ahead", () => {
+  it("leaves a view as it was read, whatever is started after it", () => {
+    const request = fc.record({
+      stream: fc.nat(4),
+      at: fc.nat(12),
+      count: fc.integer({ min: 2, max: 12 }),
+      ahead: fc.nat(12),
+    });
+    fc.assert(
+      fc.property(fc.array(request, { maxLength: 40 }), (requests) => {
+        // No worker: what is started ahead is made when it is read.
+        const cache = createReadAheadCache({ ...createThreadPool(0), hasWorkers: () => true }) as ReadAheadCache;
+        for (const { stream, at, count, ahead } of requests) {
+          const own = rootKey(stream);
+          const view = cache.read("bits", own, at, count, ahead) as MemoryView;
+          expect(cache.covers("bits", own, at, count)).toBe(true);
+          expect(same(wordsAt(view, count), plain("bits", own, at, count))).toBe(true);
+        }
+      }),
+    );
+  });
+
   it("leave to others what lies across two upper halves of the counter", async () => {
     const cache = await cacheOf(0);
     expect(cache.read("bits", key, 2 ** 33 - 10, 20, 0)).toBeUndefined();

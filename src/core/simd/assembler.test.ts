@@ -1,6 +1,7 @@
 /** The assembler: encodings of numbers, loops, conditions, shared memory. */
 import { describe, expect, it } from "vitest";
-import { assemble, f32, f64, f64x2, i32, instantiate, repeat, v128, wasmFunction, when } from "./assembler.ts";
+import { assemble, instantiate, wasmFunction } from "./assembler.ts";
+import { f32, f64, f64x2, i32, repeat, v128, when } from "./instructions.ts";
 
 const memory = () => new WebAssembly.Memory({ initial: 1 });
 

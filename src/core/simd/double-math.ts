@@ -1,5 +1,5 @@
 /** The exponential of two doubles at a time, from + − × and operations on bits alone: the same bits on every machine. */
-import { type Code, f64x2, i64x2, v128 } from "./assembler.ts";
+import { type Code, f64x2, i64x2, v128 } from "./instructions.ts";
 import type { Constants, NewLocal } from "./vector-math.ts";
 
 /** (eʳ − 1 − r)/r² on |r| ≤ ½ ln 2, interpolated at Chebyshev nodes; relative error of the exponential 2e-17. */

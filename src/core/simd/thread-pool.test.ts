@@ -1,6 +1,7 @@
 /** The thread pool: the same results with workers and without, also when a worker dies or hangs. */
 import { describe, expect, it } from "vitest";
-import { i32, repeat, wasmFunction } from "./assembler.ts";
+import { wasmFunction } from "./assembler.ts";
+import { i32, repeat } from "./instructions.ts";
 import { MAX_JOBS, MAX_PARTS } from "./job-queue.ts";
 import type { JobSlot, LinkedModule } from "./job-slot.ts";
 import { createThreadPool, type ThreadPool } from "./thread-pool.ts";

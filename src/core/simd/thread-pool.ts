@@ -66,6 +66,57 @@ function startWorker(memory: WebAssembly.Memory, onExit: (worker: PoolWorker) =>
   return worker;
 }
 
+/** What a worker is told of a module. */
+interface ModuleMessage {
+  readonly module: WebAssembly.Module;
+  readonly names: readonly string[];
+}
+
+/** The workers of a pool. */
+interface PoolWorkers {
+  /** Those that run. */
+  readonly running: ReadonlySet<PoolWorker>;
+  /** Starts them, the first time it is called. */
+  start(): void;
+  /** Tells the workers of a module, also those started later; gives its index. */
+  addModule(message: ModuleMessage): number;
+  shutDown(): void;
+  isShutDown(): boolean;
+}
+
+function createWorkers(memory: WebAssembly.Memory, count: number): PoolWorkers {
+  const running = new Set<PoolWorker>();
+  const modules: ModuleMessage[] = [];
+  let [started, isShutDown] = [false, false];
+  const shutDown = (): void => {
+    isShutDown = true;
+    for (const worker of running) worker.end();
+    running.clear();
+  };
+  return {
+    running,
+    start() {
+      if (started || isShutDown) return;
+      started = true;
+      try {
+        for (let i = 0; i < count; i++) {
+          const worker = startWorker(memory, (exited) => running.delete(exited));
+          running.add(worker);
+          for (const message of modules) worker.port.postMessage(message);
+        }
+      } catch {
+        shutDown();
+      }
+    },
+    addModule(message) {
+      for (const { port } of running) port.postMessage(message);
+      return modules.push(message) - 1;
+    },
+    shutDown,
+    isShutDown: () => isShutDown,
+  };
+}
+
 /**
  * A pool of the caller's own.
  *
@@ -78,42 +129,22 @@ export function createThreadPool(
 ): ThreadPool {
   const initial = Math.ceil(QUEUE_BYTES / PAGE);
   const memory = new WebAssembly.Memory(maxWorkers > 0 ? { initial, maximum: MAX_PAGES, shared: true } : { initial });
-  const mayShare = isShared(memory);
+  const workers = createWorkers(memory, isShared(memory) ? maxWorkers : 0);
+  const { running, shutDown, isShutDown } = workers;
   let used = Math.ceil(QUEUE_BYTES / CACHE_LINE) * CACHE_LINE;
-  const modules: { readonly module: WebAssembly.Module; readonly names: readonly string[] }[] = [];
-  const workers = new Set<PoolWorker>();
-  let [slots, submittedParts, started, isShutDown] = [0, 0, false, false];
-
-  const shutDown = (): void => {
-    isShutDown = true;
-    for (const worker of workers) worker.end();
-    workers.clear();
-  };
-  /** Workers are started once there has been enough work to expect more of it. */
-  const startWorkers = (): void => {
-    if (started || isShutDown || !mayShare || submittedParts < partsBeforeStart) return;
-    started = true;
-    try {
-      for (let i = 0; i < maxWorkers; i++) {
-        const worker = startWorker(memory, (exited) => workers.delete(exited));
-        workers.add(worker);
-        for (const message of modules) worker.port.postMessage(message);
-      }
-    } catch {
-      shutDown();
-    }
-  };
+  let [slots, submittedParts] = [0, 0];
 
   const queue: Queue = {
     words: new Int32Array(memory.buffer),
     numbers: new Float64Array(memory.buffer),
     jobs: 0,
-    workers,
+    workers: running,
     shutDown,
     announce(parts) {
       submittedParts += parts;
-      startWorkers();
-      if (workers.size === 0 || parts < MIN_PARTS_TO_WAKE) return;
+      // Once there has been enough work to expect more of it.
+      if (submittedParts >= partsBeforeStart) workers.start();
+      if (running.size === 0 || parts < MIN_PARTS_TO_WAKE) return;
       Atomics.add(queue.words, SUBMITTED, 1);
       Atomics.notify(queue.words, SUBMITTED);
     },
@@ -121,7 +152,7 @@ export function createThreadPool(
 
   return {
     memory,
-    hasWorkers: () => workers.size > 0 && Atomics.load(queue.words, WORKERS) > 0,
+    hasWorkers: () => running.size > 0 && Atomics.load(queue.words, WORKERS) > 0,
     allocate(bytes) {
       const at = used;
       used += Math.ceil(bytes / CACHE_LINE) * CACHE_LINE;
@@ -135,15 +166,13 @@ export function createThreadPool(
     },
     link(functions) {
       const module = compile(functions, memory);
-      const linked = { index: modules.length, names: functions.map(({ name }) => name), run: link(module, memory) };
-      const message = { module, names: linked.names };
-      modules.push(message);
-      for (const { port } of workers) port.postMessage(message);
-      return linked;
+      const names = functions.map(({ name }) => name);
+      const run = link(module, memory);
+      return { index: workers.addModule({ module, names }), names, run };
     },
     acquireSlot: () => (slots < MAX_JOBS ? createJobSlot(queue, slots++) : undefined),
     shutDown,
-    isShutDown: () => isShutDown,
+    isShutDown,
   };
 }
 

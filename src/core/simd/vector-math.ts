@@ -2,7 +2,8 @@
  * Elementary functions of four floats at a time, from + − × ÷ √ of IEEE floats and operations on bits alone: the same bits on
  * every machine.
  */
-import { type Code, f32x4, f64x2, i32x4, i64x2, type Local, type Type } from "./assembler.ts";
+import type { Local, Type } from "./assembler.ts";
+import { type Code, f32x4, f64x2, i32x4, i64x2 } from "./instructions.ts";
 
 /** Makes a variable of the function that is being written. */
 export type NewLocal = (type: Type) => Local;

@@ -1,17 +1,6 @@
 /** The update of Adam and AdamW over flat buffers in single precision, and the squared norm of a gradient in double precision. */
-import {
-  type Code,
-  f32,
-  f32x4,
-  f64,
-  f64x2,
-  i32,
-  instantiate,
-  repeat,
-  v128,
-  type WasmExports,
-  wasmFunction,
-} from "../../core/simd/assembler.ts";
+import { instantiate, type WasmExports, wasmFunction } from "../../core/simd/assembler.ts";
+import { type Code, f32, f32x4, f64, f64x2, i32, repeat, v128 } from "../../core/simd/instructions.ts";
 import { loopsIn } from "./arena.ts";
 
 /** Elements copied and updated at a time: four buffers of them stay in the cache, and are many enough for the call to pay. */

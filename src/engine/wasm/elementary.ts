@@ -1,5 +1,6 @@
 /** Elementary functions of tensors, four elements at a time; tfjs calls the C library for each element. */
-import { type Code, f32x4, i32, i32x4, repeat, v128, wasmFunction, when } from "../../core/simd/assembler.ts";
+import { wasmFunction } from "../../core/simd/assembler.ts";
+import { type Code, f32x4, i32, i32x4, repeat, v128, when } from "../../core/simd/instructions.ts";
 import {
   type Constants,
   constants,

@@ -2,7 +2,8 @@
  * The product of two matrices: blocks are packed into panels, and tiles of 4 × 8 elements are kept in registers while they
  * grow (Goto & van de Geijn 2008). Packing reads either orientation, so a transposed factor costs nothing.
  */
-import { type Code, f32, f32x4, i32, type Local, repeat, v128, wasmFunction, when } from "../../core/simd/assembler.ts";
+import { type Local, wasmFunction } from "../../core/simd/assembler.ts";
+import { type Code, f32, f32x4, i32, repeat, v128, when } from "../../core/simd/instructions.ts";
 
 /** Rows of a tile. */
 export const TILE_ROWS = 4;

@@ -2,18 +2,8 @@
  * log Σₖ exp(cₖ − ½ Σⱼ ((xⱼ − μₖⱼ)sₖⱼ)²) of points, and its slope in them, four components at a time in one pass: the sum is kept
  * relative to the largest term so far, so no table of points × components exists.
  */
-import {
-  type Code,
-  f32,
-  f32x4,
-  i32,
-  type Local,
-  repeat,
-  v128,
-  type WasmFunction,
-  wasmFunction,
-  when,
-} from "../../core/simd/assembler.ts";
+import { type Local, type WasmFunction, wasmFunction } from "../../core/simd/assembler.ts";
+import { type Code, f32, f32x4, i32, repeat, v128, when } from "../../core/simd/instructions.ts";
 import {
   type Constants,
   constants,
@@ -129,6 +119,87 @@ function logOfSum(sum: Local, most: Local, out: Code, use: Constants, local: New
   return [parts.set, prepare, f32.store(out, f32x4.extract(value, 0))];
 }
 
+/** The vectors that a loop over points works with. */
+interface Vectors {
+  /** Coordinates of the point, the same in every lane, and their differences from four components in units of the widths. */
+  readonly x: readonly Local[];
+  readonly z: readonly Local[];
+  /** The terms' exponents; the largest of all so far, and below what a term is negligible. */
+  readonly log: Local;
+  readonly most: Local;
+  readonly least: Local;
+  /** The terms relative to the largest, and what sums are multiplied by when the largest changes. */
+  readonly weight: Local;
+  readonly factor: Local;
+  /** Sums of weights, and of weights times pulls: of a block, and of all blocks before it. */
+  readonly sums: readonly Local[];
+  readonly totals: readonly Local[];
+}
+
+function vectorsOf(dimensions: number, axes: number, local: NewLocal): Vectors {
+  const vector = () => local("v128");
+  return {
+    x: series(dimensions, vector),
+    z: series(dimensions, vector),
+    log: vector(),
+    most: vector(),
+    least: vector(),
+    weight: vector(),
+    factor: vector(),
+    sums: series(1 + axes, vector),
+    totals: series(1 + axes, vector),
+  };
+}
+
+/** Makes the largest exponent of the terms, and of their four lanes, that of all so far: sums become relative to it. */
+function raiseLargest(v: Vectors, use: Constants, local: NewLocal): Code {
+  const { log, most, least, weight, factor } = v;
+  const [prepare, scaled] = exponential(f32x4.sub(most.get, factor.get), use, local);
+  return [
+    factor.set(f32x4.max(most.get, log.get)),
+    across(f32x4.max, factor),
+    weight.set(factor.get),
+    prepare,
+    factor.set(scaled),
+    most.set(weight.get),
+    least.set(f32x4.sub(most.get, use.float(NEGLIGIBLE))),
+    [...v.sums, ...v.totals].map((sum) => sum.set(f32x4.mul(sum.get, factor.get))),
+  ];
+}
+
+/** Adds the terms of four components, which lie at `at`, to the sums of the block. */
+function addComponents(v: Vectors, at: Local, use: Constants, local: NewLocal): Code {
+  const { x, z, log, most, least, weight, sums } = v;
+  const [prepare, weighed] = exponential(f32x4.sub(log.get, most.get), use, local);
+  const add: Code = [
+    prepare,
+    weight.set(weighed),
+    sums.map((sum, i) => {
+      if (i === 0) return sum.set(f32x4.add(sum.get, weight.get));
+      const pull = f32x4.mul((z[i - 1] as Local).get, v128.load(at.get, 2 * i * VECTOR));
+      return sum.set(f32x4.add(sum.get, f32x4.mul(weight.get, pull)));
+    }),
+  ];
+  return [
+    weight.set(use.float(0)),
+    z.map((zj, j) => [
+      zj.set(
+        f32x4.mul(
+          f32x4.sub((x[j] as Local).get, v128.load(at.get, (1 + 2 * j) * VECTOR)),
+          v128.load(at.get, (2 + 2 * j) * VECTOR),
+        ),
+      ),
+      weight.set(f32x4.add(weight.get, f32x4.mul(zj.get, zj.get))),
+    ]),
+    log.set(f32x4.sub(v128.load(at.get), f32x4.mul(weight.get, use.float(0.5)))),
+    // Also for NaN, which is not below anything.
+    when(v128.anyTrue(v128.not(f32x4.le(log.get, least.get))), [
+      when(v128.anyTrue(f32x4.gt(log.get, most.get)), raiseLargest(v, use, local)),
+      add,
+    ]),
+  ];
+}
+
 /** `name(points, values, slopes, components, n, blocks, length)` for n ≥ 1 points; `value` leaves out the slopes. */
 function loop(name: "value" | "both", dimensions: number): WasmFunction {
   const axes = name === "both" ? dimensions : 0;
@@ -138,63 +209,17 @@ function loop(name: "value" | "both", dimensions: number): WasmFunction {
     ["i32", "i32", "i32", "i32", "i32", "i32", "i32"],
     ([points, values, slopes, components, n, blocks, length], local) => {
       const use = constants(local);
-      const vector = () => local("v128");
       const [at, blocksLeft, left] = [local("i32"), local("i32"), local("i32")] as const;
-      const x = series(dimensions, vector);
-      const z = series(dimensions, vector);
-      const [log, most, least, weight, factor] = [vector(), vector(), vector(), vector(), vector()] as const;
-      // The sum of weights, and of weights times pulls: of a block, and of all blocks before it.
-      const sums = series(1 + axes, vector);
-      const totals = series(1 + axes, vector);
+      const v = vectorsOf(dimensions, axes, local);
+      const { x, most, least, sums, totals } = v;
       const [total] = totals as [Local];
-
-      const [prepareFactor, scaled] = exponential(f32x4.sub(most.get, factor.get), use, local);
-      const [prepareWeight, weighed] = exponential(f32x4.sub(log.get, most.get), use, local);
-      const scale = (sum: Local) => sum.set(f32x4.mul(sum.get, factor.get));
       const zero = (sum: Local) => sum.set(use.float(0));
-      const rescale: Code = [
-        factor.set(f32x4.max(most.get, log.get)),
-        across(f32x4.max, factor),
-        weight.set(factor.get),
-        prepareFactor,
-        factor.set(scaled),
-        most.set(weight.get),
-        least.set(f32x4.sub(most.get, use.float(NEGLIGIBLE))),
-        [...sums, ...totals].map(scale),
-      ];
-      const add: Code = [
-        prepareWeight,
-        weight.set(weighed),
-        sums.map((sum, i) => {
-          if (i === 0) return sum.set(f32x4.add(sum.get, weight.get));
-          const pull = f32x4.mul((z[i - 1] as Local).get, v128.load(at.get, 2 * i * VECTOR));
-          return sum.set(f32x4.add(sum.get, f32x4.mul(weight.get, pull)));
-        }),
-      ];
-      const component: Code = [
-        weight.set(use.float(0)),
-        z.map((zj, j) => [
-          zj.set(
-            f32x4.mul(
-              f32x4.sub((x[j] as Local).get, v128.load(at.get, (1 + 2 * j) * VECTOR)),
-              v128.load(at.get, (2 + 2 * j) * VECTOR),
-            ),
-          ),
-          weight.set(f32x4.add(weight.get, f32x4.mul(zj.get, zj.get))),
-        ]),
-        log.set(f32x4.sub(v128.load(at.get), f32x4.mul(weight.get, use.float(0.5)))),
-        // Also for NaN, which is not below anything.
-        when(v128.anyTrue(v128.not(f32x4.le(log.get, least.get))), [
-          when(v128.anyTrue(f32x4.gt(log.get, most.get)), rescale),
-          add,
-        ]),
-        at.set(i32.add(at.get, i32.const(stride))),
-      ];
       const count = (counter: Local) => counter.tee(i32.sub(counter.get, i32.const(1)));
+      const advance = (address: Local, bytes: number) => address.set(i32.add(address.get, i32.const(bytes)));
       const block: Code = [
         sums.map(zero),
         left.set(length.get),
-        repeat(component, count(left)),
+        repeat([addComponents(v, at, use, local), advance(at, stride)], count(left)),
         totals.map((sum, i) => sum.set(f32x4.add(sum.get, (sums[i] as Local).get))),
       ];
       const storeSlopes = totals.slice(1).map((sum, j) => {
@@ -212,9 +237,9 @@ function loop(name: "value" | "both", dimensions: number): WasmFunction {
         totals.map((sum) => across(f32x4.add, sum)),
         storeSlopes,
         logOfSum(total, most, values.get, use, local),
-        points.set(i32.add(points.get, i32.const(dimensions * FLOAT))),
-        values.set(i32.add(values.get, i32.const(FLOAT))),
-        slopes.set(i32.add(slopes.get, i32.const(axes * FLOAT))),
+        advance(points, dimensions * FLOAT),
+        advance(values, FLOAT),
+        advance(slopes, axes * FLOAT),
       ];
       return [use.set, repeat(point, count(n))];
     },

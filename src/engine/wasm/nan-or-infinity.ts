@@ -1,5 +1,6 @@
 /** Whether any of some floats is NaN or +∞, four at a time. */
-import { f32x4, i32, i32x4, repeat, v128, wasmFunction } from "../../core/simd/assembler.ts";
+import { wasmFunction } from "../../core/simd/assembler.ts";
+import { f32x4, i32, i32x4, repeat, v128 } from "../../core/simd/instructions.ts";
 
 const VECTOR = 16;
 /** Floats of one iteration. */

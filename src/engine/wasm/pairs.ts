@@ -1,5 +1,6 @@
 /** Sums of neighbours, four at a time. Two floats add up to the same float whether in single or in double precision. */
-import { f32x4, i32, repeat, v128, wasmFunction } from "../../core/simd/assembler.ts";
+import { wasmFunction } from "../../core/simd/assembler.ts";
+import { f32x4, i32, repeat, v128 } from "../../core/simd/instructions.ts";
 
 const VECTOR = 16;
 /** Sums of one iteration. */

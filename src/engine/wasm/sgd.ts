@@ -1,5 +1,6 @@
 /** The update of gradient descent with momentum, and the scaling of a gradient, over flat buffers, in double precision. */
-import { type Code, f32x4, f64x2, i32, repeat, v128, wasmFunction } from "../../core/simd/assembler.ts";
+import { wasmFunction } from "../../core/simd/assembler.ts";
+import { type Code, f32x4, f64x2, i32, repeat, v128 } from "../../core/simd/instructions.ts";
 import { loopsIn } from "./arena.ts";
 
 const FLOAT = 4;

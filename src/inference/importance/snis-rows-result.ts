@@ -8,30 +8,19 @@ import { sizeOf } from "../../core/shape.ts";
 import type { TensorTree, Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
 import type { EngineInfo } from "../../engine/engine.ts";
-import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
 import { momentStream, weightStream } from "../numeric/weighted-moments.ts";
 import { copyRows, type RowSite } from "../problem/row-plate.ts";
 import { evaluate, siteOf, zerosLike } from "../problem/site-draws.ts";
 import type { Bound, EvidenceOf, Sandwich } from "../weights/bound.ts";
 import { FEWEST_FOR_BOUNDS, logZ } from "../weights/log-z.ts";
-import { paretoK, UNRELIABLE_K } from "../weights/pareto.ts";
 import { resampleRows } from "../weights/resample.ts";
-import { diagnose, normalizeWeights, sumWeights } from "../weights/weights.ts";
+import { normalizeWeights } from "../weights/weights.ts";
 import type { Kept, ResampleOptions, SiteEstimate } from "./snis-result.ts";
+import { diagnoseRows, type RowSummary } from "./snis-rows-diagnostics.ts";
 
 /** Bounds of the evidence of all rows together, and of each row. */
 export interface RowsEvidence<Of extends string = string> extends Sandwich<Of> {
   readonly rows: readonly Sandwich<Of>[];
-}
-
-/** The rows at a glance. */
-export interface RowSummary {
-  readonly leastEss: number;
-  readonly medianEss: number;
-  readonly medianKhat: number;
-  readonly largestKhat: number;
-  /** Share of rows whose Pareto k is above .7: their means are not to be trusted. */
-  readonly unreliable: number;
 }
 
 /**
@@ -102,21 +91,10 @@ export interface RowDrawing {
 
 /** Reads off weighted draws what a user wants of them. */
 export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
-  const { n, rows, logWeights, scale, sites, resamples, means, layouts, of, params, engine } = drawing;
+  const { n, rows, logWeights, scale, sites, resamples, means, params, engine } = drawing;
+  const of = drawing.of as EvidenceOf<Effect>;
   const column = (row: number) => Float32Array.from({ length: n }, (_, i) => logWeights[i * rows + row] as number);
-  const per = () => new Float64Array(rows);
-  const [ess, essRatio, largestWeight, khat, value, standardError] = [per(), per(), per(), per(), per(), per()];
-  for (let r = 0; r < rows; r++) {
-    const weights = column(r);
-    const found = diagnose(sumWeights(weights));
-    ess[r] = found.ess;
-    essRatio[r] = found.essRatio;
-    largestWeight[r] = found.largestWeight;
-    khat[r] = paretoK(weights);
-    value[r] = found.logMean;
-    standardError[r] = found.standardError;
-  }
-  const warnings = warningsOf(ess, largestWeight, khat);
+  const { rowEvidence, warnings, ...diagnostics } = diagnoseRows(rows, column);
   const mean = (name: string): SiteEstimate => {
     const { value, standardError } = siteOf(means, name);
     return { value, standardError };
@@ -125,39 +103,26 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
     checkWhole("weights", "row", row, 0, rows - 1);
     return normalizeWeights(column(row));
   };
-
   return {
     sites,
     resamples,
     logWeights: ndarray(logWeights, [n, rows]),
     n,
     rows,
-    ess,
-    essRatio,
-    largestWeight,
-    khat,
-    summary: {
-      leastEss: ess.reduce((a, b) => Math.min(a, b)),
-      medianEss: median(ess),
-      medianKhat: median(khat),
-      largestKhat: khat.reduce((a, b) => Math.max(a, b)),
-      unreliable: khat.filter((k) => k > UNRELIABLE_K).length / rows,
-    },
+    ...diagnostics,
     logEvidence: {
-      value: scale * value.reduce((a, b) => a + b, 0),
+      value: scale * rowEvidence.value.reduce((a, b) => a + b, 0),
       // Rows are drawn apart, so their errors are independent.
-      standardError: scale * Math.sqrt(standardError.reduce((a, b) => a + b * b, 0)),
+      standardError: scale * Math.sqrt(rowEvidence.standardError.reduce((a, b) => a + b * b, 0)),
       side: "lower",
-      of: of as EvidenceOf<Effect>,
+      of,
     },
-    rowEvidence: { value, standardError },
+    rowEvidence,
     // On demand: it passes over all weights again.
     get evidence() {
       if (n < FEWEST_FOR_BOUNDS) return undefined;
-      return together(
-        Array.from({ length: rows }, (_, r) => logZ(column(r), of as EvidenceOf<Effect>)),
-        scale,
-      );
+      const each = Array.from({ length: rows }, (_, r) => logZ(column(r), of));
+      return together(each, scale);
     },
     trusted: warnings.length === 0,
     warnings,
@@ -167,42 +132,50 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
     mean,
     variance: (name) => siteOf(means, name).variance,
     expectation(of) {
-      if (typeof of === "string") return mean(of);
-      const h = evaluate(sites, of as (s: TensorTree) => tf.Tensor, n, rows);
-      const part = weightStream(rows)(logWeights);
-      const stream = momentStream({ outer: 1, rows, size: 1 });
-      stream.add(h, part);
-      const found = stream.moments(part);
-      return {
-        value: ndarray(Float32Array.from(found.mean)),
-        standardError: ndarray(Float32Array.from(found.standardError)),
-      };
+      return typeof of === "string" ? mean(of) : meanOf(drawing, of as (s: TensorTree) => tf.Tensor);
     },
-    resample(m, options = {}) {
-      if (Object.keys(sites).length === 0) {
-        fail(
-          "argument",
-          "resample: no draws were kept; let keep name the sites, or ask snis for `resamples`, which are drawn as the run goes",
-        );
-      }
-      const { scheme = "systematic", seed } = options;
-      const key = seed === undefined ? fold(drawing.key, "resample") : toKey(seed);
-      const targets = Object.entries(sites).map(([name, source]) => {
-        const { shape, data } = source;
-        return { name, source, shape, data: zerosLike(data, m * sizeOf(shape.slice(1))) };
-      });
-      for (let at = 0; at < rows; at++) {
-        if (ess[at] === 0) fail("non-finite", `resample: every weight of row ${at} is zero: it has no posterior draws`);
-        resampleRows(rowWeights(at), m, scheme, fold(key, at)).forEach((draw, to) => {
-          for (const { name, source, data } of targets) {
-            const layout = layouts.get(name) as RowSite;
-            copyRows(layout, { data: source.data, rows, draw, at }, { data, rows, draw: to, at }, 1);
-          }
-        });
-      }
-      return Object.fromEntries(targets.map(({ name, shape, data }) => [name, ndarray(data, [m, ...shape.slice(1)])]));
-    },
+    resample: (m, options = {}) => resampleEachRow(drawing, diagnostics.ess, rowWeights, m, options),
   };
+}
+
+/** Mean of a function of the draws in each row. */
+function meanOf({ n, rows, sites, logWeights }: RowDrawing, of: (sites: TensorTree) => tf.Tensor): SiteEstimate {
+  const h = evaluate(sites, of, n, rows);
+  const part = weightStream(rows)(logWeights);
+  const stream = momentStream({ outer: 1, rows, size: 1 });
+  stream.add(h, part);
+  const { mean, standardError } = stream.moments(part);
+  return { value: ndarray(Float32Array.from(mean)), standardError: ndarray(Float32Array.from(standardError)) };
+}
+
+function resampleEachRow(
+  { rows, sites, layouts, key }: RowDrawing,
+  ess: Float64Array,
+  rowWeights: (row: number) => Float64Array,
+  m: number,
+  { scheme = "systematic", seed }: ResampleOptions,
+): Tree<NdArray> {
+  if (Object.keys(sites).length === 0) {
+    fail(
+      "argument",
+      "resample: no draws were kept; let keep name the sites, or ask snis for `resamples`, which are drawn as the run goes",
+    );
+  }
+  const root = seed === undefined ? fold(key, "resample") : toKey(seed);
+  const targets = Object.entries(sites).map(([name, source]) => {
+    const { shape, data } = source;
+    return { name, source, shape, data: zerosLike(data, m * sizeOf(shape.slice(1))) };
+  });
+  for (let at = 0; at < rows; at++) {
+    if (ess[at] === 0) fail("non-finite", `resample: every weight of row ${at} is zero: it has no posterior draws`);
+    resampleRows(rowWeights(at), m, scheme, fold(root, at)).forEach((draw, to) => {
+      for (const { name, source, data } of targets) {
+        const layout = layouts.get(name) as RowSite;
+        copyRows(layout, { data: source.data, rows, draw, at }, { data, rows, draw: to, at }, 1);
+      }
+    });
+  }
+  return Object.fromEntries(targets.map(({ name, shape, data }) => [name, ndarray(data, [m, ...shape.slice(1)])]));
 }
 
 /** Sums over rows, which are drawn apart, so that their errors are independent. */
@@ -216,64 +189,4 @@ function together<Of extends string>(rows: readonly Sandwich<Of>[], scale: numbe
     };
   };
   return { lower: sum("lower"), upper: sum("upper"), rows };
-}
-
-const median = (x: Float64Array): number => {
-  const sorted = x.slice().sort();
-  const half = sorted.length / 2;
-  const [low, high] = [sorted[Math.ceil(half) - 1] as number, sorted[Math.floor(half)] as number];
-  // Two infinities of one sign have no mean.
-  return low === high ? low : (low + high) / 2;
-};
-
-/** Each fault once, with how many rows have it and which is worst. */
-function warningsOf(ess: Float64Array, largestWeight: Float64Array, khat: Float64Array): string[] {
-  const rows = ess.length;
-  const worst = (x: Float64Array, isBad: (v: number) => boolean, isWorse: (a: number, b: number) => boolean) => {
-    let [count, at] = [0, -1];
-    x.forEach((v, r) => {
-      if (!isBad(v) || ess[r] === 0) return;
-      count++;
-      if (at < 0 || isWorse(v, x[at] as number)) at = r;
-    });
-    return { count, at, value: x[at] as number };
-  };
-  const warnings: string[] = [];
-  const impossible = ess.filter((e) => e === 0).length;
-  if (impossible > 0) {
-    warnings.push(
-      `${impossible} of ${rows} rows have only weights of zero (the first is row ${ess.indexOf(0)}): no draw is possible under the model`,
-    );
-  }
-  const heavy = worst(
-    khat,
-    (k) => k > UNRELIABLE_K,
-    (a, b) => a > b,
-  );
-  if (heavy.count > 0) {
-    warnings.push(
-      `${heavy.count} of ${rows} rows have a Pareto k above ${UNRELIABLE_K} (worst: row ${heavy.at} with ${heavy.value.toFixed(2)}): their means are unreliable; use a proposal closer to the target`,
-    );
-  }
-  const few = worst(
-    ess,
-    (e) => e < LEAST_ESS.weights,
-    (a, b) => a < b,
-  );
-  if (few.count > 0) {
-    warnings.push(
-      `${few.count} of ${rows} rows have fewer than ${LEAST_ESS.weights} effective draws (least: row ${few.at} with ${few.value.toFixed(1)})`,
-    );
-  }
-  const alone = worst(
-    largestWeight,
-    (w) => w > LARGEST_SHARE,
-    (a, b) => a > b,
-  );
-  if (alone.count > 0) {
-    warnings.push(
-      `in ${alone.count} of ${rows} rows one draw holds more than ${Math.round(100 * LARGEST_SHARE)} % of all weight (most: row ${alone.at} with ${Math.round(100 * alone.value)} %)`,
-    );
-  }
-  return warnings;
 }

@@ -4,11 +4,15 @@ import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { sizeOf } from "../../core/shape.ts";
+import type { PlateFrame } from "../../effects/effects.ts";
+import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
 import { momentStream, type PartWeights, weightStream } from "../numeric/weighted-moments.ts";
-import { type Proposal, plan, weighOnce } from "../problem/proposal.ts";
+import { matchProposal, type Proposal, particlesAtOnce } from "../problem/match-proposal.ts";
+import type { ModelAndGuide } from "../problem/model-and-guide.ts";
 import { copyRows, type RowBlock, type RowSite, rowBlocks, rowDraws, rowPlate, rowSite } from "../problem/row-plate.ts";
 import { zerosLike } from "../problem/site-draws.ts";
+import { weigh } from "../problem/weigh.ts";
 import { evidenceLabel } from "../weights/bound.ts";
 import { replacements } from "../weights/reservoir.ts";
 import { type SnisRowsResult, snisRowsResult } from "./snis-rows-result.ts";
@@ -55,61 +59,15 @@ const empty = (shape: readonly number[], like: NdArray["data"] = new Float32Arra
 
 /** Runs `n` draws of every row of the plate around all sites. */
 export async function snisRows(problem: Problem, settings: RowSettings): Promise<SnisRowsResult> {
-  const { n, proposal, keep, chunk } = settings;
-  const planned = plan(problem, proposal);
-  const { structure } = planned;
-  const frame = rowPlate(planned);
-  const blocks = rowBlocks(frame, !structure.subsampled.has(frame.name), problem.key);
+  const { n, proposal } = settings;
+  const pair = matchProposal(problem, proposal);
+  const { normalized, observed, subsampled } = pair.modelInfo;
+  const frame = rowPlate(pair);
+  const blocks = rowBlocks(frame, !subsampled.has(frame.name), problem.key);
   const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
   const logWeights = new Float32Array(n * rows);
-  const drawn = structure.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
-  checkKeep(
-    keep,
-    drawn.map(({ name }) => name),
-  );
-  const fillings = drawn.map((info): Filling => {
-    const site = rowSite(info);
-    const make = () => empty(shapeOf(site, rows));
-    const keeps = keep === undefined || keep.includes(site.name);
-    return { site, keeps, mean: make(), standardError: make(), variance: make() };
-  });
-  checkSize(fillings, n, rows);
-
-  const part = Math.min(n, chunk ?? compiledChunk(planned));
-  const [one, two] = blocks as [RowBlock, RowBlock | undefined];
-  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: part, first: 0, apart: 1 });
-  const count = Math.floor(n / part) * blocks.length;
-  const way = await weighing(planned, problem.choice, {
-    particles: part,
-    count,
-    first: chunkOf(one),
-    ...(two?.rows === one.rows && { other: chunkOf(two) }),
-  });
-  const atOnce = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
-  const eagerly: Weigh = (at) => weighOnce(planned, at);
-  let done = 0;
-  try {
-    for (const block of blocks) {
-      // The last block may have fewer rows than the record.
-      const stream = blockStream(block.rows === one.rows ? way.weigh : eagerly, settings, {
-        block,
-        scale: frame.size / block.rows,
-        rows,
-        logWeights,
-        fillings,
-      });
-      for (let first = 0; first < n; first += atOnce) {
-        const particles = Math.min(atOnce, n - first);
-        if (block.rows === one.rows) await way.prepare({ ...chunkOf(block), particles, first });
-        stream.add(first, particles);
-        done += particles;
-        await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
-      }
-      stream.finish();
-    }
-  } finally {
-    way.dispose();
-  }
+  const fillings = fillingsOf(pair, settings, rows);
+  const compiled = await drawBlocks(pair, settings, blocks, { frame, rows, logWeights, fillings });
   const pick = <T>(value: (filling: Filling) => T | undefined): { readonly [name: string]: T } =>
     Object.fromEntries(
       fillings.flatMap((filling) => {
@@ -126,27 +84,92 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
     resamples: pick(({ even }) => even),
     means: pick(({ mean, standardError, variance }) => ({ value: mean, standardError, variance })),
     layouts: new Map(fillings.map(({ site }) => [site.name, site])),
-    of: evidenceLabel(structure.normalized, structure.observed.length > 0),
+    of: evidenceLabel(normalized, observed.length > 0),
     key: problem.key,
-    params: planned.params,
-    engine: { ...problem.engine, compiled: way.info },
+    params: pair.params,
+    engine: { ...problem.engine, compiled },
   });
 }
 
-/** Where the draws of one block go. */
-interface BlockTarget {
-  readonly block: RowBlock;
-  /** Rows of the population that each row of the block stands for in its log-weights. */
-  readonly scale: number;
+/** Room for the results of every site with draws. */
+function fillingsOf({ modelInfo }: ModelAndGuide, { n, keep }: RowSettings, rows: number): Filling[] {
+  const drawn = modelInfo.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
+  checkKeep(
+    keep,
+    drawn.map(({ name }) => name),
+  );
+  const fillings = drawn.map((info): Filling => {
+    const site = rowSite(info);
+    const make = () => empty(shapeOf(site, rows));
+    const keeps = keep === undefined || keep.includes(site.name);
+    return { site, keeps, mean: make(), standardError: make(), variance: make() };
+  });
+  checkSize(fillings, n, rows);
+  return fillings;
+}
+
+/** Draws every block of rows, chunk by chunk, into the target. */
+async function drawBlocks(
+  pair: ModelAndGuide,
+  settings: RowSettings,
+  blocks: readonly RowBlock[],
+  target: Target,
+): Promise<CompileInfo> {
+  const { n, chunk } = settings;
+  const { problem, modelInfo } = pair;
+  const particlesOf = Math.min(n, chunk ?? compiledChunk(pair));
+  const [one, two] = blocks as [RowBlock, RowBlock | undefined];
+  const apart = [target.frame];
+  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: particlesOf, first: 0, apart });
+  const way = await weighing(pair, problem.choice, {
+    particles: particlesOf,
+    count: Math.floor(n / particlesOf) * blocks.length,
+    first: chunkOf(one),
+    ...(two?.rows === one.rows && { other: chunkOf(two) }),
+  });
+  const atOnce = way.info.used ? particlesOf : Math.min(n, chunk ?? particlesAtOnce(modelInfo));
+  const opByOp: Weigh = (at) => weigh(pair, at);
+  let done = 0;
+  try {
+    for (const block of blocks) {
+      // The last block may have fewer rows than the record.
+      const sameRows = block.rows === one.rows;
+      const stream = blockStream(sameRows ? way.weigh : opByOp, settings, { ...target, block });
+      for (let first = 0; first < n; first += atOnce) {
+        const particles = Math.min(atOnce, n - first);
+        if (sameRows) await way.prepare({ ...chunkOf(block), particles, first });
+        stream.add(first, particles);
+        done += particles;
+        await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
+      }
+      stream.finish();
+    }
+  } finally {
+    way.dispose();
+  }
+  return way.info;
+}
+
+/** Where draws go. */
+interface Target {
+  readonly frame: PlateFrame;
+  /** Rows of all blocks. */
   readonly rows: number;
   readonly logWeights: Float32Array;
   readonly fillings: readonly Filling[];
 }
 
+/** Where the draws of one block go. */
+interface BlockTarget extends Target {
+  readonly block: RowBlock;
+}
+
 /** Takes the draws of one block of rows, chunk by chunk. */
 function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: BlockTarget) {
-  const { block, scale, rows, logWeights, fillings } = target;
-  const weigh = weightStream(block.rows);
+  const { frame, block, rows, logWeights, fillings } = target;
+  // Rows of the population that each row of the block stands for in its log-weights.
+  const scale = frame.size / block.rows;
+  const weights = weightStream(block.rows);
   const streams = fillings.map(({ site: { inner, event } }) =>
     momentStream({ outer: sizeOf(inner), rows: block.rows, size: sizeOf(event) }),
   );
@@ -156,16 +179,16 @@ function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: Bl
     add(first: number, particles: number): void {
       const { key, subsample } = block;
       const { logW, draws } = scope(() => {
-        const { logWeight, model } = weighPart({ key, subsample, particles, first, apart: 1 });
+        const weighed = weighPart({ key, subsample, particles, first, apart: [frame] });
         return {
-          logW: (logWeight.dataSync() as Float32Array).map((l) => l / scale),
-          draws: fillings.map(({ site }) => rowDraws(model, site, particles, block.rows)),
+          logW: (weighed.logWeights.dataSync() as Float32Array).map((l) => l / scale),
+          draws: fillings.map(({ site }) => rowDraws(weighed.model, site, particles, block.rows)),
         };
       });
       for (let i = 0; i < particles; i++) {
         logWeights.set(logW.subarray(i * block.rows, (i + 1) * block.rows), (first + i) * rows + block.from);
       }
-      const part = weigh(logW);
+      const part = weights(logW);
       last = part;
       const changes =
         resamples === 0 ? [] : replacements(resamples, part, fold(fold(fold(key, "resamples"), block.from), first));

@@ -3,7 +3,7 @@ import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
-import { type Proposal, plan } from "../problem/proposal.ts";
+import { matchProposal, type Proposal, particlesAtOnce } from "../problem/match-proposal.ts";
 import { weightedDraws } from "../problem/weighted-draws.ts";
 import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
 import { snisRows } from "./snis-rows.ts";
@@ -111,18 +111,15 @@ interface Settings {
 }
 
 async function run(problem: Problem, n: number, { proposal, chunk }: Settings): Promise<SnisResult> {
-  const planned = plan(problem, proposal);
-  const part = Math.min(n, chunk ?? compiledChunk(planned));
-  const start = { key: problem.key, particles: part, first: 0 };
-  const way = await weighing(planned, problem.choice, { particles: part, count: Math.floor(n / part), first: start });
-  const size = way.info.used ? part : Math.min(n, chunk ?? planned.atOnce);
+  const pair = matchProposal(problem, proposal);
+  const part = Math.min(n, chunk ?? compiledChunk(pair));
+  const start = { key: problem.key, particles: part, first: 0, apart: [] };
+  const way = await weighing(pair, problem.choice, { particles: part, count: Math.floor(n / part), first: start });
+  const size = way.info.used ? part : Math.min(n, chunk ?? particlesAtOnce(pair.modelInfo));
   const { sites, logWeights } = await weightedDraws(problem, way, n, size, start).finally(() => way.dispose());
-  const { normalized, observed } = planned.structure;
-  return snisResult(
-    { ...problem, engine: { ...problem.engine, compiled: way.info } },
-    sites,
-    logWeights,
-    planned.params,
-    { normalized, hasData: observed.length > 0 },
-  );
+  const { normalized, observed } = pair.modelInfo;
+  return snisResult({ ...problem, engine: { ...problem.engine, compiled: way.info } }, sites, logWeights, pair.params, {
+    normalized,
+    hasData: observed.length > 0,
+  });
 }

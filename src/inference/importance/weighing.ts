@@ -5,12 +5,13 @@ import { scope } from "../../core/scope.ts";
 import { type Shape, sizeOf } from "../../core/shape.ts";
 import type { Execution, SiteRecord } from "../../effects/interpret.ts";
 import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
-import { type Plan, type WeighOptions, weighOnce } from "../problem/proposal.ts";
+import type { ModelAndGuide } from "../problem/model-and-guide.ts";
+import { type WeighOptions, type WeightedRun, weigh } from "../problem/weigh.ts";
 import { type Compilable, disagreement, infoOf, maybeCompile, tooLittleWork } from "../train/compile-policy.ts";
 import { tracedRun } from "../train/traced-run.ts";
 
-/** As {@link weighOnce}, whichever way. Call it inside `scope`. */
-export type Weigh = (at: WeighOptions) => ReturnType<typeof weighOnce>;
+/** As {@link weigh}, whichever way. Call it inside `scope`. */
+export type Weigh = (at: WeighOptions) => WeightedRun;
 
 /** A way to weigh. */
 export interface Weighing {
@@ -39,30 +40,30 @@ const NUMBERS = 1 << 14;
 const [LEAST_PARTICLES, MOST_NUMBERS] = [64, 1 << 19];
 
 /** Particles at once when compiled. */
-export const compiledChunk = ({ structure }: Plan): number => {
-  const size = Math.max(1, ...structure.sites.map(({ shape }) => sizeOf(shape)));
+export const compiledChunk = ({ modelInfo }: ModelAndGuide): number => {
+  const size = Math.max(1, ...modelInfo.sites.map(({ shape }) => sizeOf(shape)));
   const least = Math.min(LEAST_PARTICLES, Math.max(1, Math.floor(MOST_NUMBERS / size)));
   return Math.max(least, Math.floor(NUMBERS / size));
 };
 
 /** The way to weigh that is wanted and pays. */
-export async function weighing(planned: Plan, choice: EngineChoice, chunks: Chunks): Promise<Weighing> {
-  const eagerly: Weigh = (at) => weighOnce(planned, at);
-  const weightsBy = (weigh: Weigh) => scope(() => weigh(chunks.first).logWeight.dataSync());
+export async function weighing(pair: ModelAndGuide, choice: EngineChoice, chunks: Chunks): Promise<Weighing> {
+  const eagerly: Weigh = (at) => weigh(pair, at);
+  const weightsBy = (way: Weigh) => scope(() => way(chunks.first).logWeights.dataSync());
   const { compiled, info } = await maybeCompile({
     what: "snis",
     choice,
     skipReason: chunks.count < 2 ? "all draws are made at once" : undefined,
-    compile: (native) => compileWeighing(planned, chunks, native),
-    async compare({ weigh, prepare }) {
-      await prepare(chunks.first);
-      return disagreement("log-weight", weightsBy(eagerly), weightsBy(weigh), 1);
+    compile: (native) => compileWeighing(pair, chunks, native),
+    async compare(compiled) {
+      await compiled.prepare(chunks.first);
+      return disagreement("log-weight", weightsBy(eagerly), weightsBy(compiled.weigh), 1);
     },
   });
   return compiled ?? { weigh: eagerly, prepare: async () => undefined, info, dispose: () => undefined };
 }
 
-async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean): Promise<Weighing & Compilable> {
+async function compileWeighing(pair: ModelAndGuide, chunks: Chunks, mustPay: boolean): Promise<Weighing & Compilable> {
   const began = performance.now();
   const { particles, first, other = first, count } = chunks;
   const run = tracedRun<WeighOptions>("snis", { ...first, particles }, other);
@@ -73,25 +74,25 @@ async function compileWeighing(planned: Plan, chunks: Chunks, mustPay: boolean):
     what: "snis",
     inputs: {},
     body() {
-      const weighed = weighOnce(planned, run.standIn);
+      const weighed = weigh(pair, run.standIn);
       shape = shapeOf(weighed);
       return outputsOf(weighed);
     },
     vary: run.vary,
     native: mustPay,
-    background: planned.problem.background ?? false,
-    ...(planned.problem.threads !== undefined && { threads: planned.problem.threads }),
+    background: pair.problem.background ?? false,
+    ...(pair.problem.threads !== undefined && { threads: pair.problem.threads }),
     ...(mustPay && { skipReason: (multiplications) => tooLittleWork(multiplications * count) }),
   });
   let prepared: Values | undefined;
   return {
     info: infoOf(step, began),
     weigh(at) {
-      if (at.particles !== particles) return weighOnce(planned, at);
+      if (at.particles !== particles) return weigh(pair, at);
       run.set(at);
       const out = step.synchronous ? (step.run({}) as Values | undefined) : prepared;
       // A check inside the model failed: the other engine says which.
-      return out === undefined ? weighOnce(planned, at) : restored(out, shape as RunShape);
+      return out === undefined ? weigh(pair, at) : restored(out, shape as RunShape);
     },
     async prepare(at) {
       if (step.synchronous || at.particles !== particles) return;
@@ -119,30 +120,30 @@ const drawnSites = ({ sites }: Execution): SiteRecord[] =>
 
 const output = (site: number): string => `site ${site}`;
 
-const outputsOf = ({ logWeight, model }: ReturnType<Weigh>): { readonly [name: string]: tf.Tensor } => ({
-  weight: logWeight,
+const outputsOf = ({ logWeights, model }: WeightedRun): { readonly [name: string]: tf.Tensor } => ({
+  weight: logWeights,
   ...Object.fromEntries(drawnSites(model).map(({ value }, i) => [output(i), value as tf.Tensor])),
 });
 
-const shapeOf = ({ logWeight, model }: ReturnType<Weigh>): RunShape => ({
+const shapeOf = ({ logWeights, model }: WeightedRun): RunShape => ({
   sites: drawnSites(model).map((site) => {
     const { shape, dtype } = site.value as tf.Tensor;
     const record = { ...site, value: undefined, logProb: undefined, dist: undefined };
     return { record, shape: [...shape], dtype: dtype === "float32" ? "float32" : "int32" };
   }),
   execution: { ...model, result: undefined, sites: new Map() },
-  weight: [...logWeight.shape],
+  weight: [...logWeights.shape],
 });
 
 /** The run whose outputs these are. */
-function restored(out: Values, { sites, execution, weight }: RunShape): ReturnType<Weigh> {
+function restored(out: Values, { sites, execution, weight }: RunShape): WeightedRun {
   const drawn = sites.map(({ record, shape, dtype }, i) => {
     const values = out[output(i)] as Float32Array | Int32Array | Uint8Array;
     const data = values instanceof Uint8Array ? Int32Array.from(values) : values;
     return [record.name, { ...record, value: tf.tensor(data, [...shape], dtype) }] as const;
   });
   return {
-    logWeight: tf.tensor(out.weight as Float32Array, [...weight]),
+    logWeights: tf.tensor(out.weight as Float32Array, [...weight]),
     model: { ...execution, sites: new Map(drawn) },
   };
 }

@@ -11,7 +11,7 @@ import { replay } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
 import { scoreOnly, withPlates } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
-import { inspectModel, type Structure } from "../problem/inspect-model.ts";
+import { inspectModel, type ModelInfo } from "../problem/inspect-model.ts";
 import { type EvidenceOf, evidenceLabel, type Sandwich } from "../weights/bound.ts";
 import { logZWithDraws } from "../weights/log-z.ts";
 import type { ChainResult } from "./result.ts";
@@ -64,7 +64,7 @@ export function chainEvidence<E extends Effect>(
 }
 
 /** At most `most` of the chains' draws, equally spaced along the run: all chains at one step, then all at the next. */
-function thinnedDraws({ latents }: Structure, sites: Tree<NdArray>, most: number) {
+function thinnedDraws({ latents }: ModelInfo, sites: Tree<NdArray>, most: number) {
   const [chains = 0, kept = 0] = Object.values(sites)[0]?.shape ?? [];
   const steps = Math.max(1, Math.min(kept, Math.floor(most / Math.max(1, chains))));
   const of = ({ data, shape }: NdArray): NdArray => {
@@ -85,7 +85,7 @@ function thinnedDraws({ latents }: Structure, sites: Tree<NdArray>, most: number
 /** log w = Σ log-probabilities of all but the draws themselves: factors and data. */
 function weightsOf(
   { model, params, key }: Pick<Problem, "model" | "params" | "key">,
-  { latents, depth, plates }: Structure,
+  { latents, depth, plates }: ModelInfo,
   count: number,
   values: Tree<NdArray>,
   purpose: string,

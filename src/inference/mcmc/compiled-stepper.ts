@@ -25,8 +25,8 @@ import {
 /** A compiled stepper. */
 export interface CompiledStepper extends Stepper {
   readonly info: CompileInfo & { readonly used: true };
-  /** Parts into which the chains are split. */
-  readonly parts: number;
+  /** Calls in which a step covers all chains, part by part. */
+  readonly rounds: number;
   /** How the first step differs from the one op by op that {@link firstStep} made, see `disagreement`. */
   compare(state: ArrayState, key: Key, next: ArrayState): Promise<string | undefined>;
   dispose(): void;
@@ -79,7 +79,7 @@ export async function compileSteps(
   const { runtime, threads, operations, length, shards } = program;
   return {
     ...stepper,
-    parts: program.starts.length,
+    rounds: Math.ceil(program.starts.length / program.shards),
     info: {
       used: true,
       runtime,

@@ -4,7 +4,7 @@ import { fail } from "../../core/errors.ts";
 import { type Shape, sizeOf } from "../../core/shape.ts";
 import { uncondition } from "../../effects/handlers.ts";
 import type { Problem } from "../method/infer.ts";
-import { inspectModel, type SiteInfo, type Structure } from "../problem/inspect-model.ts";
+import { inspectModel, type ModelInfo, type SiteInfo } from "../problem/inspect-model.ts";
 
 /** A sampled site. */
 export interface SampledSite {
@@ -23,7 +23,7 @@ export interface SampledSite {
 /** A model to be sampled. */
 export interface SampledModel {
   readonly model: Problem["model"];
-  readonly structure: Structure;
+  readonly structure: ModelInfo;
 }
 
 /**
@@ -59,7 +59,7 @@ export function chooseSites(what: string, problem: Problem, chosen: readonly str
 }
 
 /** @throws `not-differentiable` for a discrete site; `missing-site` when there is none at all. */
-export function sampledSites(what: string, { latents }: Structure): readonly SampledSite[] {
+export function sampledSites(what: string, { latents }: ModelInfo): readonly SampledSite[] {
   let from = 0;
   const sites = latents.map((info): SampledSite => {
     if (info.discrete || info.support === undefined) {

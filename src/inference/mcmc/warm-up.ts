@@ -46,8 +46,8 @@ export async function warmUp(run: Run, chains: Stored, keptSteppers: Steppers): 
   if (warm === kept) return chains;
   const range = { from: warm, to: kept };
   if (targetAcceptance === undefined) return run.advance(keptSteppers, chains, range);
-  // Adaptation inside the program needs all chains in one part.
-  if (keptSteppers.compiled?.parts === 1 && kept - warm >= MIN_PROGRAM_STEPS) {
+  // Adaptation inside the program needs all chains in one call, without shards.
+  if (keptSteppers.compiled?.rounds === 1 && kept - warm >= MIN_PROGRAM_STEPS) {
     const adaptive = mapStored(chains, startAdapting);
     const steppers = await run.makeSteppers(adapting(kernel, targetAcceptance), adaptive, run.keyAt(warm), {
       steps: kept - warm,

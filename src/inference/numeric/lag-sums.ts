@@ -1,5 +1,6 @@
 /** Sums of lagged products of series, some lags at a time in double precision: every number is read once for all of them. */
-import { f64x2, i32, instantiate, repeat, v128, type WasmExports, wasmFunction } from "../../core/simd/assembler.ts";
+import { instantiate, type WasmExports, wasmFunction } from "../../core/simd/assembler.ts";
+import { f64x2, i32, repeat, v128 } from "../../core/simd/instructions.ts";
 
 /** Lags that are summed at a time, two to a vector. */
 export const LAGS = 16;

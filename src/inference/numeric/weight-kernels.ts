@@ -1,17 +1,7 @@
 /** The loops over log-weights in WebAssembly, four at a time in double precision. Addresses are arguments, so that parts can lie anywhere. */
-import {
-  type Code,
-  f32x4,
-  f64x2,
-  i32,
-  i32x4,
-  type Local,
-  repeat,
-  v128,
-  wasmFunction,
-  when,
-} from "../../core/simd/assembler.ts";
+import { type Local, wasmFunction } from "../../core/simd/assembler.ts";
 import { doubleExponential } from "../../core/simd/double-math.ts";
+import { type Code, f32x4, f64x2, i32, i32x4, repeat, v128, when } from "../../core/simd/instructions.ts";
 import { type Constants, constants, type NewLocal } from "../../core/simd/vector-math.ts";
 
 /** Numbers of a part: they stay in the first-level cache. Sums of so many are added up apart, which keeps their digits. */

@@ -6,29 +6,29 @@ import { fold, type Key } from "../../core/key.ts";
 import { type Shape, sameShape, showShape, sizeOf, tryBroadcast } from "../../core/shape.ts";
 import type { PlateFrame } from "../../effects/effects.ts";
 import type { Execution } from "../../effects/interpret.ts";
-import type { SiteInfo, Structure } from "./inspect-model.ts";
+import type { ModelInfo, SiteInfo } from "./inspect-model.ts";
 import { allRows, type Subsample } from "./minibatch.ts";
-import type { Plan } from "./proposal.ts";
+import type { ModelAndGuide } from "./model-and-guide.ts";
 
 /**
  * The outermost plate common to all latent, observed, factor and deterministic sites of model and proposal.
  *
  * @throws `argument` when there is no plate at all; `plate` naming a site that lies outside it.
  */
-export function rowPlate({ structure, guide }: Plan): PlateFrame {
-  const frame = structure.sites.find(({ plates }) => plates.length > 0)?.plates[0];
+export function rowPlate({ modelInfo, guideInfo }: ModelAndGuide): PlateFrame {
+  const frame = modelInfo.sites.find(({ plates }) => plates.length > 0)?.plates[0];
   if (frame === undefined) {
     return fail(
       "argument",
       'snis: rows: "each" weighs every row of a plate by itself, but the model has no plate; put its rows into one, or leave the option out',
     );
   }
-  check(structure, frame, "");
-  if (guide !== undefined) check(guide, frame, " of the proposal");
+  check(modelInfo, frame, "");
+  if (guideInfo !== undefined) check(guideInfo, frame, " of the proposal");
   return frame;
 }
 
-function check({ sites }: Structure, { name, size }: PlateFrame, whose: string): void {
+function check({ sites }: ModelInfo, { name, size }: PlateFrame, whose: string): void {
   const outside = sites.find(({ plates }) => plates[0]?.name !== name);
   if (outside === undefined) return;
   const why =

@@ -6,8 +6,10 @@ import type { Tree } from "../../core/tree.ts";
 import { startImproper } from "../../effects/run-handlers.ts";
 import { readInto } from "../../engine/read.ts";
 import type { Problem } from "../method/infer.ts";
-import { type Plan, plan, type WeighOptions, weighOnce } from "./proposal.ts";
+import { matchProposal, particlesAtOnce } from "./match-proposal.ts";
+import type { ModelAndGuide } from "./model-and-guide.ts";
 import { drawnSites, gatherDraws } from "./site-draws.ts";
+import { type WeighOptions, type WeightedRun, weigh } from "./weigh.ts";
 
 /** Draws `[n, ...plates, ...event]` of latent and deterministic sites, and the log-weight of each. */
 export interface WeightedDraws {
@@ -17,7 +19,7 @@ export interface WeightedDraws {
 
 /** How one part is drawn and weighed: op by op, or compiled. */
 export interface PartWeigher {
-  weigh(at: WeighOptions): ReturnType<typeof weighOnce>;
+  weigh(at: WeighOptions): WeightedRun;
   /** Awaited before `weigh` with the same options, outside every scope. */
   prepare(at: WeighOptions): Promise<void>;
 }
@@ -38,10 +40,10 @@ export async function weightedDraws(
       const at = { ...start, particles: Math.min(size, n - first), first };
       await way.prepare(at);
       scope(() => {
-        const { logWeight, model } = way.weigh(at);
-        readInto(logWeight, logWeights, first);
-        for (const site of drawnSites(model))
-          kept.set(site.name, gatherDraws(model, site, at.particles, { all: kept.get(site.name), first, n }));
+        const part = way.weigh(at);
+        readInto(part.logWeights, logWeights, first);
+        for (const site of drawnSites(part.model))
+          kept.set(site.name, gatherDraws(part.model, site, at.particles, { all: kept.get(site.name), first, n }));
       });
       await tick({ step: first + at.particles, total: n, metrics: {} });
     }
@@ -51,15 +53,15 @@ export async function weightedDraws(
   return { sites: Object.fromEntries(kept), logWeights };
 }
 
-/** A plan's own way: op by op. */
-export const weighOpByOp = (planned: Plan): PartWeigher => ({
-  weigh: (at) => weighOnce(planned, at),
+/** Op by op. */
+export const weighOpByOp = (pair: ModelAndGuide): PartWeigher => ({
+  weigh: (at) => weigh(pair, at),
   prepare: async () => undefined,
 });
 
 /** Weighted draws of the prior, improper sites too: places to start from. */
 export function drawWeightedPrior(problem: Problem, n: number): Promise<WeightedDraws> {
-  const planned = plan({ ...problem, model: startImproper(problem.model) }, undefined);
-  const start = { key: problem.key, particles: n, first: 0 };
-  return weightedDraws(problem, weighOpByOp(planned), n, Math.min(n, planned.atOnce), start);
+  const pair = matchProposal({ ...problem, model: startImproper(problem.model) }, undefined);
+  const start = { key: problem.key, particles: n, first: 0, apart: [] };
+  return weightedDraws(problem, weighOpByOp(pair), n, Math.min(n, particlesAtOnce(pair.modelInfo)), start);
 }

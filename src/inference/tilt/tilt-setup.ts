@@ -10,7 +10,7 @@ import type { Energy } from "../../effects/handlers.ts";
 import { interpret } from "../../effects/interpret.ts";
 import { unscored } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
-import { inspectModel, type SiteInfo, type Structure } from "../problem/inspect-model.ts";
+import { inspectModel, type ModelInfo, type SiteInfo } from "../problem/inspect-model.ts";
 import { type EnergyProgram, energyProgram } from "./energy-program.ts";
 import type { Trainable } from "./tilt-likelihood-types.ts";
 
@@ -57,7 +57,7 @@ export function setUp(
 }
 
 /** The site to be tilted. */
-function checkedSite({ latents }: Structure, site: string, data: NdArray): SiteInfo {
+function checkedSite({ latents }: ModelInfo, site: string, data: NdArray): SiteInfo {
   const info = latents.find(({ name }) => name === site);
   if (info === undefined) {
     const names = latents.map(({ name }) => `"${name}"`).join(", ");

@@ -7,8 +7,8 @@ import type { Subsample } from "../problem/minibatch.ts";
 /** What differs between runs of draws of one size. */
 export interface DrawRun {
   readonly key: Key;
-  /** Index of the first draw. */
-  readonly first: MaybeTraced;
+  /** Index of the first draw. Default 0. */
+  readonly first?: MaybeTraced;
   readonly subsample?: Subsample;
 }
 
@@ -27,7 +27,7 @@ export function tracedRun<R extends DrawRun>(what: string, first: R, other: R) {
   const standIn: R = {
     ...first,
     key: tracedKey(() => onHost(() => now.key)),
-    first: () => onHost(() => currentValue(now.first)),
+    first: () => onHost(() => currentValue(now.first ?? 0)),
     ...(first.subsample && {
       subsample: (...plate: Parameters<Subsample>) => (now.subsample as Subsample)(...plate),
     }),

@@ -4,8 +4,8 @@ import type { Values } from "../../compiler/step.ts";
 import { scope } from "../../core/scope.ts";
 import { mapTree, type TensorTree, toTensors } from "../../core/tree.ts";
 import type { Problem } from "../method/infer.ts";
-import { weigh } from "../problem/log-weights.ts";
-import type { ModelAndGuide } from "../problem/match-guide.ts";
+import type { ModelAndGuide } from "../problem/model-and-guide.ts";
+import { perPopulationRow, weigh } from "../problem/weigh.ts";
 import { type Compilable, disagreement, infoOf, maybeCompile, tooLittleWork } from "../train/compile-policy.ts";
 import { tracedRun } from "../train/traced-run.ts";
 import { type BoundPart, type BoundParts, eagerPart } from "./estimate-bound.ts";
@@ -60,7 +60,7 @@ async function traceBound(
   const step = await compileStep({
     what: "bound",
     inputs: mapTree(pair.params, ({ shape }) => ({ shape, dtype: "float32" as const })),
-    body: (params: TensorTree) => ({ weights: weigh(pair, { ...run.standIn, params, closed }).logWeights }),
+    body: (params: TensorTree) => ({ weights: perPopulationRow(weigh(pair, { ...run.standIn, params, closed })) }),
     vary: run.vary,
     native: true,
     skipReason: (multiplications) => tooLittleWork(multiplications * runs),

@@ -6,9 +6,9 @@ import { scope } from "../../core/scope.ts";
 import type { MaybeTraced } from "../../core/tracing.ts";
 import type { TensorTree } from "../../core/tree.ts";
 import type { PlateFrame } from "../../effects/effects.ts";
-import { weigh } from "../problem/log-weights.ts";
-import { dataRows, type ModelAndGuide } from "../problem/match-guide.ts";
 import { allRows, type Subsample } from "../problem/minibatch.ts";
+import { dataRows, type ModelAndGuide } from "../problem/model-and-guide.ts";
+import { perPopulationRow, weigh } from "../problem/weigh.ts";
 import { type Bound, evidenceLabel } from "../weights/bound.ts";
 
 /** How to estimate. */
@@ -71,7 +71,7 @@ export function boundParts(
 
 /** Log-weights of a part, op by op. Call it inside `scope`. */
 export const eagerPart = (pair: ModelAndGuide, part: BoundPart): Float32Array =>
-  weigh(pair, part).logWeights.dataSync() as Float32Array;
+  perPopulationRow(weigh(pair, part)).dataSync() as Float32Array;
 
 /** Draws × rows that make a standard error of a few percent of itself. */
 const TOTAL_DRAWS = 1000;
@@ -116,7 +116,9 @@ export function* estimating(pair: ModelAndGuide, options: EstimateOptions): Gene
       variance += (scale ** 2 * bounds.reduce((s, x) => s + (x - mean) ** 2, 0)) / (draws - 1) / draws;
     }
   }
-  return { value, standardError: Math.sqrt(variance), side: "lower", of: evidenceLabel(pair.normalized, pair.hasData) };
+  const { normalized, observed } = pair.modelInfo;
+  const of = evidenceLabel(normalized, observed.length > 0);
+  return { value, standardError: Math.sqrt(variance), side: "lower", of };
 }
 
 interface RowChunk {
@@ -130,7 +132,7 @@ interface RowChunk {
 
 /** Cuts the outermost common plate, where it is subsampled, into runs of consecutive rows; all other plates are whole. */
 function rowChunks(pair: ModelAndGuide, key: Key): RowChunk[] {
-  const isFixed = ({ name }: PlateFrame) => pair.plates.get(name)?.indices !== undefined;
+  const isFixed = ({ name }: PlateFrame) => pair.plates.get(name)?.fixed === true;
   const scale = pair.rows.filter(isFixed).reduce((s, frame) => s * (frame.size / frame.length), 1);
   const rowsOf = (frames: readonly PlateFrame[]) =>
     frames.reduce((n, frame) => n * (isFixed(frame) ? frame.length : frame.size), 1);

@@ -9,10 +9,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { constantsOf, isConcrete, withValues } from "../../core/tracing.ts";
-import type { SiteRecord } from "../../effects/interpret.ts";
+import { scored } from "../../effects/density.ts";
+import type { Execution, SiteRecord } from "../../effects/interpret.ts";
 import { logOfSum, noGrad, shiftedExp, stopGradient } from "../../engine/ops.ts";
-import { type Weighed, type WeighOptions, weigh } from "../problem/log-weights.ts";
-import { impossibleSite, type ModelAndGuide, type PairOptions } from "../problem/match-guide.ts";
+import type { ModelAndGuide } from "../problem/model-and-guide.ts";
+import type { RunOptions } from "../problem/runs.ts";
+import { perPopulationRow, type Weighed, type WeighOptions, weigh } from "../problem/weigh.ts";
 import { learningSignal, type SignalOptions } from "./learning-signal.ts";
 
 /**
@@ -27,7 +29,7 @@ import { learningSignal, type SignalOptions } from "./learning-signal.ts";
 export type Estimator = "pathwise" | "stl" | "dreg";
 
 /** What to estimate. */
-export interface BoundOptions extends PairOptions, SignalOptions {
+export interface BoundOptions extends RunOptions, SignalOptions {
   /** K: particles inside one bound. */
   readonly k: number;
   /** Independent bounds of K particles, averaged. */
@@ -62,7 +64,7 @@ export function surrogate(pair: ModelAndGuide, options: BoundOptions): Surrogate
   };
   const weighed = weigh(pair, weighing);
   const rows = weighed.logWeights.shape[1];
-  const logW = tf.reshape(weighed.logWeights, [draws, k, rows]);
+  const logW = tf.reshape(perPopulationRow(weighed), [draws, k, rows]);
   const relative = k === 1 ? undefined : shiftedExp(logW, 1);
   // [draws, rows]
   const perRow = tf.reshape(relative === undefined ? logW : tf.sub(logOfSum(relative), Math.log(k)), [draws, rows]);
@@ -101,6 +103,10 @@ function gateBy(weights: () => tf.Tensor, pair: ModelAndGuide, value: tf.Tensor,
     gradFunc: (dy: tf.Tensor) => tf.mul(dy, tf.reshape(weights(), shape)),
   }))(value);
 }
+
+/** A site of probability zero. */
+const impossibleSite = (run: Execution): SiteRecord | undefined =>
+  scored(run).find((site) => site.logProb?.dataSync().includes(Number.NEGATIVE_INFINITY));
 
 /** @throws `non-finite` naming the site, when a draw of the guide is impossible under the model. */
 function explainInfinity(bound: tf.Tensor, { model }: Weighed): void {

@@ -9,8 +9,9 @@ import type { Effect, Model } from "../../effects/effects.ts";
 import type { Problem } from "../method/infer.ts";
 import { adam } from "../optim/optimizers.ts";
 import { cosineDecay } from "../optim/schedules.ts";
-import { dataRows, type ModelAndGuide, matchGuide } from "../problem/match-guide.ts";
+import { matchGuide } from "../problem/match-guide.ts";
 import { batchesPerEpoch, minibatches } from "../problem/minibatch.ts";
+import { dataRows, type ModelAndGuide } from "../problem/model-and-guide.ts";
 import type { Loss, StepContext } from "../train/loss.ts";
 import { train, trainingIn } from "../train/train.ts";
 import type { Trained } from "../train/train-types.ts";
@@ -214,7 +215,7 @@ function checkSpec({ name, k, estimator }: BoundSpec, paired: ModelAndGuide): vo
 /** Steps in one pass over the outermost subsampled plate. */
 function passOver({ rows, plates }: ModelAndGuide): number {
   const order = [...rows.map(({ name }) => plates.get(name)), ...plates.values()];
-  const first = order.find((plate) => plate?.subsample !== undefined && plate.indices === undefined);
+  const first = order.find((plate) => plate?.subsample !== undefined && !plate.fixed);
   return first?.subsample === undefined ? 1 : batchesPerEpoch(first.size, first.subsample);
 }
 

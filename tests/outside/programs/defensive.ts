@@ -70,7 +70,7 @@ async function run(problem: Problem, guide: Problem["model"], n: number, share: 
     const [prior, guided] = [draw(problem.model, fromPrior, "prior"), draw(guide, n - fromPrior, "guide")];
     const drawnAt = (run: Execution, name: string) => run.sites.get(name)?.value as tf.Tensor;
     const latents = Object.fromEntries(
-      fit.latents.map((name) => [name, tf.concat([drawnAt(prior, name), drawnAt(guided, name)])]),
+      fit.modelInfo.latents.map(({ name }) => [name, tf.concat([drawnAt(prior, name), drawnAt(guided, name)])]),
     );
     const score = (program: Problem["model"]) => draw(replay({ latents })(program), n, "score");
     const [p, q] = [score(problem.model), score(guide)];
@@ -86,7 +86,7 @@ async function run(problem: Problem, guide: Problem["model"], n: number, share: 
   });
   await problem.tick({ step: n, total: n, metrics: {} });
   const { ess, logMean, standardError } = diagnose(sumWeights(logWeights));
-  const of = evidenceLabel(fit.normalized, fit.hasData) as EvidenceOf<Effect>;
+  const of = evidenceLabel(fit.modelInfo.normalized, fit.modelInfo.observed.length > 0) as EvidenceOf<Effect>;
   return {
     sites,
     weights: normalizeWeights(logWeights),
