@@ -1,5 +1,6 @@
 /** log Z of a model that chains have sampled: bounds from fresh draws of the base, and from the chains' draws. */
 import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
@@ -47,8 +48,7 @@ export function chainEvidence<E extends Effect>(
   options: ChainEvidenceOptions,
 ): Sandwich<EvidenceOf<E>> {
   const { draws = 8192, params = {} } = options;
-  if (!Number.isInteger(draws) || draws < 1)
-    fail("argument", `chainEvidence: draws must be a positive integer, got ${draws}`);
+  checkWhole("chainEvidence", "draws", draws);
   const key = toKey(options.seed);
   const where = { model: model as unknown as Problem["model"], params, key };
   const structure = inspectModel({ ...where, args: [] } as unknown as Problem);
