@@ -102,13 +102,13 @@ export { type ProgressBarOptions, progressBar } from "./inference/method/progres
 export type { LatentVariableModel, Posteriors } from "./inference/problem/latent-variable.ts";
 export { type FitTiltKind, fitTilt } from "./inference/tilt/fit-tilt.ts";
 export type { DrawableRows, FitTiltOptions, TiltFit } from "./inference/tilt/fit-tilt-types.ts";
-export type { EnergyLook, StopRule } from "./inference/tilt/stability.ts";
+export type { EnergyCheck, StopRule } from "./inference/tilt/stability.ts";
 export type { BaseLogDensity } from "./inference/tilt/tilt-density.ts";
 export { type TiltLikelihoodKind, tiltLikelihood } from "./inference/tilt/tilt-likelihood.ts";
 export type {
+  TiltCheck,
   TiltLikelihoodFit,
   TiltLikelihoodOptions,
-  TiltLook,
   Trainable,
 } from "./inference/tilt/tilt-likelihood-types.ts";
 export { train } from "./inference/train/train.ts";

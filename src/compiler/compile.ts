@@ -189,7 +189,7 @@ export function compile<I extends string, O extends string, P extends Precision 
       const signature = signatureOf(values);
       const known = programs.get(signature) ?? prepare(values);
       programs.set(signature, known);
-      // A failure is not kept: what was wrong outside the function may have been mended.
+      // Failures are not kept, so that the caller can try again.
       known.catch(() => programs.delete(signature));
       const entry = await known;
       entry.seed(seed === undefined ? undefined : toKey(seed));

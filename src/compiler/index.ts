@@ -1,4 +1,4 @@
-/** `tilted/compile`: programs of tensors as compiled steps, and values that the host makes afresh for every run of one. */
+/** `tilted/compile`: functions of tensors as compiled programs, and values that the host computes for every run of one. */
 export { currentArray, hostTensor } from "../core/tracing.ts";
 export {
   type Compiled,

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { hostTensor } from "../core/tracing.ts";
 import { normal } from "../dist/index.ts";
 import { ensureEngine } from "../engine/engine.ts";
-import { endThreads, heldByThreads } from "./runtime/shard-thread.ts";
+import { endThreads, sessionsInThreads } from "./runtime/shard-thread.ts";
 import { compileShards, type ShardOptions } from "./shards.ts";
 import { compileStep, type StepSpec, type Values } from "./step.ts";
 
@@ -116,11 +116,11 @@ describe("shards", () => {
   it("leave no session behind: neither after dispose nor when the step cannot be compiled", async () => {
     const shards = await compileShards(spec, 2);
     const others = await compileShards(spec, 2);
-    expect(heldByThreads()).toBe(2);
+    expect(sessionsInThreads()).toBe(2);
     shards.dispose();
-    await until(() => heldByThreads() === 1);
+    await until(() => sessionsInThreads() === 1);
     others.dispose();
-    await until(() => heldByThreads() === 0);
+    await until(() => sessionsInThreads() === 0);
     expect(() => others.run(() => undefined)).toThrow(
       expect.objectContaining({ code: "engine", message: expect.stringContaining("disposed") }),
     );
@@ -135,6 +135,6 @@ describe("shards", () => {
       }),
     };
     await expect(compileShards(made, 2)).rejects.toMatchObject({ code: "unsupported" });
-    expect(heldByThreads()).toBe(0);
+    expect(sessionsInThreads()).toBe(0);
   });
 });

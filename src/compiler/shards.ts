@@ -1,8 +1,8 @@
 /**
- * One compiled step in several threads at once: every shard is the same program with inputs of its own. Shard 0 runs in the calling
- * thread and the others each in one of the pool; the call returns when all are done.
+ * One compiled step in several threads at once: shards run the same program on different inputs. Shard 0 runs in the calling
+ * thread, each other shard in a thread of the pool; the call returns when all are done.
  *
- * Threads within an operation meet after every operation; shards meet once a call, and each has its own processor's cache. A shard whose
+ * Threads within an operation synchronise after every operation; shards synchronise once a call, and each keeps its processor's cache. A shard whose
  * thread was lost runs in the calling thread, with the same bits.
  */
 import { fail } from "../core/errors.ts";
@@ -21,22 +21,22 @@ export interface Shards {
   readonly runtime: string;
   /**
    * Runs all shards; a repeated step `steps` times, by default as often as it can. `fill` writes the inputs of shard `j`, which keep what
-   * was written before. Undefined when a guard fails in any of them. Outputs hold until the next run.
+   * was written before. Undefined when a guard fails in any of them. Outputs are valid until the next run.
    */
   run(fill: (j: number, inputs: Values) => void, steps?: number): readonly Values[] | undefined;
   dispose(): void;
 }
 
 export interface ShardOptions {
-  /** Milliseconds after its own shard for which the caller waits at least; a thread that takes longer is lost. */
+  /** Least time in milliseconds that the caller waits after its own shard; a thread that takes longer counts as lost. */
   readonly timeout?: number;
 }
 
 const TIMEOUT = 10_000;
-/** The caller also waits so many times what its own shard took. */
+/** The caller waits at least this many times as long as its own shard took. */
 const SLOWEST = 50;
 
-/** Loads a program in threads; where one cannot, what the others hold is released. */
+/** Loads a program in threads; if one fails, the others release it. */
 async function loadIn(threads: ReturnType<typeof shardThreads>, step: PortableStep): Promise<readonly ThreadProgram[]> {
   const loading = await Promise.allSettled(threads.map((thread) => thread.load(step, step.fixed)));
   const programs = loading.flatMap((loaded) => (loaded.status === "fulfilled" ? [loaded.value] : []));
@@ -111,7 +111,7 @@ export async function compileShards(
   count: number,
   { timeout = TIMEOUT }: ShardOptions = {},
 ): Promise<Shards> {
-  // They start while the step is traced here.
+  // Threads start while the step is traced here.
   const threads = shardThreads(count - 1);
   const step = await compileStep({ ...spec, threads: 1 });
   try {

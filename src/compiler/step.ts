@@ -22,13 +22,13 @@ export interface StepSpec {
   readonly inputs: { readonly [name: string]: TraceInput };
   /** The step in ops. What it makes on the host must go through hostTensor or a traced key. */
   readonly body: (inputs: { readonly [name: string]: tf.Tensor }) => { readonly [name: string]: tf.Tensor };
-  /** Brings what the host inputs depend on into one of two states that have nothing in common. */
+  /** Sets what the host inputs depend on to one of two unrelated states, for the two traces that are compared. */
   readonly vary?: (state: 0 | 1) => void;
   readonly dtype?: Precision;
   /** Threads inside one operation. Default: one, and more where the products of a run are large. */
   readonly threads?: number;
-  /** Given the multiplications of one run, why it does not pay to go on; nothing when it does. */
-  readonly worth?: (multiplications: number) => string | undefined;
+  /** Why compiling does not pay, given the multiplications of one run; undefined when it does. */
+  readonly skipReason?: (multiplications: number) => string | undefined;
   /** Only the native runtime will do. */
   readonly native?: boolean;
   /** In a thread of its own, so that the event loop stays free while it runs. */
@@ -54,8 +54,8 @@ export interface PortableStep extends PortableProgram {
 /** A step that runs without tfjs. */
 export interface CompiledStep {
   /**
-   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must be done op by op. Outputs
-   * named in `into` are written there if the runtime can; whoever reads them must look at which buffer holds them.
+   * Runs it: at once on the native runtime. Undefined when a guard fails, and then the step must run op by op. Outputs
+   * named in `into` are written there if the runtime can; otherwise they are in new arrays.
    */
   run(inputs: Values, into?: Values): Values | undefined | Promise<Values | undefined>;
   /** The graph as text. */
@@ -68,7 +68,7 @@ export interface CompiledStep {
   readonly threads: number;
   /** Multiplications in products and convolutions of one step. */
   readonly multiplications: number;
-  /** Elements of everything that one step makes. */
+  /** Elements of all values that one step computes. */
   readonly elements: number;
   /**
    * The step for another thread.
@@ -109,7 +109,7 @@ const runtimeFor = ({ background, native }: StepSpec) =>
 export interface StepCounts {
   /** Multiplications in products and convolutions. */
   readonly multiplications: number;
-  /** Elements of everything that it makes. */
+  /** Elements of all values that it computes. */
   readonly elements: number;
 }
 
@@ -120,14 +120,14 @@ export function countStep(spec: StepSpec): StepCounts {
 }
 
 /** The trace, checked and simplified. */
-function traceStep({ what, inputs, body, vary, dtype, worth, scan }: StepSpec): {
+function traceStep({ what, inputs, body, vary, dtype, skipReason, scan }: StepSpec): {
   readonly traced: Traced;
   readonly graph: Graph;
 } {
   const options = { what, exact: dtype === "float64", copies: new WeakMap<object, NumericArray>() };
   vary?.(0);
   const traced = trace(inputs, body, options);
-  const reason = worth?.(multiplications(traced.graph));
+  const reason = skipReason?.(multiplications(traced.graph));
   if (reason !== undefined) fail("unsupported", `${what}: ${reason}`);
   if (vary !== undefined) {
     vary(1);
@@ -135,12 +135,12 @@ function traceStep({ what, inputs, body, vary, dtype, worth, scan }: StepSpec): 
     if (differs !== undefined) fail("trace", `${what} cannot be compiled: ${differs}`);
   }
   const simplified = simplify(traced.graph);
-  // Who repeats a step gives and takes elements, whatever their shape.
+  // The caller of a repeated step reads and writes elements, whatever their shape.
   const graph = scan === undefined ? simplified : columnsAsVectors(simplified);
   return { traced, graph: withoutUnusedInputs(graph, Object.keys(scan?.carry ?? {})) };
 }
 
-/** Inputs that nothing uses need not be given, but for what is carried: a step may write what no step reads. */
+/** Drops unused inputs, except carried ones: a step may write an entry that no step reads. */
 function withoutUnusedInputs(graph: Graph, carried: readonly string[]): Graph {
   const used = new Set(graph.nodes);
   const needed = ({ attrs: { name } }: Graph["inputs"][number]) => name !== undefined && carried.includes(name);
@@ -161,8 +161,8 @@ function stepOf(
     for (const { name, read } of reports) read(out[name] as HostValues);
     return out;
   };
-  // What the host makes lies where it lay in the last run: fresh memory for every step keeps the garbage collector busy, on a core that
-  // the next step wants. A runtime that answers later may still be reading it.
+  // Host values are written to the memory of the last run: fresh memory in every step would keep the garbage collector busy. An asynchronous
+  // runtime may still be reading it.
   const places = new Map<string, HostValues>();
   const madeNow = ({ name, make, fill }: HostInput): HostValues => {
     const place = places.get(name);

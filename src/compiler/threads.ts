@@ -1,10 +1,10 @@
 /** How many threads of this machine a program may use. */
 
-/** More are rarely there for one program, and products of this size gain little from them. */
-const MOST_THREADS = 4;
+/** Most threads of one program: products of this size gain little from more. */
+const MAX_THREADS = 4;
 
-/** Threads that may run at once, at most so many. */
-export const fewThreads = (): number => Math.min(MOST_THREADS, cores());
+/** Threads that can run at once, at most {@link MAX_THREADS}. */
+export const availableThreads = (): number => Math.min(MAX_THREADS, cores());
 
 const cores = (): number => {
   const os =

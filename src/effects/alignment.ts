@@ -1,6 +1,6 @@
 /**
- * How shapes lie in a run: particles leftmost, then 1s down to the deepest nesting of plates, then plates, the innermost first, then
- * the event. Pure functions that bring distributions, values and log-probabilities there, or say what does not fit.
+ * Shapes in a run: particles on the left, then 1s up to the deepest nesting of plates, then plates, the innermost first, then the event. Pure
+ * functions that bring distributions, values and log-probabilities to that shape, or say what does not fit.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
@@ -60,7 +60,7 @@ export function expandIn(axes: RunAxes, site: PlacedSite, dist: Distribution): D
 
 /**
  * Aligns a given value: `[particles, ...plates, ...event]` gains the 1s that keep the particle axis left of all plates, and one
- * value for a whole plate is repeated over its rows. A value without particles stays without.
+ * value for a whole plate is repeated over its rows. A value without a particle axis gets none.
  *
  * @throws `shape` when the value does not fit.
  */

@@ -1,4 +1,4 @@
-/** Sums of log-probabilities: big things are small compositions of `interpret`. */
+/** Sums of the log-probabilities that `interpret` recorded. */
 import * as tf from "@tensorflow/tfjs-core";
 import { sameShape } from "../core/shape.ts";
 import type { PlateFrame } from "./effects.ts";
@@ -34,7 +34,7 @@ export function sumSites(run: Execution, sites: readonly SiteRecord[], keep = 0)
   });
 }
 
-/** Plates that enclose every one of the sites, outermost first: the rows over which a log-weight can stay apart. */
+/** Plates that enclose every one of the sites, outermost first: the rows that can have a log-weight of their own. */
 export function commonPlates(sites: readonly Pick<SiteRecord, "plates">[]): readonly PlateFrame[] {
   const [first, ...rest] = sites;
   if (first === undefined) return [];

@@ -20,17 +20,17 @@ export interface PlateFrame {
   readonly indices: Int32Array | undefined;
 }
 
-/** What handlers have said about an effect on its way out. All of it is optional: a bare effect has none. */
+/** What handlers add to an effect. All of it is optional: an effect as yielded by a model has none. */
 export interface Context {
   /** Enclosing plates, outermost first. */
   readonly plates?: readonly PlateFrame[];
   /** Multiplies the log-probability. */
   readonly scale?: number | tf.Tensor;
-  /** Counts only entries (of the plates) where it is 1. */
+  /** Entries over the plates where it is 0 have log-probability 0. */
   readonly mask?: ArrayLike;
   /** The key from which this site draws, set by `seed`. */
   readonly key?: Key;
-  /** Whether its log-probability is asked for. Default: it is. */
+  /** Whether its log-probability is computed. Default true. */
   readonly scored?: boolean;
 }
 
@@ -53,7 +53,7 @@ export interface ObserveEffect<N extends string = string> extends Context {
   readonly observed?: ArrayLike;
 }
 
-/** A term of the log-density that is no distribution's: it makes the target unnormalised. */
+/** A term of the log-density without a distribution: it makes the target unnormalised. */
 export interface FactorEffect<N extends string = string> extends Context {
   readonly kind: "factor";
   readonly name: N;
@@ -84,12 +84,12 @@ export interface PlateEffect<N extends string = string> extends Context {
   readonly indices?: Int32Array;
 }
 
-/** A named value that is no choice: a derived quantity, or a site fixed by `intervene`. */
+/** A named value that is not random: a derived quantity, or a site fixed by `intervene`. */
 export interface DeterministicEffect<N extends string = string> extends Context {
   readonly kind: "deterministic";
   readonly name: N;
   readonly value: ArrayLike;
-  /** Axes on the right that are no plates; known for intervened sites. */
+  /** Axes on the right that are not plates; known for intervened sites. */
   readonly eventRank?: number;
 }
 

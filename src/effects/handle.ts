@@ -31,7 +31,7 @@ export function* handleEffects<E extends Effect, A, E2 extends Effect>(
     finished = true;
     return step.value;
   } finally {
-    // Abandoned from outside: let the program's own `finally` blocks run.
+    // Ended from outside: run the program's own `finally` blocks.
     if (!finished) program.return(undefined as A);
   }
 }
@@ -39,7 +39,7 @@ export function* handleEffects<E extends Effect, A, E2 extends Effect>(
 /** Runs `program` to its end, answering each effect at once: nothing is left to yield, so its first step is its last. */
 export function answerEffects<E extends Effect, A>(program: Program<E, A>, answer: (effect: E) => unknown): A {
   let asked: E;
-  // What a generator that only returns does, without making one for each effect.
+  // Acts as a generator that only returns, without making one for each effect.
   const answered: IterableIterator<never, unknown, unknown> = {
     next: () => ({ done: true, value: answer(asked) }),
     [Symbol.iterator]: () => answered,

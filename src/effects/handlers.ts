@@ -64,7 +64,7 @@ export type Scoped<E extends Effect, P extends string> = E extends {
 
 type AnyArgs = readonly unknown[];
 
-/** Rewrites the effects of a model with a record of values, and complains of names that no site of the run had. */
+/** Rewrites the effects of a model with a record of values. @throws `extra-site` for a name that no site of the run has. */
 function withValues<V>(
   what: string,
   values: Tree<V>,
@@ -251,7 +251,7 @@ export function scope<const P extends string>(prefix: P) {
     handle(model) as never;
 }
 
-/** Sites with a value, of which there can be an energy. */
+/** Sites with a value, which can have an energy. */
 type Tiltable = SampleEffect | ObserveEffect | DeterministicEffect;
 
 /** An energy: a function of a value, or a program (a network with parameters). Shape `[...particles, ...plates]`. */

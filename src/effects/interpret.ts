@@ -1,6 +1,6 @@
 /**
- * The interpreter: it answers every effect that reaches it and writes down what happened. All inference runs programs
- * through this one function, inside a memory scope of its own.
+ * The interpreter: it answers every effect that reaches it and records what happened. All inference runs programs
+ * through this one function, inside a memory scope.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { toTensor } from "../core/array.ts";
@@ -39,7 +39,7 @@ import type {
 import { answerEffects } from "./handle.ts";
 import { checkPlateSize } from "./plate.ts";
 
-/** What effects are answered from. Whatever else a run may ask for is a handler (`run-handlers.ts`). */
+/** What the interpreter needs to answer effects. Everything else that changes a run is a handler (`run-handlers.ts`). */
 export interface InterpretOptions {
   /** Where sites without a key of their own draw from. */
   readonly key?: Key;
@@ -53,7 +53,7 @@ export interface InterpretOptions {
   readonly depth?: number;
 }
 
-/** Names of factors that no program chose, with or without a prefix: repeats are numbered. A site may be tilted twice. */
+/** Default names of factors, with or without a prefix: repeats are numbered, since a site may be tilted twice. */
 const DEFAULT_NAME = /(^|\/)(factor$|tilt\()/;
 
 /** What happened at a site. Tensors belong to the caller's scope. */
@@ -61,7 +61,7 @@ export interface SiteRecord {
   readonly kind: "sample" | "observe" | "factor" | "deterministic";
   readonly name: string;
   readonly plates: readonly PlateFrame[];
-  /** Axes on the right of the value that are no plates. */
+  /** Axes on the right of the value that are not plates. */
   readonly eventRank: number;
   readonly value: tf.Tensor | undefined;
   /** Scaled and masked, of shape `[particles or 1, ...1s, ...plates]`; without particles, `[...plates]`. */
@@ -271,7 +271,7 @@ function record(run: Run, effect: SampleEffect | ObserveEffect, value: tf.Tensor
   run.sites.set(name, { kind, name, plates, eventRank, value, logProb, dist, differentiable: undefined });
 }
 
-/** Gives a log-probability its full shape and scale, and refuses what is not a number. */
+/** Gives a log-probability its full shape and scale, and refuses NaN and +∞. */
 function scaledLogProb(run: Run, effect: Context & { readonly name: string }, logProb: tf.Tensor): tf.Tensor {
   const { name, plates = [], scale } = effect;
   let out = alignLogProb(run, effect, logProb);
@@ -282,7 +282,7 @@ function scaledLogProb(run: Run, effect: Context & { readonly name: string }, lo
   return out;
 }
 
-/** @throws `non-finite` on NaN and +∞, which are faults; −∞ is a statement (probability zero). */
+/** @throws `non-finite` on NaN and +∞, which are errors; −∞ means probability zero. */
 function checkFinite(name: string, logProb: tf.Tensor): void {
   if (!isConcrete(logProb)) {
     checkAll(tf.less(logProb, Number.POSITIVE_INFINITY));

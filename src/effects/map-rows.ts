@@ -1,4 +1,4 @@
-/** A program with parameters applied to many rows: networks outside training. */
+/** `mapRows`: a program with parameters, such as a trained network, applied to many rows. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
@@ -11,11 +11,11 @@ import { interpret } from "./interpret.ts";
 /** Rows that go through a program at once. */
 const CHUNK = 512;
 
-/** Name of a result that is no record. */
+/** Name of a result that is not a record. */
 const ONLY = "";
 
 /**
- * Applies a program to rows `[n, ...event]`, a number of rows at a time, so that memory stays bounded.
+ * Applies a program to rows `[n, ...event]`, in chunks, so that memory stays bounded.
  *
  * @param params - Unconstrained parameters, as a fit's `params`.
  * @param f - Takes rows `[m, ...event]`; gives `[m, ...]`, or a record of such.
@@ -58,7 +58,7 @@ export function mapRows(
   return all[ONLY] ?? all;
 }
 
-/** Parts of an array below each other. */
+/** Parts of an array, concatenated along the first axis. */
 function joined(parts: readonly NdArray[], n: number): NdArray {
   const event = (parts[0] as NdArray).shape.slice(1);
   const out = new Float32Array(n * sizeOf(event));

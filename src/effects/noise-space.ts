@@ -1,6 +1,6 @@
 /**
- * Non-centred parameterisation: a site x ~ p(x|z) becomes x(z, ε), ε of a fixed distribution. Chains over (z, ε) follow the ridges of
- * p(x), where chains over x would have to cross from one to the next.
+ * Non-centred parameterisation: a site x ~ p(x|z) becomes x(z, ε) with ε of a fixed distribution. Chains over (z, ε) follow the
+ * ridges of p(x); chains over x would have to cross between them.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../core/errors.ts";
@@ -30,11 +30,11 @@ export interface InNoiseOptions {
   /**
    * What a Bernoulli site becomes.
    *
-   * - `binary` (default): x = 1 where Φ(ε) < p: exactly the site's own draws, zeros and ones. x jumps, so the drift follows the
-   *   gradient of a relaxation, σ(s(logit p − logit Φ(ε))), while the density that accepts or refuses is the jumping one.
+   * - `binary` (default): x = 1 where Φ(ε) < p: exactly the site's own draws, zeros and ones. x is discontinuous in ε, so the drift follows
+   *   the gradient of a relaxation, σ(s(logit p − logit Φ(ε))), while acceptance uses the discontinuous density.
    *   Metropolis is exact whatever the drift, so `langevin` samples e^{−E(x)} p(x)/Z over zeros and ones; with `adjusted: false` it
    *   does not.
-   * - `mean`: x = p, no noise: the picture that a decoder of grey values means. It is smooth, and it is another model: the tilt of z by
+   * - `mean`: x = p, no noise: the mean image of a decoder of grey values. It is smooth, and it is another model: the tilt of z by
    *   E(p(z)).
    */
   readonly bernoulli?: "binary" | "mean";
@@ -80,7 +80,7 @@ export function inNoise<const N extends string>(name: N, options: InNoiseOptions
   ): Model<Args, InNoise<E, N>, A> => handle(model as never) as never;
 }
 
-/** Families that have such a form. */
+/** Families that have a noise form. */
 export const NOISE_FAMILIES: ReadonlySet<string> = new Set(["normal", "studentT", "bernoulli"]);
 
 /** x as a function of the noise. */
@@ -105,9 +105,9 @@ function* noiseForm(
     const l = logits ?? tf.sub(tf.log(probs as tf.Tensor), tf.log(tf.sub(1, probs as tf.Tensor)));
     const e = yield* noise();
     const margin = tf.sub(l, tf.sub(logNdtr(e), logNdtr(tf.neg(e))));
-    const jumping = stopGradient(tf.cast(tf.greater(stopGradient(margin), 0), "float32"));
+    const step = stopGradient(tf.cast(tf.greater(stopGradient(margin), 0), "float32"));
     const smooth = tf.sigmoid(tf.mul(SHARPNESS, margin));
-    return tf.add(jumping, tf.sub(smooth, stopGradient(smooth)));
+    return tf.add(step, tf.sub(smooth, stopGradient(smooth)));
   }
   return fail(
     "unsupported",

@@ -8,15 +8,15 @@ import { gather } from "../engine/ops.ts";
 import type { Effect, PlateEffect, PlateFrame, Program } from "./effects.ts";
 import { handleEffects } from "./handle.ts";
 
-/** What the body of a plate sees. */
+/** What the body of a plate receives. */
 export interface Plate extends PlateFrame {
-  /** The rows of `data` that are present in this run, along `axis` (default 0). Gathers on the host when data is there. */
+  /** The rows of `data` that are present in this run, along `axis` (default 0). Gathers on the host when the data are arrays. */
   gather(data: ArrayLike, axis?: number): tf.Tensor;
 }
 
 /** Options of {@link plate}. */
 export interface PlateOptions {
-  /** Rows of a random minibatch: every log-probability inside is scaled by size / rows, which keeps the total unbiased. With no more rows than that, all are present. */
+  /** Rows of a random minibatch: every log-probability inside is scaled by size / rows, which keeps the total unbiased. All rows are present where there are no more than that. */
   readonly subsample?: number;
   /** The rows of a minibatch chosen by the caller; scaled likewise. */
   readonly indices?: Int32Array;

@@ -1,4 +1,4 @@
-/** Prediction: run the model forward many times at once, with or without posterior draws. */
+/** Prediction: many runs of the model at once, from the prior or from posterior draws. */
 import type { ArrayLike, NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { fold, type Key, type Seed, toKey } from "../core/key.ts";
@@ -52,7 +52,7 @@ export function predictive<Args extends readonly unknown[], E extends Effect, A>
   return scope(() => {
     const params = toTensors(options.params ?? {});
     const forward = unscored(uncondition()(model));
-    // A first run without particles learns how deep plates nest.
+    // A first run without particles finds how deep plates nest.
     const first = interpret(forward(...args), { key: fold(key, "probe"), params });
     const predicted = replay({ latents: posterior })(forward);
     const run = interpret(predicted(...args), { key, particles, depth: plateDepth(first), params });

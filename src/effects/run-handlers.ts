@@ -10,7 +10,7 @@ import { checkPlateSize } from "./plate.ts";
 /** An effect that has a log-probability. */
 export type ScoredEffect = SampleEffect | ObserveEffect | FactorEffect;
 
-/** *Not every term is asked for*: log-probabilities are computed only where `which` holds. What is drawn stays the same. */
+/** *Not every term is needed*: log-probabilities are computed only where `which` holds. What is drawn stays the same. */
 export const scoreOnly = (which: (effect: ScoredEffect) => boolean) =>
   handler(
     () =>
@@ -23,7 +23,7 @@ export const scoreOnly = (which: (effect: ScoredEffect) => boolean) =>
 /** *Only the draws are wanted*: no log-probability is computed. */
 export const unscored = scoreOnly(() => false);
 
-/** The plate with its rows decided. */
+/** The plate with its rows chosen. */
 const withIndices = (
   { subsample: _, indices: __, ...plate }: PlateEffect,
   indices: Int32Array | undefined,
@@ -76,14 +76,14 @@ export const startImproper = handler(
     },
 );
 
-/** The same measure, with draws. */
+/** An improper distribution that can be drawn from, for starting values. */
 const startedInBox = (dist: Distribution): Distribution => ({
   ...dist,
   expand: (batchShape) => startedInBox(dist.expand(batchShape)),
   sample(key, shape = []) {
     const bijection = dist.support.bijection();
-    const free = bijection.unconstrainedShape([...shape, ...dist.batchShape, ...dist.eventShape]);
-    const draw = () => uniform(key, sizeOf(free)).map((u) => (2 * u - 1) * START_BOX);
-    return bijection.forward(hostTensor(draw, free));
+    const unconstrained = bijection.unconstrainedShape([...shape, ...dist.batchShape, ...dist.eventShape]);
+    const draw = () => uniform(key, sizeOf(unconstrained)).map((u) => (2 * u - 1) * START_BOX);
+    return bijection.forward(hostTensor(draw, unconstrained));
   },
 });

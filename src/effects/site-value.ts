@@ -1,4 +1,4 @@
-/** The value of a site as users see it: no axis that only the interpreter needs. */
+/** The value of a site as users see it, without axes that only the interpreter needs. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";

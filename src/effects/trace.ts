@@ -1,4 +1,4 @@
-/** Traces: what one run of a model chose, as typed arrays that need no care. */
+/** Traces: the values and log-probabilities of one run of a model, as typed arrays. */
 import { type ArrayLike, fromTensor, type NdArray, ndarray } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
 import { type Key, type Seed, toKey } from "../core/key.ts";
@@ -120,7 +120,7 @@ export function logDensities<Args extends readonly unknown[], E extends Effect, 
   const args = (options.args ?? []) as unknown as Args;
   return scope(() => {
     const given = toOptions(options);
-    // One run on the first draw learns how deep plates nest.
+    // One run on the first draw finds how deep plates nest.
     const first = mapTree(draws as Tree<NdArray>, (v) => {
       const size = sizeOf(v.shape.slice(1));
       return ndarray(v.data.subarray(0, size), v.shape.slice(1));

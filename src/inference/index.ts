@@ -37,8 +37,8 @@ export {
 export { independence } from "./mcmc/independence.ts";
 export {
   type Evaluation,
-  evaluated,
   type GradientState,
+  gradientStateAt,
   type Kernel,
   type KernelState,
   metropolis,
@@ -69,7 +69,7 @@ export type { RunOptions } from "./problem/runs.ts";
 export { drawnSites, drawsOf } from "./problem/site-draws.ts";
 export { type Weighed, type WeighOptions, type WeightedRun, weigh } from "./problem/weigh.ts";
 export type { Loss, LossOutput, StepContext } from "./train/loss.ts";
-export { type GoodState, leastLoss, type Offered, type Recovery, type Ring, ring } from "./train/recovery.ts";
+export { type CandidateState, type GoodState, leastLoss, type Recovery, type Ring, ring } from "./train/recovery.ts";
 export { trainingIn } from "./train/train.ts";
 export type { EpochInfo, TrainingHistory, TrainState } from "./train/train-types.ts";
 export { type Bound, type EvidenceOf, evidenceLabel, type Sandwich } from "./weights/bound.ts";

@@ -1,4 +1,4 @@
-/** A classifier as a program: a model with data and no latent, so that its ELBO is its likelihood and its guide is empty. */
+/** A classifier as a program: a model with data and no latent site, so that its ELBO is its likelihood and its guide is empty. */
 import { type NdArray, ndarray } from "../core/array.ts";
 import type { Tree } from "../core/tree.ts";
 import { categorical } from "../dist/index.ts";
@@ -31,7 +31,7 @@ export interface ClassifierOptions {
 export interface Classifier {
   /** y ~ Categorical(logits(x)): site `y` in the plate `data`. Takes rows `[n, features]` and labels `[n]`. */
   readonly model: Model<[x: NdArray, y: NdArray], ObserveEffect<"y"> | ParamEffect | PlateEffect<"data">, void>;
-  /** Nothing to guess. */
+  /** Empty: the model has no latent site. */
   readonly guide: Model<[x: NdArray, y: NdArray], never, void>;
   readonly logits: Network;
 }

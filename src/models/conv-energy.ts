@@ -1,4 +1,4 @@
-/** An energy of pictures: strided convolutions, then one number. */
+/** An energy of images: strided convolutions, then one number. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
@@ -22,7 +22,7 @@ export interface ConvEnergyOptions {
 }
 
 /**
- * An energy of grey pictures, flat on the last axis, `[...batch, height·width]` → `[...batch]`.
+ * An energy of grey-scale images, flat on the last axis, `[...batch, height·width]` → `[...batch]`.
  *
  * @example
  * const tilted = pipe(net.base, tilt("x", convEnergy([28, 28])));

@@ -8,9 +8,9 @@ import { type Activation, heNormal, linear, mlp, silu, type WeightInit } from ".
 export interface EnergyOptions {
   /** Hidden widths. Default `[64, 64]`. */
   readonly hidden?: readonly number[];
-  /** Default {@link silu}: smooth, so that Langevin dynamics see a continuous force. */
+  /** Default {@link silu}: smooth, so that the drift of Langevin dynamics is continuous. */
   readonly activation?: Activation;
-  /** Keeps every layer 1-Lipschitz, so that the energy cannot run away (Miyato et al. 2018). Default false. */
+  /** Keeps every layer 1-Lipschitz, so that the energy cannot diverge (Miyato et al. 2018). Default false. */
   readonly spectralNorm?: boolean;
   /** Prefix of its parameters. Default `energy`. */
   readonly name?: string;

@@ -41,7 +41,7 @@ export type Base = Model<[], BaseEffects, tf.Tensor>;
 /** What a tilt of data needs of a latent-variable model. */
 export interface Generative extends LatentVariableModel {
   readonly decode: (z: tf.Tensor) => Program<ParamEffect, Entries>;
-  /** One datum from nothing: `pipe(net.base, tilt("x", energy))` is the tilted model. */
+  /** Draws one datum: `pipe(net.base, tilt("x", energy))` is the tilted model. */
   readonly base: Base;
   /** Rows of data, `[n, features]`: sites `z` and `x` in the plate `data`. */
   readonly model: Model<[x: NdArray], InDataPlate<SampleEffect<"z"> | ObserveEffect<"x">>, void>;

@@ -1,4 +1,4 @@
-/** `tilted/models`: autoencoders, energies, models of missing data and a classifier: ordinary programs, with no privileges. */
+/** `tilted/models`: autoencoders, energies, models of missing data and a classifier: ordinary programs. */
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
 export { type ConvEnergyOptions, convEnergy } from "./conv-energy.ts";
 export { type EnergyOptions, energy } from "./energy.ts";

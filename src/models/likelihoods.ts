@@ -6,13 +6,13 @@ import { bernoulli, normal, studentT } from "../dist/index.ts";
 import { type ParamEffect, type Program, param } from "../effects/effects.ts";
 import { linear } from "../nn/layers.ts";
 
-/** What a decoder says of every entry, `[...batch, features]`: entries are independent given the latent. */
+/** The distribution of every entry given the latent, `[...batch, features]`: entries are independent. */
 export interface Entries {
-  /** One number an event. */
+  /** Its events are single numbers. */
   readonly dist: Distribution;
   /** E[x | z]. */
   readonly mean: tf.Tensor;
-  /** x as a function of noise that does not depend on z, where the family has one: location and scale. */
+  /** Scale of the noise where the family is location-scale: x = mean + scale·ε. */
   readonly scale?: tf.Tensor;
 }
 
@@ -80,7 +80,7 @@ export const student =
     };
   };
 
-/** x_j ~ Bernoulli(σ(l_j(z))); grey values count as the cross-entropy. */
+/** x_j ~ Bernoulli(σ(l_j(z))); grey values are scored by the cross-entropy. */
 export const binary = (): Likelihood => (width, features) => {
   const logits = linear("decoder/logits", width, features);
   return function* (h) {

@@ -1,4 +1,4 @@
-/** How entries go missing, as programs: from the complete datum to the distribution of its mask, 1 where observed. */
+/** Models of missingness, as programs: from the complete datum to the distribution of its mask, 1 where observed. */
 import * as tf from "@tensorflow/tfjs-core";
 import { ndarray } from "../core/array.ts";
 import type { Distribution } from "../dist/distribution.ts";
@@ -7,7 +7,7 @@ import { type ParamEffect, type Program, param } from "../effects/effects.ts";
 import { ndtr } from "../engine/special.ts";
 import { linear, mlp, tanh } from "../nn/layers.ts";
 
-/** p(s | x): entries of the mask, `[...batch, features]`, each one number an event. */
+/** p(s | x): entries of the mask, `[...batch, features]`, each a scalar event. */
 export type MaskModel = (features: number) => (x: tf.Tensor) => Program<ParamEffect, Distribution>;
 
 /** Options of {@link selfMasking}. */
@@ -15,7 +15,7 @@ export interface SelfMaskingOptions {
   /** P(s = 1 | x) = σ(·) or Φ(·). Default `logistic`. */
   readonly link?: "logistic" | "probit";
   /**
-   * What is known of the sign. `high`: large values hide, as when a sensor saturates; `low`: small ones do, as below a limit of detection;
+   * What is known of the sign. `high`: large values go missing, as when a sensor saturates; `low`: small ones do, as below a limit of detection;
    * either way the slope's size is a softplus. `free`: either sign. Default `high`.
    */
   readonly hides?: "high" | "low" | "free";
@@ -24,7 +24,7 @@ export interface SelfMaskingOptions {
 /** Keeps a probability away from 0 and 1, where its logarithm has no gradient in float32. */
 const TINY = 1e-6;
 
-/** P(s_j = 1 | x) = link(−w_j (x_j − b_j)): every entry decides for itself (Ipsen, Mattei & Frellsen 2021). */
+/** P(s_j = 1 | x) = link(−w_j (x_j − b_j)): each entry's missingness depends on its own value (Ipsen, Mattei & Frellsen 2021). */
 export const selfMasking =
   ({ link = "logistic", hides = "high" }: SelfMaskingOptions = {}): MaskModel =>
   (features) =>
@@ -46,7 +46,7 @@ export const linearMask = (): MaskModel => (features) => {
   };
 };
 
-/** P(s | x) = σ(network(x)). With a flexible decoder it is not identified: prefer what is known of the masking. */
+/** P(s | x) = σ(network(x)). With a flexible decoder it is not identified: prefer a model that states what is known of the masking. */
 export const networkMask =
   ({ hidden = [128] }: { readonly hidden?: readonly number[] } = {}): MaskModel =>
   (features) => {

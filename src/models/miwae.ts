@@ -1,6 +1,6 @@
 /**
- * Deep latent-variable models of incomplete data. MIWAE is a VAE observed through a mask; not-MIWAE adds the mask as a datum of its own,
- * which depends on what it hides.
+ * Deep latent-variable models of incomplete data. MIWAE is a VAE observed through a mask; not-MIWAE also observes the mask, which depends
+ * on the entries that it hides.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../core/array.ts";
@@ -81,7 +81,7 @@ export interface Miwae {
 export interface NotMiwae {
   /**
    * As {@link Miwae}, with the missing entries drawn, x_m ~ p(x_m|z), and the mask observed: s ~ p(s | x_o, x_m). The latent site `noise`
-   * is what they are made of: of a Gaussian ε ~ N(0, I), x_m = μ(z) + σ(z)·ε; of another likelihood the entries themselves, drawn by the
+   * generates them: for a Gaussian likelihood ε ~ N(0, I), x_m = μ(z) + σ(z)·ε; for another the entries themselves, drawn by the
    * same decoder in the guide. Either way it cancels: the weight is p(x_o|z) p(s|x_o, x_m) p(z)/q(z|x_o). `imputed` holds the drawn
    * entries, so that its posterior mean is E[x_m | x_o, s] and its equally weighted draws are multiple imputations. `maskProbs` is
    * P(s = 1 | x), see {@link maskAccuracy}.
@@ -101,7 +101,7 @@ export interface NotMiwae {
   readonly guide: Model<Incomplete, InDataPlate<SampleEffect<"z"> | SampleEffect<"noise">>, void>;
 }
 
-/** The missing entries: drawn everywhere, counted where the mask is 0. */
+/** The missing entries: drawn everywhere, scored where the mask is 0. */
 const missingEntries = ({ dist }: Entries, isObserved: tf.Tensor) => dist.maskEntries(tf.sub(1, isObserved)).event(1);
 
 /** What both models share: rows, decoder and encoder. */
@@ -190,7 +190,7 @@ function imputed(x: tf.Tensor, mask: tf.Tensor, others: tf.Tensor): tf.Tensor {
  * not-MIWAE (Ipsen, Mattei & Frellsen 2021): fitted by `iwae` it maximizes a bound of Σ log p(x_observed, mask), for entries whose absence
  * says something about them.
  *
- * @param maskModel - p(s | x). Default {@link selfMasking}: large values hide.
+ * @param maskModel - p(s | x). Default {@link selfMasking}: large values go missing.
  * @remarks Entries of a Bernoulli likelihood are drawn with score-function gradients, which are noisier; those of Student's t with learnt gamma
  * draws, whose steps are not compiled.
  * @throws `unsupported` for a likelihood of `mixedTable`.
@@ -227,7 +227,7 @@ export function notMiwae(options: MiwaeOptions, maskModel: MaskModel = selfMaski
       yield* plate("data", ...rows(x, mask), function* ({ gather }) {
         const isObserved = gather(mask);
         const z = yield* sampleLatent(gather(x), isObserved);
-        // Of a Gaussian the decoder need not run here.
+        // For a location-scale likelihood the decoder need not run here.
         const missing = likelihood.locationScale
           ? standardNormal(features)
           : missingEntries(yield* decode(z), isObserved);

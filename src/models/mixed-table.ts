@@ -1,4 +1,4 @@
-/** Tables whose columns are of several kinds: a likelihood with a distribution for each, classes as one column each. */
+/** Tables whose columns are of several kinds: a likelihood with a distribution for each kind, and one feature for each class. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray, toTensor } from "../core/array.ts";
 import { checkWhole } from "../core/check.ts";
@@ -53,7 +53,7 @@ export function tableFeatures(x: NdArray, mask: NdArray, kinds: readonly ColumnK
   return [ndarray(features, [n, width]), ndarray(observed, [n, width])];
 }
 
-/** A run of columns that one distribution covers. */
+/** Neighbouring columns that share one distribution. */
 interface ColumnBlock {
   readonly kind: ColumnKind;
   readonly from: number;
@@ -78,7 +78,7 @@ function columnBlocks(kinds: readonly ColumnKind[]): readonly ColumnBlock[] {
 const part = (x: tf.Tensor, { from, size }: ColumnBlock): tf.Tensor =>
   tf.slice(x, [...Array<number>(x.rank - 1).fill(0), from], [...x.shape.slice(0, -1), size]);
 
-/** Distribution of the features of a table: of a unit vector e_c the entry c counts log p_c, the others nothing. */
+/** Distribution of the features of a table: in a unit vector e_c, entry c has log-probability log p_c and the others 0. */
 function tableOf(blocks: readonly ColumnBlock[], raw: tf.Tensor, sd: tf.Tensor): Distribution {
   const parts = blocks.map((block): Distribution => {
     const own = part(raw, block);
@@ -123,7 +123,7 @@ function tableOf(blocks: readonly ColumnBlock[], raw: tf.Tensor, sd: tf.Tensor):
 
 /**
  * x_j ~ N(μ_j(z), σ_j²), Bernoulli or categorical, by the kind of the column; features as {@link tableFeatures} makes them. The mean of
- * a column of classes is their probabilities, so that an imputation says how sure it is.
+ * a column of classes is their probabilities, so that an imputation shows its uncertainty.
  *
  * @throws `shape` when the model's features are not those of the kinds.
  */

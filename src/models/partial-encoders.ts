@@ -1,6 +1,6 @@
 /**
- * Encoders for data of which a part is missing. What is missing contributes nothing, whatever number (or NaN) stands in its place: the
- * summary of a datum is a function of its observed entries alone.
+ * Encoders of incomplete data. The summary of a datum is a function of its observed entries alone: whatever number, or NaN, is in the place of
+ * a missing entry contributes nothing.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { ndarray } from "../core/array.ts";
@@ -21,14 +21,14 @@ export type PartialEncoding = (features: number) => PartialEncoder;
 export const filled = (x: tf.Tensor, mask: tf.Tensor, instead: tf.Tensor | number): tf.Tensor =>
   tf.where(tf.cast(mask, "bool"), x, typeof instead === "number" ? tf.fill(x.shape, instead) : instead);
 
-/** Missing entries are 0 (the mean of standardised data), as MIWAE has it; with `mask` the mask stands beside the data. */
+/** Missing entries are 0 (the mean of standardised data), as MIWAE has it; with `mask` the mask is concatenated to the data. */
 export const zeroFilled =
-  ({ mask: beside = false }: { readonly mask?: boolean } = {}): PartialEncoding =>
+  ({ mask: withMask = false }: { readonly mask?: boolean } = {}): PartialEncoding =>
   (features) => ({
-    width: beside ? 2 * features : features,
+    width: withMask ? 2 * features : features,
     *program(x, mask) {
       const zero = filled(x, mask, 0);
-      return beside ? tf.concat([zero, tf.cast(mask, "float32")], -1) : zero;
+      return withMask ? tf.concat([zero, tf.cast(mask, "float32")], -1) : zero;
     },
   });
 
@@ -43,7 +43,7 @@ export const learntConstant = (): PartialEncoding => (features) => ({
 
 /** Options of {@link pointNet}. */
 export interface PointNetOptions {
-  /** Numbers that stand for a feature. Default 10. */
+  /** Length of each feature's embedding. Default 10. */
   readonly embedding?: number;
   /** Width of the summary. Default 64. */
   readonly width?: number;

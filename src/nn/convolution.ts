@@ -1,4 +1,4 @@
-/** Convolutions as programs: pictures `[...batch, height, width, channels]`. */
+/** Convolutions as programs: images `[...batch, height, width, channels]`. */
 import * as tf from "@tensorflow/tfjs-core";
 import { ndarray } from "../core/array.ts";
 import { checkWhole } from "../core/check.ts";
@@ -40,8 +40,8 @@ export function convolution<const N extends string>(
     const raw = yield* param(`${name}/weight`, (key) => ndarray(weightInit(key, fanIn, outputs).data, shape));
     const filter = spectralNorm ? tf.reshape(spectrallyNormalized(tf.reshape(raw, [fanIn, outputs])), shape) : raw;
     const lead = x.shape.slice(0, -3);
-    const pictures = x.rank === 4 ? x : tf.reshape(x, [sizeOf(lead), ...x.shape.slice(-3)]);
-    const y = tf.conv2d(pictures as tf.Tensor4D, filter as tf.Tensor4D, stride, "same");
+    const images = x.rank === 4 ? x : tf.reshape(x, [sizeOf(lead), ...x.shape.slice(-3)]);
+    const y = tf.conv2d(images as tf.Tensor4D, filter as tf.Tensor4D, stride, "same");
     const out = x.rank === 4 ? y : tf.reshape(y, [...lead, ...y.shape.slice(1)]);
     if (!bias) return out;
     return tf.add(out, yield* param(`${name}/bias`, () => ndarray(new Float32Array(outputs))));

@@ -57,7 +57,7 @@ export interface LinearOptions {
   readonly spectralNorm?: boolean;
 }
 
-/** Power iterations per evaluation; the gap between the first singular values of a trained layer makes this ample. */
+/** Power iterations per evaluation: enough, given the gap between the first singular values of a trained layer. */
 const POWER_ITERATIONS = 12;
 
 /** W / σ₁(W), where σ₁ = uᵀWv by power iteration from a fixed start; u and v count as constants in the gradient. */

@@ -56,7 +56,7 @@ const chainMeans = (sites: Tree<NdArray>, of: Moment["of"], chains: number, kept
       return sum / kept;
     });
   });
-const CHAINS = 300;
+const CHAINS = 360;
 const KEPT = 30;
 const walked = async (known: Known, options: LangevinOptions, truths: readonly number[]) => {
   const steps = KEPT * 5;

@@ -1,4 +1,4 @@
-/** Hash-consed graphs: equal expressions are one node, and every node has a type that was inferred, and so checked. */
+/** Builds hash-consed graphs: equal expressions are one node, and the type of every node is inferred, which checks it. */
 import { fail } from "../../core/errors.ts";
 import { type Shape, sizeOf } from "../../core/shape.ts";
 import {
@@ -24,7 +24,7 @@ export interface Core {
   finish(outputs: readonly Output[]): Graph;
 }
 
-/** What a core must know of primitives. */
+/** What the builder needs to know of primitives. */
 export interface Semantics {
   /** The type of `op` applied to `inputs`. Throws code `shape` where they do not agree. */
   type(op: string, inputs: readonly Node[], attrs: Attrs): TensorType;

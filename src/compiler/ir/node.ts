@@ -1,4 +1,4 @@
-/** What a graph is made of: nodes with a static shape and a dtype. What each op means is said in `primitives/`. */
+/** The graph: nodes with a static shape and a dtype. `primitives/` defines each op. */
 import type { Shape } from "../../core/shape.ts";
 
 export type DType = "float32" | "int32" | "bool";
@@ -29,7 +29,7 @@ export interface Attrs {
   readonly exclusive?: boolean;
   readonly reverse?: boolean;
   readonly k?: number;
-  /** Computed in single width even in a float64 program: a first guess that its user refines. */
+  /** Computed in single precision even in a float64 program: a first guess that its user refines. */
   readonly single?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Nodes of a graph as nodes of ONNX: lowered in order, and named as inputs and outputs of the model. */
+/** Lowers the nodes of a graph to ONNX nodes, in order, and names the inputs and outputs of the model. */
 import { fail } from "../../core/errors.ts";
 import type { Graph, Node, Output, TensorType } from "../ir/node.ts";
 import type { Emitter, Scope } from "../onnx/emit.ts";

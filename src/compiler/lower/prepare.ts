@@ -28,7 +28,7 @@ function chooseSigmoids(graph: Graph, precision: Precision): Graph {
   return rebuild(graph, { replace });
 }
 
-/** Writes with other primitives what ONNX Runtime lacks in `precision`, or does slowly. */
+/** Replaces primitives that ONNX Runtime lacks in `precision`, or computes slowly, by others. */
 const decompositions =
   (precision: Precision): Rewrite =>
   (b, op, inputs, attrs) =>

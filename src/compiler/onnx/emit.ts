@@ -1,4 +1,4 @@
-/** What a lowering writes into: ONNX nodes in the scope at hand, and constants shared by all scopes. */
+/** The emitter that lowerings write to: ONNX nodes in the current scope, and constants shared by all scopes. */
 import type { DType, Node } from "../ir/node.ts";
 import { type OnnxAttribute, type OnnxNode, type OnnxTensor, type OnnxType, onnxType, tensorOf } from "./model.ts";
 

@@ -72,7 +72,7 @@ export const powers: Rewrite = (b, op, inputs) => {
   return undefined;
 };
 
-/** Products of constants this far from overflow in single width may be taken first. */
+/** Products of constants this far from overflow in single precision may be taken first. */
 const [smallest, largest] = [1e-30, 1e30];
 
 /** c of x·c, and 1/c of x/c. */

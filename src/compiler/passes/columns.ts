@@ -1,6 +1,6 @@
 /**
- * Columns as vectors: ONNX Runtime combines two columns `[n, 1]` element by element, and two vectors `[n]` in one loop. For inputs and
- * outputs that are known by their elements alone the axes of one element at the end are only a manner of speaking.
+ * Columns as vectors: ONNX Runtime combines two columns `[n, 1]` element by element, and two vectors `[n]` in one loop. Inputs and
+ * outputs are read and written as flat arrays, so axes of one element at their end can be dropped.
  */
 import { type Shape, sameShape } from "../../core/shape.ts";
 import type { Graph, Node } from "../ir/node.ts";

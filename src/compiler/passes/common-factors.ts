@@ -33,10 +33,10 @@ function commonest(lists: readonly (readonly Node[])[]): Node | undefined {
   const counts = new Map<Node, number>();
   for (const list of lists) for (const item of new Set(list)) counts.set(item, (counts.get(item) ?? 0) + 1);
   let best: Node | undefined;
-  const worth = (n: Node) => [counts.get(n)!, sizeOf(n.shape), -n.id];
+  const rank = (n: Node) => [counts.get(n)!, sizeOf(n.shape), -n.id];
   for (const [item, count] of counts) {
     if (count < 2) continue;
-    const [p, q] = [worth(item), best ? worth(best) : []];
+    const [p, q] = [rank(item), best ? rank(best) : []];
     const differs = p.findIndex((v, i) => v !== q[i]);
     if (!best || (differs >= 0 && p[differs]! > q[differs]!)) best = item;
   }
@@ -157,8 +157,8 @@ export function factorSums(graph: Graph): Graph {
       };
       const terms = old.map((t) => signed(b, { sign: t.sign, factors: factorsOf(t.node).map(fresh) }));
       // Products and sums of sums that something else uses too stay as they are.
-      const free = (t: Term, i: number) => t.factors.length > 1 || uses.once(old[i]!.node);
-      const [open, closed] = [terms.filter(free), terms.filter((t, i) => !free(t, i))];
+      const isSplittable = (t: Term, i: number) => t.factors.length > 1 || uses.once(old[i]!.node);
+      const [open, closed] = [terms.filter(isSplittable), terms.filter((t, i) => !isSplittable(t, i))];
       const added = (x: Node, y: Node) => {
         const [p, q] = [oldOf.get(x), oldOf.get(y)];
         return pairs.has([p, q].map(key).join()) || pairs.has([q, p].map(key).join());

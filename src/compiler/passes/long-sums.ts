@@ -36,7 +36,7 @@ function splitAxis(b: Builder, x: Node, axis: number): Node {
   return full === n ? outer : b.binary("add", outer, splitAxis(b, part(full, n - full), axis));
 }
 
-/** Sums and means of more than {@link directTerms} float32 terms, axis by axis from the last. For single width only. */
+/** Sums and means of more than {@link directTerms} float32 terms, axis by axis from the last. For single precision only. */
 export const splitLongSums: Rewrite = (b, op, [x], attrs) => {
   if ((op !== "sum" && op !== "mean") || x!.dtype !== "float32") return undefined;
   const count = countAlong(x!.shape, attrs.axes!);

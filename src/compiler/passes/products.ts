@@ -28,8 +28,8 @@ export const flattenBatch: Rewrite = (b, op, inputs, attrs) => {
   const [x, y, bias] = inputs as readonly [Node, Node, Node | undefined];
   if (op !== "matmul" || bias || (x.shape.length === 2 && y.shape.length === 2)) return undefined;
   const shared = sizeOf(y.shape.slice(0, -2)) === 1;
-  const alone = sizeOf(x.shape.slice(0, -2)) === 1;
-  if (!shared || !(alone || !attrs.transposeA)) return undefined;
+  const isSingle = sizeOf(x.shape.slice(0, -2)) === 1;
+  if (!shared || !(isSingle || !attrs.transposeA)) return undefined;
   // Where y brings axes of one element in front, they belong to the result.
   const [m, n] = [
     attrs.transposeA ? x.shape.at(-1)! : x.shape.at(-2)!,

@@ -8,7 +8,7 @@ export interface Pass {
   readonly rewrite?: Rewrite;
   /**
    * Offered each node of the old graph with its operands in the new one; for rules that need to know the uses.
-   * `renewed` gives the new node of any old one that stands before.
+   * `renewed` gives the new node of any earlier old one.
    */
   readonly replace?: (
     builder: Builder,

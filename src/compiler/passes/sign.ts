@@ -1,4 +1,4 @@
-/** What is known of the sign of a value, and the rule that needs it. */
+/** The sign of a value, where it is known, and the rule that takes constants out of sums by it. */
 
 import { sizeOf } from "../../core/shape.ts";
 import type { Node } from "../ir/node.ts";

@@ -14,13 +14,13 @@ import type { Builder } from "../primitives/builder.ts";
 import { is } from "../primitives/families.ts";
 import { rebuild } from "./rebuild.ts";
 
-/** Elements from which a sum is worth rewriting. */
+/** Elements from which rewriting a sum pays. */
 const MANY = 2048;
 /** Factors of one product: 2⁻¹²⁰ is still a float. */
 const MOST_FACTORS = 120;
-/** Fewer to a product, and the logarithms are too many. */
+/** With fewer factors in a product, too many logarithms remain to gain anything. */
 const FEWEST_FACTORS = 4;
-/** From here on the logarithms no longer count. */
+/** Factors from which the cost of logarithms no longer matters. */
 const ENOUGH_FACTORS = 56;
 
 /** How many of n terms to multiply: a divisor; undefined when there is none to gain by. */
@@ -41,7 +41,7 @@ function argumentOf(term: Node, uses: Uses, renewed: (x: Node) => Node, b: Build
   return x && b.reshape(x, term.shape);
 }
 
-/** The graph with such sums as logarithms of products. For single width only. */
+/** The graph with such sums as logarithms of products. For single precision only. */
 export function softplusSums(graph: Graph): Graph {
   const uses = usesIn(graph);
   return rebuild(graph, {

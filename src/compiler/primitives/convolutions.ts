@@ -45,7 +45,7 @@ function productShape(op: string, image: Shape, filter: Shape, attrs: Attrs): Sh
   return [image[0]!, ...outputSize(image, filter, attrs), filter[3]!];
 }
 
-/** A gradient is told the shape of what it differentiates by; that shape must be consistent with the product. */
+/** The shape of a gradient is an attribute; it must be consistent with the product. */
 const gradientType =
   (operands: (inputs: readonly Node[], shape: Shape) => { image: Shape; filter: Shape; dy: Shape }): TypeRule =>
   (inputs, attrs, op) => {
@@ -107,7 +107,7 @@ function filterAt(b: Products, filter: Node, place: readonly number[], groups: n
 
 const ungroup = (b: Products, x: Node, shape: Shape) => b.reshape(b.transpose(x, [1, 0, 2]), shape);
 
-/** ONNX Runtime convolves in single width only: in doubles, one product of matrices for each place of the window. */
+/** ONNX Runtime convolves in single precision only: in doubles, one product of matrices for each place of the window. */
 const convByPlaces: Decomposition<Products> = (b, operands, attrs) => {
   const [x, filter] = operands as readonly [Node, Node];
   const w = windowsOf(x.shape, filter.shape, attrs);

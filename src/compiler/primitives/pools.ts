@@ -63,7 +63,7 @@ function insideCounts(b: Products, w: Windows): Node {
   return b.constant(Float64Array.from(counts), [1, ...w.out, 1]);
 }
 
-/** ONNX Runtime has it for single width only. */
+/** ONNX Runtime has it for single precision only. */
 const avgByPlaces: Decomposition<Products> = (b, [x], attrs) => {
   const w = windowsOf(x!.shape, attrs.window!, attrs);
   const padded = padImage(b, x!, w);
@@ -109,10 +109,10 @@ function dilate(b: Pools, x: Node, axis: number, gap: number): Node {
   const size = x.shape[axis] as number;
   if (gap === 1 || size <= 1) return x;
   const [before, after] = [x.shape.slice(0, axis), x.shape.slice(axis + 1)];
-  const apart = b.reshape(x, [...before, size, 1, ...after]);
+  const split = b.reshape(x, [...before, size, 1, ...after]);
   const spaced = b.pad(
-    apart,
-    apart.shape.map((_, i) => [0, i === axis + 1 ? gap - 1 : 0] as const),
+    split,
+    split.shape.map((_, i) => [0, i === axis + 1 ? gap - 1 : 0] as const),
   );
   const long = b.reshape(spaced, [...before, size * gap, ...after]);
   return b.slice(
@@ -135,14 +135,14 @@ function maxPoolGrad(b: Pools, dy: Node, input: Node, output: Node, attrs: PoolA
     [0, 0],
   ] as const;
   const padded = b.pad(input, around, Number.NEGATIVE_INFINITY);
-  let free: Node = b.constant(1, output.shape, "bool");
+  let unclaimed: Node = b.constant(1, output.shape, "bool");
   let sum: Node | undefined;
   for (let i = 0; i < p.filterHeight; i++) {
     for (let j = 0; j < p.filterWidth; j++) {
       const size = [n, p.outHeight, p.outWidth, channels];
       const seen = b.stridedSlice(padded, [0, i, j, 0], size, [1, p.strideHeight, p.strideWidth, 1]);
-      const first = b.binary("and", free, b.binary("equal", seen, output));
-      free = b.binary("and", free, b.unary("not", first));
+      const first = b.binary("and", unclaimed, b.binary("equal", seen, output));
+      unclaimed = b.binary("and", unclaimed, b.unary("not", first));
       const given = b.where(first, dy, b.constant(0));
       const spread = dilate(b, dilate(b, given, 1, p.strideHeight), 2, p.strideWidth);
       const [h, w] = spread.shape.slice(1, 3) as [number, number];

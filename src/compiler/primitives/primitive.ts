@@ -1,11 +1,11 @@
-/** What a primitive is: one record with all that any part of the compiler asks of it. */
+/** A primitive: one record with everything that the compiler needs of an op. */
 import type { Attrs, Node, TensorType } from "../ir/node.ts";
 import type { Lowering, Precision } from "../onnx/emit.ts";
 
 /** Shape and dtype of the value; an error of code `shape` that names the primitive where the operands do not agree. */
 export type TypeRule = (inputs: readonly Node[], attrs: Attrs, op: string) => TensorType;
 
-/** A primitive written with others; undefined where it had better stay. */
+/** A primitive written with others; undefined where it should stay. */
 export type Decomposition<B> = (builder: B, inputs: readonly Node[], attrs: Attrs) => Node | undefined;
 
 /** A primitive of a family whose decompositions build with `B`. */
@@ -15,7 +15,7 @@ export interface Primitive<B> {
   readonly meaning?: (...x: number[]) => number;
   /** ONNX nodes of its value. Left out where it is always decomposed. */
   readonly lower?: Lowering;
-  /** By precision of the program: where ONNX Runtime lacks the primitive, has it for single width only, or does it slowly. */
+  /** By precision of the program: where ONNX Runtime lacks the primitive, has it for single precision only, or does it slowly. */
   readonly decompose?: { readonly [P in Precision]?: Decomposition<B> };
   /** Multiplications of one value, where they are many to an element. */
   readonly cost?: (node: Node) => number;

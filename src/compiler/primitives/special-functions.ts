@@ -1,4 +1,4 @@
-/** Real functions that ONNX Runtime lacks, has for single width only or does slowly, written with others. */
+/** Real functions that ONNX Runtime lacks, has for single precision only, or computes slowly, written with other primitives. */
 
 import { sizeOf } from "../../core/shape.ts";
 import type { Core } from "../ir/builder.ts";
@@ -76,7 +76,7 @@ export const softplus: Formula = (b, [x]) => {
 /** Elements from which the many passes of {@link fastSoftplus} cost less than the one slow kernel. */
 const manyElements = 2048;
 
-/** 2·artanh s = s·(2 + s²·(2/3 + s²·(2/5 + …))): for s ≤ 1/3 these terms leave out less than single width holds. */
+/** 2·artanh s = s·(2 + s²·(2/3 + s²·(2/5 + …))): for s ≤ 1/3 these terms leave out less than single precision holds. */
 const artanhTerms = [2 / 11, 2 / 9, 2 / 7, 2 / 5, 2 / 3, 2] as const;
 
 /**
@@ -111,7 +111,7 @@ export const selu: Formula = (b, [x]) => {
 
 export const tan: Formula = (b, [x]) => arithmetic(b).div(b.unary("sin", x!), b.unary("cos", x!));
 
-/** A guess in single width, off by ~1e-7 = δ, and the first-order term of δ: what is left is of order δ³. */
+/** A guess in single precision, off by ~1e-7 = δ, and the first-order term of δ: what is left is of order δ³. */
 const guess = (b: Algebra, op: "asin" | "atan", x: Node) => {
   const y = b.emit(op, [x], { single: true });
   return { y, sin: b.unary("sin", y), cos: b.unary("cos", y) };

@@ -40,7 +40,7 @@ const testing = (meaning: Meaning, lower: Lowering | undefined, rest: Rest): Row
   ...rest,
 });
 
-/** A kernel that ONNX Runtime has for single width only; in doubles, a guess to refine (see `Attrs.single`). */
+/** A kernel that ONNX Runtime has for single precision only; in doubles, a guess to refine (see `Attrs.single`). */
 const single =
   (op: string): Lowering =>
   (e, _, [x]) =>
@@ -49,7 +49,7 @@ const single =
 /** A real function with an ONNX kernel of its name for both precisions; tfjs's kernel has that name too. */
 const plain = (meaning: Meaning, kernel: string): Row => real(meaning, direct(kernel), { kernel });
 
-/** A real function with an ONNX kernel of its name for single width only. */
+/** A real function with an ONNX kernel of its name for single precision only. */
 const singleOnly = (meaning: Meaning, kernel: string, float64: InDoubles): Row =>
   real(meaning, single(kernel), { kernel, decompose: { float64 } });
 

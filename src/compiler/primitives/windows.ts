@@ -1,4 +1,4 @@
-/** What primitives of windows share: how windows lie over an image [n,h,w,c], their attributes, and the image seen place by place. */
+/** What convolutions and pools share: windows over an image [n,h,w,c], their attributes, and the image at each place of a window. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Shape } from "../../core/shape.ts";
 import type { Attrs, Node } from "../ir/node.ts";

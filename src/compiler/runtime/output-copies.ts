@@ -13,7 +13,7 @@ import type { LoadedModel, MakeTensor, Values } from "./runtime-types.ts";
 /** The name of the output that has no type in JavaScript. */
 const UNREADABLE = "unreadable";
 
-/** The model with that output in front. Who does not ask for it sees nothing of it. */
+/** The model with that output in front. Runs that do not ask for it are unaffected. */
 export const withUnreadableOutput = (model: OnnxGraph): OnnxGraph => ({
   ...model,
   nodes: [...model.nodes, { op: "SequenceEmpty", inputs: [], outputs: [UNREADABLE] }],
@@ -71,13 +71,13 @@ export function canSkipCopies(load: (model: Uint8Array) => LoadedModel, makeTens
   }
 }
 
-/** Bytes of outputs that have a place from which it pays to skip their copies: the error itself takes ten microseconds. */
-const WORTH_SKIPPING = 1 << 16;
+/** Bytes of outputs with a given array from which skipping copies pays: the error itself takes ten microseconds. */
+const MIN_SKIPPED_BYTES = 1 << 16;
 
 /** A run that writes every output in an array, without copies; undefined when that does not pay, or did not work. */
 export type RunInPlace = (feeds: Values, into: Arrays, steps: number) => Arrays | undefined;
 
-/** Such runs of a model that has the unreadable output. What once did not work is not tried again. */
+/** Such runs of a model that has the unreadable output. After one failure it is not tried again. */
 export function createRunInPlace(
   runNow: NonNullable<LoadedModel["runNow"]>,
   outputs: readonly TypedPort[],
@@ -87,7 +87,7 @@ export function createRunInPlace(
   const isReal = (array: unknown): array is RealArray => array instanceof Float32Array || array instanceof Float64Array;
   return (feeds, into, steps) => {
     const bytes = Object.values(into).reduce((sum, { byteLength }) => sum + byteLength, 0);
-    if (!works || bytes < WORTH_SKIPPING) return undefined;
+    if (!works || bytes < MIN_SKIPPED_BYTES) return undefined;
     const places = outputs.map((port) => {
       const array = into[port.name] ?? new ARRAYS[port.type](sizeOf(shapeIn(port, steps)));
       return { port, array };

@@ -1,4 +1,4 @@
-/** What goes into a session and comes out: arrays by name, their element types, and how much of them a run uses. */
+/** Inputs and outputs of a session: arrays by name, their element types, and how much of them a run uses. */
 import { fail } from "../../core/errors.ts";
 import { type Shape, sizeOf } from "../../core/shape.ts";
 import { type NumericArray, textOf } from "../ir/node.ts";

@@ -1,4 +1,4 @@
-/** What is used of ONNX Runtime, whichever of its packages it is. */
+/** The parts of ONNX Runtime that are used, the same for each of its packages. */
 
 /** `worker`: the native runtime in a thread of its own. */
 export type RuntimeName = "node" | "web" | "worker";

@@ -48,7 +48,7 @@ export const sessionOptions = ({ threads, profile }: SessionSettings) => ({
   interOpNumThreads: 1,
   executionMode: "sequential" as const,
   // The graph is simplified already, but for large constants, which the runtime folds. What it would do beyond that undoes choices of the
-  // lowering (it moves transposes back into products) and keeps factors of double-precision programs in single width.
+  // lowering (it moves transposes back into products) and keeps factors of double-precision programs in single precision.
   graphOptimizationLevel: "basic" as const,
   // What goes wrong is thrown; nothing is written to the console.
   logSeverityLevel: 4 as const,
@@ -149,7 +149,7 @@ const loaders: Record<RuntimeName, () => Promise<Runtime>> = {
   web: webRuntime,
   worker: () => workerRuntime(sessionOptions),
 };
-/** By name, and by who brought it. */
+/** By name, or by the module that the program gave. */
 const loading = new Map<unknown, Promise<Runtime>>();
 
 function load(name: RuntimeName): Promise<Runtime> {
@@ -173,7 +173,7 @@ const NATIVE =
 const adviceInBrowsers =
   'In a browser a program brings it: `useEngine("wasm", { onnxruntime: () => import("onnxruntime-web/wasm") })`.';
 const advice = `Install one of its optional peers: ${NATIVE} or \`npm install onnxruntime-web\` (WebAssembly, anywhere), or use the wasm engine.`;
-/** For who wanted the native one, and may have the other. */
+/** Advice where only the native runtime was looked for. */
 const onlyNative =
   'Only onnxruntime-node was looked for: the engine "auto" compiles for it alone, as runs in the background do; { engine: "compiled" } takes onnxruntime-web too.';
 

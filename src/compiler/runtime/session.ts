@@ -24,7 +24,7 @@ export interface ProgramOptions {
   readonly profile?: string;
 }
 
-/** What a session in another thread is made from. */
+/** What another thread needs to make a session. */
 export interface PortableProgram {
   readonly model: Uint8Array;
   /** Of the session. */

@@ -1,6 +1,6 @@
 /**
- * Threads that answer at once: each runs native sessions of ONNX Runtime on memory that it shares with its caller, and blocks in between.
- * No message is sent for a run: the caller writes the inputs, notifies the thread, runs its own shard, and waits for the thread's word.
+ * Threads for synchronous runs: each runs native sessions of ONNX Runtime on memory shared with its caller, and blocks between runs. A run sends
+ * no message: the caller writes the inputs, notifies the thread by an atomic, runs its own shard, and waits for another atomic.
  *
  * One pool for the process: threads are started when first needed, keep no process alive and end with it.
  */
@@ -32,8 +32,8 @@ interface Thread {
   load(program: PortableProgram, fixed: Arrays): Promise<ThreadProgram>;
   /** Whether it ended, or did not answer in time. */
   lost(): boolean;
-  /** Sessions that it holds. */
-  held(): number;
+  /** Number of sessions loaded in it. */
+  sessions(): number;
   end(): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ interface Channel {
   /** Wakes the thread; gives the number of the request. */
   notify(): number;
   lost(): boolean;
-  /** From now on nothing is expected of it: what is awaited fails. */
+  /** Marks the thread as lost: pending requests fail. */
   lose(why: string): void;
   end(): Promise<void>;
 }
@@ -159,7 +159,7 @@ function startThread(): Thread {
       };
     },
     lost,
-    held: () => Atomics.load(words, WORDS.held),
+    sessions: () => Atomics.load(words, WORDS.held),
     end: channel.end,
   };
 }
@@ -172,11 +172,11 @@ export function shardThreads(count: number): readonly Thread[] {
   return threads.slice(0, count);
 }
 
-/** Sessions held by all threads. */
-export const heldByThreads = (): number =>
-  threads.reduce((sum, thread) => sum + (thread.lost() ? 0 : thread.held()), 0);
+/** Number of sessions loaded in all threads. */
+export const sessionsInThreads = (): number =>
+  threads.reduce((sum, thread) => sum + (thread.lost() ? 0 : thread.sessions()), 0);
 
-/** Ends all threads. What was loaded there is run by its callers from then on. */
+/** Ends all threads. Programs loaded there run in their callers from then on. */
 export async function endThreads(): Promise<void> {
   await Promise.all(threads.splice(0).map((thread) => thread.end()));
 }

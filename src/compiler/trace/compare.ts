@@ -1,6 +1,6 @@
 /**
- * Whether two traces of one step are the same program. A step is traced twice, with different keys and at different steps; what
- * differs between the two is a number that was worked out on the host and frozen, and must not be.
+ * Whether two traces of one step are the same program. A step is traced twice, with different keys and at different steps; a
+ * difference is a number that was computed on the host and would be a constant of the program, which is refused.
  */
 import type { Attrs, Node, NumericArray } from "../ir/node.ts";
 import type { Traced } from "./traced.ts";

@@ -1,11 +1,11 @@
 /** What cannot be traced: errors that name the place and say what to write instead. */
 import { fail } from "../../core/errors.ts";
 
-/** Where something was refused. */
+/** Where the trace was when something was refused. */
 export interface Place {
   /** What is being traced. */
   readonly what: string;
-  /** The last site that it came to. */
+  /** The last site of the model that was traced. */
   readonly site: string | undefined;
 }
 
@@ -15,7 +15,7 @@ export interface Refusals {
   read(): never;
   draw(name: string): never;
   kernel(name: string): never;
-  /** @throws what was refused first: who catches the error, or never awaits it, must not get a trace of what was done instead. */
+  /** @throws The first refusal, also where the traced function caught it or did not await it: its trace would be incomplete. */
   check(): void;
 }
 
@@ -38,7 +38,7 @@ export function createRefusals(place: () => Place): Refusals {
     refuse,
     read: () =>
       refuse(
-        "the value of a tensor is read (dataSync, data or arraySync) while the step is recorded for compilation, but it has none yet. " +
+        "the value of a tensor is read (dataSync, data or arraySync) while the step is traced for compilation, but it has none yet. " +
           'Write the decision in ops (tf.where, tf.maximum), move the reading out of the step, or run with { engine: "wasm" }. ' +
           "Samplers of gamma, beta, Dirichlet, Student-t, Poisson, binomial and categorical laws read parameters that are learnt or drawn: such a step runs op by op",
       ),

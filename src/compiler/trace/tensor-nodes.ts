@@ -1,5 +1,5 @@
 /**
- * Which node the data of a tensor stands for. Symbolic data depends on an input of the trace and has no values; known data lies with
+ * Which node the data of a tensor stands for. Symbolic data depends on an input of the trace and has no values; known data is in
  * the engine underneath and becomes a constant where the trace uses it, or an input when it is large.
  */
 import type * as tf from "@tensorflow/tfjs-core";

@@ -1,4 +1,4 @@
-/** The backend that tfjs sees while a trace is under way: symbolic data has no values, known data lies with the engine underneath. */
+/** The tfjs backend during a trace: symbolic data has no values, known data is in the engine underneath. */
 
 import type { Shape } from "../../core/shape.ts";
 import type { HostValues } from "../../core/tracing.ts";
@@ -13,14 +13,14 @@ export interface TraceBackendOptions {
   isSymbolic(id: object): boolean;
   /** Whether the trace is under way. */
   isOpen(): boolean;
-  /** A tensor that comes into being; gives the id of its data. */
+  /** Called for a new tensor; gives the id of its data. */
   write(values: HostValues, shape: Shape, dtype: DType): object;
 }
 
 export interface TraceBackend extends Backend {
   numDataIds(): number;
   read(id: object): Promise<never>;
-  /** Values of known data, wherever it lies. */
+  /** Values of known data, in whichever backend. */
   valuesOf(id: object): HostValues | Uint8Array;
 }
 

@@ -1,4 +1,4 @@
-/** What a trace is asked for, and what it gives. */
+/** Inputs, options and result of a trace. */
 import type { HostValues } from "../../core/tracing.ts";
 import type { Graph, NumericArray, TensorType } from "../ir/node.ts";
 
@@ -9,18 +9,18 @@ export type TraceInput = TensorType;
 export interface HostInput {
   readonly name: string;
   make(): HostValues;
-  /** The same into memory that is there. */
+  /** The same, written into an existing array. */
   readonly fill?: (to: HostValues) => void;
 }
 
-/** What a trace gives. */
+/** The result of a trace. */
 export interface Traced {
   readonly graph: Graph;
   readonly host: readonly HostInput[];
-  /** Large values that were there before the trace: inputs of every run, so that no copy of them is stored. */
+  /** Large arrays from before the trace: inputs of every run, so that the program stores no copy. */
   readonly fixed: { readonly [name: string]: NumericArray };
   readonly reports: readonly { readonly name: string; read(values: HostValues): void }[];
-  /** Names of outputs that hold bools: where one of them is 0 the run does not count. */
+  /** Names of outputs that hold bools: where one of them is 0 the run is invalid. */
   readonly guards: readonly string[];
   /** Where constants that came from a written array were made, for messages: by their values. */
   readonly origins: ReadonlyMap<NumericArray, string>;
@@ -28,9 +28,9 @@ export interface Traced {
 
 /** How to trace. */
 export interface TraceOptions {
-  /** Traces also what is known already, so that a program in double precision computes it so. */
+  /** Also traces operations on known values, so that a program in double precision computes them in double. */
   readonly exact?: boolean;
-  /** What it is that is being traced, for messages. */
+  /** Name of the traced function, for messages. */
   readonly what?: string;
   /** Copies of data that was there before, shared by several traces. */
   readonly copies?: WeakMap<object, NumericArray>;

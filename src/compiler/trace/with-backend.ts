@@ -1,4 +1,4 @@
-/** What is used of tfjs's engine, and another backend and another source of random numbers for as long as a function runs. */
+/** Runs a function with another tfjs backend, or another `Math.random`; and the internals of tfjs's engine that this needs. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { HostValues } from "../../core/tracing.ts";
 

@@ -7,7 +7,7 @@ import type { Execution, SiteRecord } from "../../effects/interpret.ts";
 import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
 import type { ModelAndGuide } from "../problem/model-and-guide.ts";
 import { type WeighOptions, type WeightedRun, weigh } from "../problem/weigh.ts";
-import { type Compilable, compileIfWorth, disagreement, infoOf, tooLittleWork } from "../train/compile-policy.ts";
+import { type Compilable, disagreement, infoOf, maybeCompile, tooLittleWork } from "../train/compile-policy.ts";
 import { tracedRun } from "../train/traced-run.ts";
 
 /** As {@link weigh}, whichever way. Call it inside `scope`. */
@@ -50,10 +50,10 @@ export const compiledChunk = ({ modelInfo }: ModelAndGuide): number => {
 export async function weighing(pair: ModelAndGuide, choice: EngineChoice, chunks: Chunks): Promise<Weighing> {
   const eagerly: Weigh = (at) => weigh(pair, at);
   const weightsBy = (way: Weigh) => scope(() => way(chunks.first).logWeights.dataSync());
-  const { compiled, info } = await compileIfWorth({
+  const { compiled, info } = await maybeCompile({
     what: "snis",
     choice,
-    notWorth: chunks.count < 2 ? "all draws are made at once" : undefined,
+    skipReason: chunks.count < 2 ? "all draws are made at once" : undefined,
     compile: (native) => compileWeighing(pair, chunks, native),
     async compare(compiled) {
       await compiled.prepare(chunks.first);
@@ -82,7 +82,7 @@ async function compileWeighing(pair: ModelAndGuide, chunks: Chunks, mustPay: boo
     native: mustPay,
     background: pair.problem.background ?? false,
     ...(pair.problem.threads !== undefined && { threads: pair.problem.threads }),
-    ...(mustPay && { worth: (multiplications) => tooLittleWork(multiplications * count) }),
+    ...(mustPay && { skipReason: (multiplications) => tooLittleWork(multiplications * count) }),
   });
   let prepared: Values | undefined;
   return {

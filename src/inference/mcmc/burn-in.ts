@@ -1,32 +1,32 @@
 /**
- * The way from an overdispersed start to where the data put the mass, however far: the first part of a warm-up, which owes nothing to
+ * Burn-in: from an overdispersed start to the bulk of the posterior, however far. It is the first part of a warm-up and need not keep
  * detailed balance. Every coordinate of every chain has its own scale s and moves by ½s²∇log p, at most s, plus noise s√T ξ: unadjusted
  * Langevin dynamics with a diagonal preconditioner. As in resilient propagation (Riedmiller & Braun 1993) the scale grows while the
- * gradient keeps its sign and shrinks when the sign turns, so that a distance of D scales takes log D steps, and not D.
+ * gradient keeps its sign and shrinks when the sign turns, so that a distance of D scales takes log D steps instead of D.
  *
- * The noise is what an optimiser lacks: chains arrive where the mass is, not at the mode, which may have none (a funnel's neck).
+ * The noise is the difference to an optimiser: chains arrive at the bulk of the mass, not at the mode, which may hold none (a funnel's neck).
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { TiltedError } from "../../core/errors.ts";
 import type { Key } from "../../core/key.ts";
 import { uniform } from "../../core/random/draws.ts";
-import { eachFinite, type GradientState, moveTo, type Steps, type Target } from "./kernel.ts";
+import { eachFinite, type GradientState, moveTo, type Target, type Transition } from "./kernel.ts";
 
-/** Chains on their way. */
+/** State of the burn-in. */
 export interface BurnInState extends GradientState {
   /** s of every coordinate, `[chains, d]`. */
   readonly scale: tf.Tensor;
 }
 
-/** While the gradient of more than one per scale keeps its sign. */
+/** Growth of a scale while the gradient, more than one per scale, keeps its sign. */
 const GROWTH = 1.3;
-/** While there is hardly any gradient. */
+/** Growth of a scale while the gradient is less than one per scale. */
 const SLOW_GROWTH = 1.15;
-/** When the gradient turns, or a proposal has no density. */
+/** Factor on a scale when the gradient changes sign, or a proposal has no finite density. */
 const CUT = 0.4;
 
-/** Where a site of the model has no finite density for some chain, every proposal counts as one without. */
-function evaluateOrNot(x: tf.Tensor, target: Target): ReturnType<Target> {
+/** The target, or NaN for every proposal where the model throws because some chain's density is not finite. */
+function evaluateOrNan(x: tf.Tensor, target: Target): ReturnType<Target> {
   try {
     return target(x);
   } catch (error) {
@@ -35,7 +35,7 @@ function evaluateOrNot(x: tf.Tensor, target: Target): ReturnType<Target> {
   }
 }
 
-/** Where a burn-in starts: every scale is the root of the step size. */
+/** The first state of a burn-in: every scale is the square root of the step size. */
 export const startBurnIn = (state: GradientState): BurnInState => ({
   ...state,
   scale: tf.mul(tf.onesLike(state.x), tf.sqrt(state.eta)),
@@ -46,7 +46,7 @@ export const startBurnIn = (state: GradientState): BurnInState => ({
  *
  * @param T - Temperature.
  */
-export const burnIn = (T = 1): Steps<BurnInState, { readonly xi: "normal" }> => ({
+export const burnIn = (T = 1): Transition<BurnInState, { readonly xi: "normal" }> => ({
   name: "burn-in",
   noise: { xi: "normal" },
   step(state, { xi }, target) {
@@ -54,25 +54,25 @@ export const burnIn = (T = 1): Steps<BurnInState, { readonly xi: "normal" }> => 
     const drift = tf.mul(tf.mul(0.5, tf.square(scale)), grad);
     const bounded = tf.maximum(tf.neg(scale), tf.minimum(scale, drift));
     const y = tf.add(tf.add(x, bounded), tf.mul(tf.mul(Math.sqrt(T), scale), xi));
-    const to = evaluateOrNot(y, target);
-    // A sum is finite where all of it is.
-    const taken = eachFinite(tf.add(to.logp, tf.sum(to.grad, 1)));
+    const to = evaluateOrNan(y, target);
+    // The sum is finite only where every term is.
+    const accepted = eachFinite(tf.add(to.logp, tf.sum(to.grad, 1)));
     const keeps = tf.greater(tf.mul(grad, to.grad), 0);
     const steep = tf.greater(tf.mul(scale, tf.abs(to.grad)), 1);
     const full = (factor: number) => tf.fill(scale.shape, factor);
     const factor = tf.where(steep, tf.where(keeps, full(GROWTH), full(CUT)), full(SLOW_GROWTH));
-    const each = tf.broadcastTo(tf.reshape(taken, [taken.size, 1]), scale.shape);
-    const next = { ...moveTo(taken, y, to, state), scale: tf.mul(scale, tf.where(each, factor, full(CUT))) };
-    return [next as BurnInState, { finite: taken }];
+    const each = tf.broadcastTo(tf.reshape(accepted, [accepted.size, 1]), scale.shape);
+    const next = { ...moveTo(accepted, y, to, state), scale: tf.mul(scale, tf.where(each, factor, full(CUT))) };
+    return [next as BurnInState, { finite: accepted }];
   },
 });
 
-/** Log-density below the median chain at which a chain is stuck, beside one for every dimension: places of no mass to speak of. */
+/** Nats below the median chain's log-density, besides one per dimension, from which a chain counts as stuck: regions of negligible mass. */
 const STUCK = 30;
 
 /**
- * For each chain the chain whose place it takes: itself, or for one that did not arrive another that did. A chain is stuck when its density
- * is less than e^{−30 − d} of the median chain's: no mode that counts is that low, so no mode is lost with it.
+ * For each chain the index of the chain whose position it takes: its own, or for a stuck chain that of one that is not. A chain is stuck when
+ * its density is less than e^{−30 − d} of the median chain's: no mode of any weight is that low, so none is lost.
  */
 export function resampleStuckChains(logp: Float32Array, dimension: number, T: number, key: Key): Int32Array {
   const median = logp.slice().sort()[Math.floor(logp.length / 2)] as number;

@@ -1,5 +1,6 @@
-/** log Z of a model that chains have sampled: chains give draws and no evidence, fresh draws of the base beside them bound it. */
+/** log Z of a model that chains have sampled: bounds from fresh draws of the base, and from the chains' draws. */
 import { type NdArray, ndarray } from "../../core/array.ts";
+import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
@@ -25,21 +26,21 @@ export interface ChainEvidenceOptions {
   readonly draws?: number;
 }
 
-/** Numbers that one batch of draws may hold. */
-const AT_ONCE = 1 << 19;
+/** Elements of the largest site in one run of draws. */
+const MAX_ELEMENTS = 1 << 19;
 
 /**
  * log Z of a tilted model (with data log p(data) + log Z) from both sides, with the draws of its chains above: {@link logZWithDraws}.
  *
  * @param model - What the chains ran on, without arguments, in the same coordinates.
- * @param chains - The result of `langevin`. Where its chains have not converged, nor is the upper side valid.
- * @remarks The lower side is from the base alone and always valid. In many dimensions base draws miss what the tilt likes; then the sides part.
+ * @param chains - The result of `langevin`. The upper side is valid only where its chains have converged.
+ * @remarks The lower side is from the base alone and always valid. In many dimensions base draws miss where the tilt has its mass: the gap is then wide.
  * @example
  * const tilted = pipe(net.base, tilt("x", energy), inNoise("x"));
  * const chains = await infer(tilted, langevin({ chains: 64, steps: 1000 }), { params, seed: 1 });
  * const z = chainEvidence(tilted, chains, { params, seed: 2 });
  * const density = tiltedLogDensity(net, energy, z, heldOut, { params, seed: 3 });
- * @throws `argument` with fewer than 64 draws, or when a site that the chains have not moved matters.
+ * @throws `argument` with fewer than 64 draws, or when the factors depend on a site that the chains did not sample.
  */
 export function chainEvidence<E extends Effect>(
   model: Model<[], E, unknown>,
@@ -47,12 +48,11 @@ export function chainEvidence<E extends Effect>(
   options: ChainEvidenceOptions,
 ): Sandwich<EvidenceOf<E>> {
   const { draws = 8192, params = {} } = options;
-  if (!Number.isInteger(draws) || draws < 1)
-    fail("argument", `chainEvidence: draws must be a positive integer, got ${draws}`);
+  checkWhole("chainEvidence", "draws", draws);
   const key = toKey(options.seed);
   const where = { model: model as unknown as Problem["model"], params, key };
   const structure = inspectModel({ ...where, args: [] } as unknown as Problem);
-  const known = taken(structure, chains.sites as Tree<NdArray>, draws);
+  const known = thinnedDraws(structure, chains.sites as Tree<NdArray>, draws);
   const weights = weightsOf(where, structure, known.count, known.values, "chains");
   if (structure.latents.some(({ name }) => known.values[name] === undefined)) {
     const again = weightsOf(where, structure, known.count, known.values, "others");
@@ -63,8 +63,8 @@ export function chainEvidence<E extends Effect>(
   return logZWithDraws(weightsOf(where, structure, draws, {}, "base"), weights, label);
 }
 
-/** The chains' draws, at most `most`, evenly from the run: first all chains at one step, then at the next. */
-function taken({ latents }: ModelInfo, sites: Tree<NdArray>, most: number) {
+/** At most `most` of the chains' draws, equally spaced along the run: all chains at one step, then all at the next. */
+function thinnedDraws({ latents }: ModelInfo, sites: Tree<NdArray>, most: number) {
   const [chains = 0, kept = 0] = Object.values(sites)[0]?.shape ?? [];
   const steps = Math.max(1, Math.min(kept, Math.floor(most / Math.max(1, chains))));
   const of = ({ data, shape }: NdArray): NdArray => {
@@ -91,7 +91,7 @@ function weightsOf(
   purpose: string,
 ): Float32Array {
   const largest = Math.max(1, ...latents.map(({ shape }) => sizeOf(shape)));
-  const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
+  const part = Math.max(1, Math.min(count, Math.floor(MAX_ELEMENTS / largest)));
   const out = new Float32Array(count);
   const weighed = scoreOnly(({ kind }) => kind !== "sample")(withPlates(plates)(model));
   for (let first = 0; first < count; first += part) {

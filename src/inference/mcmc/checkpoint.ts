@@ -1,14 +1,14 @@
-/** Where chains are, as plain data: what a run ends with and a later one goes on from, bit for bit. */
+/** Checkpoints: the state of chains as plain data, from which a later run continues bit for bit. */
 import { fail } from "../../core/errors.ts";
 import { type Shape, showShape, sizeOf } from "../../core/shape.ts";
 import type { SampledSite } from "./sites.ts";
 import type { Stored } from "./stepper.ts";
 
-/** Everything a run needs to go on. Plain data. */
+/** Everything a run needs to continue. Plain data. */
 export interface Checkpoint {
   /** The kernel whose state it is. */
   readonly kernel: string;
-  /** Sites that move, and the shape of their unconstrained positions, `[chains, ...]`. */
+  /** The sampled sites, and the shape of their unconstrained positions, `[chains, ...]`. */
   readonly sites: readonly { readonly name: string; readonly shape: Shape }[];
   /** The kernel's state by name: `x` holds the positions `[chains, d]`, site by site. */
   readonly state: { readonly [name: string]: { readonly data: Float32Array; readonly shape: Shape } };
@@ -17,7 +17,7 @@ export interface Checkpoint {
   readonly stepSize: number;
 }
 
-const placesOf = (sites: readonly SampledSite[], chains: number): Checkpoint["sites"] =>
+const sitesOf = (sites: readonly SampledSite[], chains: number): Checkpoint["sites"] =>
   sites.map(({ name, unconstrained }) => ({ name, shape: [chains, ...unconstrained] }));
 
 /** The checkpoint of chains. */
@@ -32,7 +32,7 @@ export function checkpointOf(
   const entries = Object.entries(own).map(([name, data]) => [name, { data, shape: shapes[name] as Shape }] as const);
   return {
     kernel,
-    sites: placesOf(sites, chains),
+    sites: sitesOf(sites, chains),
     state: Object.fromEntries(entries),
     step,
     stepSize: eta?.[0] as number,
@@ -59,14 +59,14 @@ export function restore(
 ): Stored {
   const show = (places: Checkpoint["sites"]) =>
     places.map(({ name, shape }) => `"${name}" ${showShape(shape)}`).join(", ");
-  const here = placesOf(density.sites, chains);
+  const here = sitesOf(density.sites, chains);
   const theirs = sites?.[0]?.shape[0];
   if (theirs !== undefined && theirs !== chains)
     fail("argument", `${what}: the checkpoint has ${theirs} chains, this run ${chains}; give chains: ${theirs}`);
   if (sites === undefined || show(sites) !== show(here)) {
     fail(
       "argument",
-      `${what}: the checkpoint is of another model: it holds ${sites ? show(sites) : "no sites"}, here move ${show(here)} (chains first, unconstrained)`,
+      `${what}: the checkpoint is of another model: it holds ${sites ? show(sites) : "no sites"}, this run samples ${show(here)} (chains first, unconstrained)`,
     );
   }
   if (kernel !== wanted.name)

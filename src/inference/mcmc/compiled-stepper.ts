@@ -1,4 +1,4 @@
-/** Steps of many chains in the compiled engine: a program of all of them or of their parts, as a way to make steps. */
+/** The compiled stepper: a compiled program over all chains, or over parts of them, as a {@link Stepper}. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { NumericArray } from "../../compiler/ir/node.ts";
 import type { Values } from "../../compiler/step.ts";
@@ -22,48 +22,48 @@ import {
   store,
 } from "./stepper.ts";
 
-/** Steps that are compiled. */
+/** A compiled stepper. */
 export interface CompiledStepper extends Stepper {
   readonly info: CompileInfo & { readonly used: true };
-  /** Calls that it takes to make a step of all chains, part by part. */
+  /** Calls in which a step covers all chains, part by part. */
   readonly rounds: number;
   /** How the first step differs from the one op by op that {@link firstStep} made, see `disagreement`. */
   compare(state: ArrayState, key: Key, next: ArrayState): Promise<string | undefined>;
   dispose(): void;
 }
 
-/** A first step. */
+/** The first step, op by op. */
 export interface FirstStep {
   readonly next: ArrayState;
-  /** Entries of the state that a step leaves as they are. */
+  /** Entries of the state that a step does not change. */
   readonly fixed: ReadonlySet<string>;
 }
 
 /**
- * A first step op by op, all of whose proposals are taken: no decision is on the edge, so that it can be compared. What the model refuses
- * in it, it would refuse in any case: the proposals are those of the step itself.
+ * The first step op by op with every proposal accepted, so that no rounding can flip a decision when the engines are compared. An error of the
+ * model in it is an error of the run: the proposals are those of the real first step.
  */
 export function firstStep(spec: StepSpec, state: ArrayState, key: Key): FirstStep {
   return scope(() => {
-    const inputs = noiseInputs(spec.steps.noise, spec.sites);
+    const inputs = noiseInputs(spec.transition.noise, spec.sites);
     const given = stateTensors(state, spec.shapes);
     const noise = noiseTensors(inputs, spec, key);
-    const sure = Object.fromEntries(
+    const acceptAll = Object.fromEntries(
       inputs.map(({ input, kind }) => [
         input,
         kind === "uniform" ? tf.zerosLike(noise[input] as tf.Tensor) : noise[input],
       ]),
     ) as typeof noise;
-    const [next] = stepTensors(spec, given, sure, key);
+    const [next] = stepTensors(spec, given, acceptAll, key);
     const fixed = new Set(Object.keys(spec.shapes).filter((name) => next[name] === given[name]));
     return { next: store(next).state, fixed };
   });
 }
 
 /**
- * Records and compiles steps.
+ * Traces and compiles steps.
  *
- * @param state - Where the chains are.
+ * @param state - The state of the chains.
  * @param fixed - See {@link FirstStep}.
  * @throws `trace`, `engine`, as `compileStep` does.
  */
@@ -76,21 +76,21 @@ export async function compileSteps(
   const began = performance.now();
   const program = await chainProgram(spec, state, fixed, use);
   const stepper = stepperOf(spec, fixed, program);
-  const { runtime, threads, operations, length, lanes } = program;
+  const { runtime, threads, operations, length, shards } = program;
   return {
     ...stepper,
-    rounds: Math.ceil(program.starts.length / program.lanes),
+    rounds: Math.ceil(program.starts.length / program.shards),
     info: {
       used: true,
       runtime,
-      threads: lanes > 1 ? lanes : threads,
+      threads: shards > 1 ? shards : threads,
       operations,
       ...(length > 1 && { stepsPerCall: length }),
-      ...(lanes > 1 && { shards: lanes }),
+      ...(shards > 1 && { shards }),
       compileMs: performance.now() - began,
     },
     async compare(state, key, next) {
-      const found = (await stepper.run(state, [key], [], { takeAll: true }))?.state;
+      const found = (await stepper.run(state, [key], [], { acceptAll: true }))?.state;
       if (found === undefined) return undefined;
       for (const [name, values] of Object.entries(next)) {
         const differs = disagreement(name, values, found[name] as Float32Array, name === "logp" ? 1 : 0);
@@ -110,14 +110,14 @@ const sizesOf = ({ shapes }: StepSpec): { readonly [name: string]: number } =>
 /** A compiled program as a stepper. */
 function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainProgram) {
   const { size, starts, length } = program;
-  const noise = blockNoise(noiseInputs(spec.steps.noise, spec.sites), spec);
-  // Parts keep every core busy: then nobody has time for noise.
-  const whole = starts.length === 1;
+  const noise = blockNoise(noiseInputs(spec.transition.noise, spec.sites), spec);
+  // Shards keep every core busy, which leaves none to draw noise ahead.
+  const isWhole = starts.length === 1;
   const each = sizesOf(spec);
-  /** `takeAll`: with uniforms of 0 every proposal is taken. */
-  const write = (state: ArrayState, keys: readonly Key[], takeAll: boolean) => (j: number, inputs: Values) => {
+  /** `acceptAll`: with uniforms of 0 every proposal is accepted. */
+  const write = (state: ArrayState, keys: readonly Key[], acceptAll: boolean) => (j: number, inputs: Values) => {
     const start = starts[j] as number;
-    // What the program does not use is not among its inputs.
+    // Entries that the program does not use are not among its inputs.
     const fill = (name: string, to: (array: Float32Array) => void) => {
       const array = inputs[name];
       if (array !== undefined) to(array as Float32Array);
@@ -127,8 +127,8 @@ function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainPro
       fill(entry(name), (array) => array.set(n === 0 ? values : values.subarray(start * n, (start + size) * n)));
     }
     for (const { input, fill: draw } of noise.of(keys)) fill(input, (array) => draw(array, start, size));
-    if (!takeAll) return;
-    for (const [name, kind] of Object.entries(spec.steps.noise))
+    if (!acceptAll) return;
+    for (const [name, kind] of Object.entries(spec.transition.noise))
       if (kind === "uniform") fill(name, (array) => array.fill(0));
   };
   return {
@@ -141,13 +141,13 @@ function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainPro
       state: ArrayState,
       keys: readonly Key[],
       following: readonly Key[] = [],
-      { takeAll = false }: { readonly takeAll?: boolean } = {},
+      { acceptAll = false }: { readonly acceptAll?: boolean } = {},
     ): Block | undefined | Promise<Block | undefined> {
-      if (whole) noise.start(keys);
-      const fill = write(state, keys, takeAll);
+      if (isWhole) noise.start(keys);
+      const fill = write(state, keys, acceptAll);
       const out = program.run((j, inputs) => {
         fill(j, inputs);
-        if (whole && following.length > 0) noise.prefetch(following);
+        if (isWhole && following.length > 0) noise.prefetch(following);
       }, keys.length);
       const read = (parts: readonly Values[]) => blockOf(spec, fixed, program, state, parts, keys.length);
       return out instanceof Promise ? out.then((parts) => parts && read(parts)) : out && read(out);
@@ -155,7 +155,7 @@ function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainPro
   };
 }
 
-/** What a run of a program from a state means. */
+/** The block of a program's outputs. */
 function blockOf(
   spec: StepSpec,
   fixed: ReadonlySet<string>,
@@ -179,13 +179,13 @@ function blockOf(
   const after = (name: string): Float32Array => {
     if (fixed.has(name)) return before[name] as Float32Array;
     const n = each[name] as number;
-    // What all chains share is in every part.
+    // Every part holds what all chains share.
     return (n === 0 ? parts[0]?.[entry(name)] : gathered(entry(name), n)) as Float32Array;
   };
   const finite = (i: number) => gathered("finite", 1, i);
-  const takesAll = parts[0]?.acceptance === undefined;
+  const acceptsAll = parts[0]?.acceptance === undefined;
   const means: number[] = [];
-  const acceptance = (i: number) => (takesAll ? 1 : meanOf(gathered("acceptance", 1, i), finite(i)));
+  const acceptance = (i: number) => (acceptsAll ? 1 : meanOf(gathered("acceptance", 1, i), finite(i)));
   return {
     count,
     state: Object.fromEntries(Object.keys(spec.shapes).map((name) => [name, after(name)])),

@@ -1,6 +1,6 @@
 /**
- * The driver of chains: it owns what is the same for every kernel. Burn-in and warm-up (`warm-up.ts`), then the steps that are kept; how
- * they are made is `steppers.ts`.
+ * The driver of chains: what is the same for every kernel. Burn-in and warm-up (`warm-up.ts`), then the steps whose draws are kept;
+ * `steppers.ts` runs the steps.
  */
 import { sizeOf } from "../../core/shape.ts";
 import type { CompileInfo } from "../../engine/info.ts";
@@ -10,11 +10,11 @@ import type { Block, Stored } from "./stepper.ts";
 import type { Steppers } from "./steppers.ts";
 import { burnInChains, warmUp } from "./warm-up.ts";
 
-/** What a run gave. */
+/** The result of a run. */
 export interface ChainRun {
   /** Draws by site, `[chains, kept, ...]`, in the order of the sites. */
   readonly draws: readonly Float32Array[];
-  /** Where the chains are. */
+  /** The state of the chains at the end. */
   readonly end: Stored;
   /** Mean acceptance probability after warm-up, of steps and of jumps. */
   readonly acceptance: number;
@@ -29,20 +29,23 @@ export async function runChains(problem: Problem, plan: ChainPlan, start: Stored
   const run = beginRun(problem, plan, start.shapes);
   const { kernel, warmup, steps, targetAcceptance } = plan;
   try {
-    const begun = plan.burnIn > 0 ? await burnInChains(run, start) : start;
-    const alike = targetAcceptance === undefined ? warmup + steps : steps;
-    const usual = await run.make(kernel, begun, run.keyAt(run.bounds.warm), { steps: alike, collect: true });
-    return await keepSteps(run, await warmUp(run, begun, usual), usual);
+    const burnedIn = plan.burnIn > 0 ? await burnInChains(run, start) : start;
+    const count = targetAcceptance === undefined ? warmup + steps : steps;
+    const steppers = await run.makeSteppers(kernel, burnedIn, run.keyAt(run.bounds.warm), {
+      steps: count,
+      collect: true,
+    });
+    return await keepSteps(run, await warmUp(run, burnedIn, steppers), steppers);
   } finally {
     run.dispose();
   }
 }
 
-async function keepSteps(run: Run, from: Stored, usual: Steppers): Promise<ChainRun> {
+async function keepSteps(run: Run, from: Stored, steppers: Steppers): Promise<ChainRun> {
   const { kept, end } = run.bounds;
   const draws = collectDraws(run.plan);
   let [accepted, nonFinite] = [0, 0];
-  const last = await run.advance(usual, from, { from: kept, to: end }, (block, at) => {
+  const last = await run.advance(steppers, from, { from: kept, to: end }, (block, at) => {
     for (let i = 0; i < block.count; i++) {
       accepted += block.acceptance(i);
       nonFinite += block.nonFinite(i);
@@ -57,39 +60,39 @@ async function keepSteps(run: Run, from: Stored, usual: Steppers): Promise<Chain
     acceptance: accepted / (end - kept),
     jumpAcceptance: count === 0 ? undefined : sum / count,
     nonFinite,
-    compiled: usual.info,
+    compiled: steppers.info,
   };
 }
 
-/** Numbers of a chain up to which a loop copies them faster than a call. */
-const SHORT = 256;
+/** Numbers of one chain up to which a loop copies them faster than `set` does. */
+const MAX_LOOP_COPY = 256;
 
 /** Draws of every site, filled block by block. */
 function collectDraws({ density, chains, steps, thin }: ChainPlan) {
-  const kept = Math.floor(steps / thin);
+  const stored = Math.floor(steps / thin);
   const sizes = density.sites.map(({ shape }) => sizeOf(shape));
-  const all = sizes.map((size) => new Float32Array(chains * kept * size));
-  /** Puts values `[steps, chains, size]` of kept steps into draws `[chains, kept, size]`, step `i` to place `at + i`. */
+  const all = sizes.map((size) => new Float32Array(chains * stored * size));
+  /** Puts values `[steps, chains, size]` into draws `[chains, stored, size]`, step `i` at index `at + i`. */
   const put = (draws: Float32Array, values: Float32Array, size: number, at: number) => {
     for (let i = 0, from = 0; i * chains * size < values.length; i++) {
       for (let c = 0; c < chains; c++, from += size) {
-        const to = (c * kept + at + i) * size;
-        if (size > SHORT) draws.set(values.subarray(from, from + size), to);
+        const to = (c * stored + at + i) * size;
+        if (size > MAX_LOOP_COPY) draws.set(values.subarray(from, from + size), to);
         else for (let j = 0; j < size; j++) draws[to + j] = values[from + j] as number;
       }
     }
   };
   return {
     all,
-    /** Takes what is kept of a block that begins at kept step `at`. */
+    /** Stores every `thin`-th step of a block that begins at step `at` after warm-up. */
     add(block: Block, at: number) {
-      const taken = Array.from({ length: block.count }, (_, i) => i).filter((i) => (at + i + 1) % thin === 0);
-      if (taken.length === 0) return;
+      const kept = Array.from({ length: block.count }, (_, i) => i).filter((i) => (at + i + 1) % thin === 0);
+      if (kept.length === 0) return;
       const place = (i: number) => (at + i + 1) / thin - 1;
-      // Values that are worked out are worked out for all steps at once.
-      const runs = density.direct
-        ? taken.map((i) => ({ x: block.x(i), at: place(i) }))
-        : [{ x: join(taken.map(block.x)), at: place(taken[0] as number) }];
+      // Where positions must be mapped to values, one call maps those of all steps.
+      const runs = density.isUnconstrained
+        ? kept.map((i) => ({ x: block.x(i), at: place(i) }))
+        : [{ x: concat(kept.map(block.x)), at: place(kept[0] as number) }];
       for (const run of runs)
         density.constrain(run.x).forEach((values, s) => {
           put(all[s] as Float32Array, values, sizes[s] as number, run.at);
@@ -98,8 +101,8 @@ function collectDraws({ density, chains, steps, thin }: ChainPlan) {
   };
 }
 
-/** One array after another. */
-function join(arrays: readonly Float32Array[]): Float32Array {
+/** The arrays one after another. */
+function concat(arrays: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(arrays.reduce((n, { length }) => n + length, 0));
   let at = 0;
   for (const array of arrays) {

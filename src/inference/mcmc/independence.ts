@@ -1,6 +1,6 @@
-/** Independence Metropolis (Tierney 1994): a proposal that does not depend on where the chain is crosses between modes. */
+/** Independence Metropolis (Tierney 1994): the proposal does not depend on the chain's position, so it can cross between modes. */
 import { add, div, sub, type Tensor } from "@tensorflow/tfjs-core";
-import { evaluated, type GradientState, type Kernel, metropolis, moveTo } from "./kernel.ts";
+import { type GradientState, gradientStateAt, type Kernel, metropolis, moveTo } from "./kernel.ts";
 
 /**
  * x moves to y, a draw of the model's own prior π, with probability min(1, (p(y)/p(x))^{1/T} π(x)/π(y)).
@@ -14,11 +14,11 @@ export const independence = (
 ): Kernel<GradientState, { readonly y: "prior"; readonly accept: "uniform" }> => ({
   name: "independence",
   noise: { y: "prior", accept: "uniform" },
-  init: evaluated,
+  init: gradientStateAt,
   step(state, { y, accept }, target) {
     const to = target(y);
     const logRatio = add(div(sub(to.logp, state.logp), T), sub(logPrior(state.x), logPrior(y)));
-    const { taken, info } = metropolis(logRatio, accept);
-    return [moveTo(taken, y, to, state), info];
+    const { accepted, info } = metropolis(logRatio, accept);
+    return [moveTo(accepted, y, to, state), info];
   },
 });

@@ -1,4 +1,4 @@
-/** Where chains start: places that the caller gives, and draws of the prior that the data do not rule out, yet far apart. */
+/** Where chains start: values that the caller gives, and for the rest overdispersed draws of the prior that the data do not rule out. */
 import type { NdArray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
@@ -13,12 +13,12 @@ import { diagnose, normalizeWeights, sumWeights } from "../weights/weights.ts";
 import type { SampledSite } from "./sites.ts";
 import type { Density } from "./target.ts";
 
-/** A start. */
+/** Where chains start. */
 export interface Start {
   /** Positions, `[chains, d]`. */
   readonly x: Float32Array;
-  /** Whether the posterior may be far from there. Places that were given are where the caller wants them. */
-  readonly far: boolean;
+  /** Whether the posterior may be far from there. Never where the caller gives values. */
+  readonly needsBurnIn: boolean;
 }
 
 /** @throws `extra-site`, `shape` when `init` does not fit the sites. */
@@ -37,18 +37,18 @@ export async function startPositions(
   const complete = sites.every(({ name }) => given[name] !== undefined);
   const drawn = complete ? undefined : await temperedStart(problem, chains);
   const values = { ...drawn?.draws, ...given };
-  // In a small box around nothing in particular even weights say little.
+  // Improper sites start in a small arbitrary box, whose weights say little about the posterior even when they are equal.
   const boxed = sites.some(({ info }) => info.improper);
   return {
     x: scope(() => draw(fold(problem.key, "start"), chains, toTensors(values))),
-    far: drawn !== undefined && Object.keys(given).length === 0 && (boxed || drawn.tempered),
+    needsBurnIn: drawn !== undefined && Object.keys(given).length === 0 && (boxed || drawn.tempered),
   };
 }
 
 function checkInit(what: string, name: string, value: NdArray, sites: readonly SampledSite[], chains: number): NdArray {
   const site = sites.find((m) => m.name === name);
   if (site === undefined)
-    return fail("extra-site", `${what}: init names "${name}", which does not move`, { site: name });
+    return fail("extra-site", `${what}: init names "${name}", which is not sampled`, { site: name });
   const shape = [chains, ...site.shape];
   if (`${value.shape}` !== `${shape}`) {
     fail("shape", `${what}: init of "${name}" has shape ${showShape(value.shape)}, expected ${showShape(shape)}`, {
@@ -58,13 +58,13 @@ function checkInit(what: string, name: string, value: NdArray, sites: readonly S
   return value;
 }
 
-/** Prior draws looked at for each chain that starts. */
+/** Prior draws for each chain, of which one is chosen by its weight. */
 const CANDIDATES = 16;
 
 /** Draws to start from. */
 interface TemperedStart {
   readonly draws: Tree<NdArray>;
-  /** Whether the weights had to be tempered: then the posterior lies elsewhere, or is much narrower than the prior. */
+  /** Whether the weights had to be tempered: the posterior is then far from the prior, or much narrower. */
   readonly tempered: boolean;
 }
 
@@ -87,5 +87,5 @@ async function temperedStart(problem: Problem, chains: number): Promise<Tempered
   };
 }
 
-/** Below this power the weights count for nothing. */
+/** Least power: below it, weights no longer matter. */
 const LEAST_POWER = 1e-6;

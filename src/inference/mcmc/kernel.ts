@@ -1,6 +1,6 @@
 /**
- * What a sampler is: a kernel of two pure functions over tensors of all chains, `init` and `step`. It says what noise a step takes; the
- * driver makes that, compiles, repeats, adapts and reports. One kernel is one file that reads like its paper.
+ * What a sampler is: a kernel, two pure functions `init` and `step` over tensors of all chains. It names the noise that a step takes; the
+ * driver draws that noise, compiles, repeats, adapts and reports. One kernel is one file that reads like its paper.
  */
 import * as tf from "@tensorflow/tfjs-core";
 
@@ -12,14 +12,14 @@ export interface Evaluation {
   readonly grad: tf.Tensor;
 }
 
-/** Evaluates unconstrained positions x `[chains, d]`: every chain by itself. Neither density nor gradient need be finite. */
+/** Evaluates unconstrained positions x `[chains, d]`, each chain independently. Neither density nor gradient need be finite. */
 export interface Target {
   (x: tf.Tensor): Evaluation;
   /** The density alone, for kernels that follow no gradient. */
   logp(x: tf.Tensor): tf.Tensor;
 }
 
-/** What a step carries to the next: chains on the first axis, but for the step size. */
+/** What one step carries to the next: entries have chains on the first axis, except the step size. */
 export interface KernelState {
   /** Unconstrained positions of all sites, `[chains, d]`. */
   readonly x: tf.Tensor;
@@ -37,50 +37,53 @@ export type NoiseKind = "normal" | "uniform" | "prior";
 /** Noise of a kernel, by name. The names are part of its random numbers: those of another name are others. */
 export type NoiseKinds = { readonly [name: string]: NoiseKind };
 
-/** What one step was like, `[chains]` each. */
+/** What a step reports, `[chains]` each. */
 export interface StepInfo {
   /**
    * Acceptance probability of each chain's proposal; it counts as 0 where the proposal was not finite, whatever stands here. Absent where a
-   * kernel takes all.
+   * kernel accepts every proposal.
    */
   readonly acceptance?: tf.Tensor;
-  /** Whether the proposal's density and gradient were finite; where they were not, it was not taken. */
+  /** Whether the proposal's density and gradient were finite; a proposal that was not finite is rejected. */
   readonly finite: tf.Tensor;
 }
 
 /**
  * A sampler of p^{1/T}, as a value.
  *
- * @remarks Both functions are pure, synchronous and made of tensor operations alone: they run op by op, or are recorded once and compiled.
- * What leaves an entry of the state as it is returns that very tensor.
+ * @remarks Both functions are pure, synchronous and made of tensor operations alone: they run op by op, or are traced once and compiled.
+ * A step that does not change an entry of the state returns the same tensor.
  */
 export interface Kernel<S extends KernelState = KernelState, N extends NoiseKinds = NoiseKinds> {
   readonly name: string;
   readonly noise: N;
-  /** The state at positions x, but for the step size. */
+  /** The state at positions x, without the step size. */
   init(x: tf.Tensor, target: Target): Omit<S, "eta">;
   /** One step of every chain. */
   step(state: S, noise: { readonly [Name in keyof N]: tf.Tensor }, target: Target): readonly [S, StepInfo];
 }
 
-/** The steps of a kernel without the way to their first state. */
-export type Steps<S extends KernelState = KernelState, N extends NoiseKinds = NoiseKinds> = Omit<Kernel<S, N>, "init">;
+/** A transition kernel alone: the steps, without `init`. */
+export type Transition<S extends KernelState = KernelState, N extends NoiseKinds = NoiseKinds> = Omit<
+  Kernel<S, N>,
+  "init"
+>;
 
-/** What all kernels that follow a gradient carry. */
+/** The state of kernels that follow a gradient. */
 export interface GradientState extends KernelState {
   readonly logp: tf.Tensor;
   readonly grad: tf.Tensor;
 }
 
-/** A target, of its density and of both. */
+/** A target from a function for density and gradient, and one for the density alone. */
 export const targetOf = (evaluate: (x: tf.Tensor) => Evaluation, logp = (x: tf.Tensor) => evaluate(x).logp): Target =>
   Object.assign((x: tf.Tensor) => evaluate(x), { logp });
 
-/** The state of a kernel that carries density and gradient. */
-export const evaluated = (x: tf.Tensor, target: Target): Omit<GradientState, "eta"> => ({ x, ...target(x) });
+/** `init` of kernels whose state holds density and gradient. */
+export const gradientStateAt = (x: tf.Tensor, target: Target): Omit<GradientState, "eta"> => ({ x, ...target(x) });
 
-/** Evaluates the target where the chains are, after it has changed. */
-export const reevaluation: Steps<GradientState, {}> = {
+/** Evaluates the target again at the chains' positions, after the target has changed. */
+export const reevaluation: Transition<GradientState, {}> = {
   name: "reevaluate",
   noise: {},
   step(state, _, target) {
@@ -89,34 +92,37 @@ export const reevaluation: Steps<GradientState, {}> = {
   },
 };
 
-/** For each chain the row of `to` where it was taken, `[chains]`, else that of `from`. */
-const choose = (taken: tf.Tensor, to: tf.Tensor, from: tf.Tensor): tf.Tensor =>
-  tf.where(tf.reshape(taken, [taken.size, ...to.shape.slice(1).map(() => 1)]), to, from);
+/** For each chain the row of `to` where `accepted` `[chains]` holds, else that of `from`. */
+const choose = (accepted: tf.Tensor, to: tf.Tensor, from: tf.Tensor): tf.Tensor =>
+  tf.where(tf.reshape(accepted, [accepted.size, ...to.shape.slice(1).map(() => 1)]), to, from);
 
-/** The state in which each chain that took its proposal is there, with what is known of that place. */
-export const moveTo = (taken: tf.Tensor, y: tf.Tensor, to: Evaluation, from: GradientState): GradientState => ({
+/** The state after accept or reject: chains that accept are at their proposal y, with its density and gradient. */
+export const moveTo = (accepted: tf.Tensor, y: tf.Tensor, to: Evaluation, from: GradientState): GradientState => ({
   ...from,
-  x: choose(taken, y, from.x),
-  logp: choose(taken, to.logp, from.logp),
-  grad: choose(taken, to.grad, from.grad),
+  x: choose(accepted, y, from.x),
+  logp: choose(accepted, to.logp, from.logp),
+  grad: choose(accepted, to.grad, from.grad),
 });
 
 /** Whether each entry is finite. */
 export const eachFinite = (x: tf.Tensor): tf.Tensor => tf.less(tf.abs(x), Number.POSITIVE_INFINITY);
 
-/** The mean acceptance probability over chains, a scalar; 1 for a kernel that takes all. */
+/** The mean acceptance probability over chains, a scalar; 1 for a kernel that accepts every proposal. */
 export const meanAcceptance = ({ acceptance, finite }: StepInfo): tf.Tensor =>
   acceptance === undefined ? tf.scalar(1) : tf.mean(tf.where(finite, acceptance, tf.zerosLike(acceptance)));
 
 /**
- * The rule of Metropolis and Hastings: a proposal is taken with probability min(1, r). Where log r is not finite it never is.
+ * The Metropolis–Hastings rule: a proposal is accepted with probability min(1, r), and never where log r is not finite.
  *
  * @param logRatio - log r, `[chains]`.
  * @param u - Uniforms, `[chains]`.
  */
-export function metropolis(logRatio: tf.Tensor, u: tf.Tensor): { readonly taken: tf.Tensor; readonly info: StepInfo } {
+export function metropolis(
+  logRatio: tf.Tensor,
+  u: tf.Tensor,
+): { readonly accepted: tf.Tensor; readonly info: StepInfo } {
   const finite = eachFinite(logRatio);
   const ratio = tf.exp(logRatio);
-  const taken = tf.logicalAnd(finite, tf.less(u, ratio));
-  return { taken, info: { acceptance: tf.minimum(ratio, 1), finite } };
+  const accepted = tf.logicalAnd(finite, tf.less(u, ratio));
+  return { accepted, info: { acceptance: tf.minimum(ratio, 1), finite } };
 }

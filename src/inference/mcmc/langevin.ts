@@ -1,4 +1,4 @@
-/** Langevin dynamics over chosen sites of a model, latent or data: which kernels run, and what their chains settle in. */
+/** Langevin dynamics over chosen sites of a model, latent or data: which kernels run, and what distribution their chains have. */
 import { checkPositive, checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
@@ -21,23 +21,23 @@ import { ula } from "./ula.ts";
 
 /** Options of {@link langevin}. */
 export interface LangevinOptions<S extends string = string> extends ChainOptions<S> {
-  /** η: the drift of one step is η∇log p, its noise √(2ηT). In warm-up of MALA it is where the adaptation starts. Default 0.01. */
+  /** η: the drift of one step is η∇log p, its noise √(2ηT). Warm-up of MALA adapts it from this value. Default 0.01. */
   readonly stepSize?: number;
-  /** T: chains settle in p^{1/T}. Default 1, the model itself. */
+  /** T: the stationary distribution is p^{1/T}. Default 1, the model itself. */
   readonly temperature?: number;
   /** Accept or reject (MALA, exact). Default true; false is ULA, whose bias falls with the step size. */
   readonly adjusted?: boolean;
-  /** Acceptance that warm-up aims at. Default .574, optimal in high dimension (Roberts & Rosenthal 1998). */
+  /** Mean acceptance that warm-up adapts the step size to. Default .574, optimal in high dimension (Roberts & Rosenthal 1998). */
   readonly targetAcceptance?: number;
   /**
    * Every so many steps each chain also proposes a fresh draw of the model's own prior, z* ~ p(z), accepted with probability
-   * min(1, w(z*)/w(z)), w = p(z, data)/p(z) (independence Metropolis): chains cross between modes that no small step joins. Exact.
+   * min(1, w(z*)/w(z)), w = p(z, data)/p(z) (independence Metropolis): chains cross between modes that small steps do not connect. Exact.
    * Default: never.
    */
   readonly jumpEvery?: number;
   /**
-   * An estimate of ∇ log p(x) to follow instead of the model's gradient: the site it names moves alone, and all other latents are
-   * integrated out. With `adjusted` the chains are pseudo-marginal and exact; without, the result's `drift` says what they settle in.
+   * An estimate of ∇ log p(x) to follow instead of the model's gradient: chains sample the site it names, and all other latents
+   * are integrated out. With `adjusted` the chains are pseudo-marginal and exact; without, the result's `drift` names their distribution.
    */
   readonly drift?: Drift<S>;
 }
@@ -47,7 +47,7 @@ export interface LangevinResult<S extends string = string> extends ChainResult<S
   /** Mean acceptance probability of jumps after warm-up; `undefined` without jumps. */
   readonly jumpAcceptance: number | undefined;
   readonly temperature: number;
-  /** What the chains followed: the gradient of the model's density, or an estimate, and what they settle in with it. */
+  /** The drift that chains followed, the gradient of the model's density or an estimate, and their stationary distribution. */
   readonly drift: DriftReport;
 }
 
@@ -59,12 +59,12 @@ export interface LangevinKind<S extends string> extends ResultKind {
 /**
  * Langevin dynamics x' = x + η∇log p(x) + √(2ηT) ξ over chosen sites, unadjusted or Metropolis-adjusted.
  *
- * @remarks Sites that are constrained move in unconstrained coordinates, by their bijections. Every latent site must move: those that
- * should not are conditioned first.
+ * @remarks Constrained sites are sampled in unconstrained coordinates, by their bijections. Every latent site is sampled: condition those
+ * that should stay fixed.
  * @example
  * const chain = await infer(tilted, langevin({ chains: 64, steps: 1000, stepSize: 0.01, sites: ["z"] }), { seed: 3 });
  * chain.rhat; chain.acceptance;
- * @throws `missing-site` for a site the model lacks, or a latent site that does not move; `not-differentiable` for a discrete one;
+ * @throws `missing-site` for a site the model lacks, or a latent site that `sites` leaves out; `not-differentiable` for a discrete one;
  *   `non-finite` when a chain starts at zero density; `argument` on options out of range.
  */
 export function langevin<const S extends string = string>(
@@ -91,7 +91,7 @@ interface Dynamics {
   readonly drift: Drift | undefined;
 }
 
-/** Most steps of the way to a posterior that is far from the start, and the largest share of the warm-up. */
+/** Most steps of burn-in where the start may be far from the posterior, and its largest share of the warm-up. */
 const BURN_IN_STEPS = 300;
 const BURN_IN_SHARE = 0.5;
 
@@ -138,6 +138,6 @@ async function run(problem: Problem, settings: ChainSettings, dynamics: Dynamics
 const UNADJUSTED =
   "unadjusted: the stationary distribution differs from the target by a bias of the order of the step size";
 
-/** What chains settle in that follow the model's own gradient. */
+/** The stationary distribution of chains that follow the model's own gradient. */
 const stationaryOf = (temperature: number, adjusted: boolean): string =>
   `${temperature === 1 ? "the model itself" : `the model's density to the power 1/${temperature}`}${adjusted ? "" : ", up to the step size"}`;

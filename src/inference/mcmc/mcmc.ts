@@ -21,7 +21,7 @@ import { type Density, densityOf } from "./target.ts";
 
 /** Options of every method that runs chains. */
 export interface ChainOptions<S extends string = string> {
-  /** Number of chains, run side by side. Default 64. */
+  /** Number of chains. Default 64. */
   readonly chains?: number;
   /** Steps kept after warm-up, before thinning. Default 1000. */
   readonly steps?: number;
@@ -29,16 +29,16 @@ export interface ChainOptions<S extends string = string> {
   readonly warmup?: number;
   /** Keeps every `thin`-th step. Default 1. */
   readonly thin?: number;
-  /** η. Where warm-up adapts it, where the adaptation starts. Default 0.01. */
+  /** η; where warm-up adapts it, its first value. Default 0.01. */
   readonly stepSize?: number;
-  /** The sites that move: latent ones, or observed ones, which then forget their data. Default: all latent sites. */
+  /** The sites to sample: latent ones, or observed ones, whose data are then forgotten. Default: all latent sites. */
   readonly sites?: readonly S[];
   /**
-   * Starting values `[chains, ...plates, ...event]` by site. Default: draws of the model's prior, resampled by tempered weights
-   * that keep half of them apart: overdispersed, but not where the data make every step fail.
+   * Starting values `[chains, ...plates, ...event]` by site. Default: draws of the model's prior, resampled with tempered weights
+   * that leave half as many effective draws as chains: overdispersed, but not where the data make every step fail.
    */
   readonly init?: { readonly [N in S]?: NdArray };
-  /** Goes on where an earlier run ended, at its step size: no warm-up, and the same draws as one long run. */
+  /** Continues an earlier run at its step size, without warm-up: the same draws as one long run. */
   readonly from?: Checkpoint;
 }
 
@@ -53,7 +53,7 @@ export interface ChainKind<S extends string> extends ResultKind {
   readonly result: ChainResult<SitesOf<EffectsIn<this>, S>>;
 }
 
-/** Names of the sites that move. */
+/** Names of the sampled sites. */
 export type SitesOf<E extends Effect, S extends string> = string extends S
   ? LatentsOf<E>
   : Extract<LatentsOf<E> | ObservedOf<E>, S>;
@@ -98,7 +98,7 @@ export interface ChainSetup extends Pick<ChainPlan, "temperature" | "targetAccep
   readonly kernel: Kernel;
   readonly density: Density;
   readonly targetAt: StepSpec["targetAt"];
-  /** Steps of a burn-in when the start is far off. */
+  /** Steps of burn-in where the start may be far from the posterior. */
   readonly burnIn: number;
 }
 
@@ -111,20 +111,20 @@ export async function sampleChains(
 ): Promise<{ readonly run: ChainRun; readonly sites: Tree<NdArray>; readonly checkpoint: Checkpoint }> {
   const { what, kernel, density, targetAt, burnIn, ...how } = setup;
   const { chains, steps, warmup, thin, stepSize, init, from } = settings;
-  const begun =
+  const initial =
     from === undefined
       ? await startPositions(what, { ...problem, model }, density, chains, init)
-      : { far: false, stored: restore(from, setup, chains) };
-  const start = "stored" in begun ? begun.stored : startState(problem, setup, begun.x, chains, stepSize);
+      : { needsBurnIn: false, stored: restore(from, setup, chains) };
+  const start = "stored" in initial ? initial.stored : startState(problem, setup, initial.x, chains, stepSize);
   const first = from?.step ?? 0;
   const plan: ChainPlan = {
     ...how,
-    kernel: kernel,
+    kernel,
     chains,
     density,
     targetAt,
     warmup,
-    burnIn: begun.far ? Math.min(burnIn, warmup) : 0,
+    burnIn: initial.needsBurnIn ? Math.min(burnIn, warmup) : 0,
     steps,
     thin,
     first,
@@ -166,10 +166,10 @@ function startState(
 /**
  * Chains of a kernel over chosen sites of a model: a sampler of your own is a {@link Kernel}, two pure functions.
  *
- * @remarks Sites that are constrained move in unconstrained coordinates, by their bijections. Every latent site must move: those that
- * should not are conditioned first.
+ * @remarks Constrained sites are sampled in unconstrained coordinates, by their bijections. Every latent site is sampled: condition those
+ * that should stay fixed.
  * @example const chains = await infer(model, mcmc(mala(), { targetAcceptance: 0.574 }), { seed: 1 });
- * @throws `missing-site` for a site the model lacks, or a latent site that does not move; `not-differentiable` for a discrete one;
+ * @throws `missing-site` for a site the model lacks, or a latent site that `sites` leaves out; `not-differentiable` for a discrete one;
  *   `non-finite` when a chain starts at zero density; `argument` on options out of range.
  */
 export function mcmc<S extends KernelState, N extends NoiseKinds, const Sites extends string = string>(
@@ -187,7 +187,7 @@ export function mcmc<S extends KernelState, N extends NoiseKinds, const Sites ex
       const density = densityOf(name, problem, sampled);
       const setup: ChainSetup = {
         what: name,
-        kernel: kernel,
+        kernel,
         density,
         targetAt: () => density.target,
         temperature: 1,

@@ -1,7 +1,7 @@
 /**
- * The noise of steps: of every step and input a stream under its own key, so that it does not matter how many steps a call makes, how many
- * chains a part has, or who draws. Where another thread may help, all of a block is made as one job, and that of the next block while this
- * one runs.
+ * The noise of steps. Every step and input has a stream with its own key, so that the numbers do not depend on the steps in a call, the chains
+ * in a part or the thread that draws. Where another thread can help, it draws the noise of a whole block, and of the next block while this one
+ * runs.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fold, type Key } from "../../core/key.ts";
@@ -24,7 +24,7 @@ const keyOf = (key: Key, { path }: NoiseInput): Key => path.reduce(fold, key);
 
 const inputOf = (name: string, site: SampledSite): string => `${name} ${site.name}`;
 
-/** The inputs of a kernel's noise: normals site by site, for names own randomness. */
+/** The inputs of a kernel's noise. Normals are drawn site by site: a site's name determines its randomness. */
 export const noiseInputs = (kinds: NoiseKinds, sites: readonly SampledSite[]): readonly NoiseInput[] =>
   Object.entries(kinds).flatMap(([name, kind]): NoiseInput[] => {
     if (kind === "normal")
@@ -50,7 +50,7 @@ export const gatherNoise = (
     ]),
   );
 
-/** Who draws from the prior, and for how many chains. */
+/** The number of chains, and draws from the prior. */
 export interface NoiseSource {
   readonly chains: number;
   drawPrior(key: Key): Float32Array;
@@ -77,22 +77,22 @@ export const noiseTensors = (
 
 /** The noise of blocks of steps. */
 export interface BlockNoise {
-  /** Starts the noise of steps, unless that has been done, and where it may pay. */
+  /** Starts drawing the noise of steps in other threads, unless started already, where that may pay. */
   start(keys: readonly Key[]): void;
-  /** The same, if there is somebody to make it while this thread does other things. */
+  /** The same, only if workers are running that can draw while this thread computes. */
   prefetch(keys: readonly Key[]): void;
-  /** What fills the inputs of steps, started or not, with the rows of `size` chains from chain `start`. */
+  /** Fills the inputs of steps with the rows of `size` chains from chain `start`; drawn ahead or not, the numbers are the same. */
   of(
     keys: readonly Key[],
   ): readonly { readonly input: string; fill(array: Float32Array, start: number, size: number): void }[];
-  /** Gives up what was started. */
+  /** Drops what was started. */
   cancel(): void;
 }
 
-/** Numbers of noise from which a block is a job for a thread pool. */
-const WORTH_JOB = 1 << 15;
+/** Numbers of noise in a block from which the thread pool draws them. */
+const MIN_PREFETCH = 1 << 15;
 
-const DRAW = { normal: normal.fill, uniform: uniform.fill };
+const FILL = { normal: normal.fill, uniform: uniform.fill };
 
 const same = (a: readonly Key[], b: readonly Key[]): boolean =>
   a.length === b.length && a.every(({ hi, lo }, i) => hi === b[i]?.hi && lo === b[i]?.lo);
@@ -101,27 +101,27 @@ const same = (a: readonly Key[], b: readonly Key[]): boolean =>
 export function blockNoise(inputs: readonly NoiseInput[], { chains, drawPrior }: NoiseSource): BlockNoise {
   const perStep = inputs.reduce((sum, { each }) => sum + each * chains, 0);
   /** Ranges started for one list of keys: those of an input, one for each key, one after another. */
-  let now: { readonly keys: readonly Key[]; readonly pending: PendingDraws | undefined } | undefined;
+  let started: { readonly keys: readonly Key[]; readonly pending: PendingDraws | undefined } | undefined;
   const streams = inputs.flatMap((noise) => (noise.kind === "prior" ? [] : [{ noise, kind: noise.kind }]));
 
-  const isLarge = (keys: readonly Key[]): boolean => keys.length * perStep >= WORTH_JOB;
+  const isLarge = (keys: readonly Key[]): boolean => keys.length * perStep >= MIN_PREFETCH;
   const startBy = (keys: readonly Key[], by: Prefetcher | undefined): void => {
     if (by === undefined) return;
     const ranges = streams.flatMap(({ noise, kind }) =>
       keys.map((key) => ({ kind, key: keyOf(key, noise), offset: 0, count: chains * noise.each })),
     );
-    now = { keys, pending: by.start(ranges) };
+    started = { keys, pending: by.start(ranges) };
   };
   return {
     start(keys) {
-      if (isLarge(keys) && !(now !== undefined && same(keys, now.keys))) startBy(keys, prefetcher());
+      if (isLarge(keys) && !(started !== undefined && same(keys, started.keys))) startBy(keys, prefetcher());
     },
     prefetch(keys) {
       const by = isLarge(keys) ? prefetcher() : undefined;
       if (by?.hasWorkers() === true) startBy(keys, by);
     },
     of(keys) {
-      const pending = now !== undefined && same(keys, now.keys) ? now.pending : undefined;
+      const pending = started !== undefined && same(keys, started.keys) ? started.pending : undefined;
       const drawn = streams.map(({ noise, kind }, s) => ({
         input: noise.input,
         fill(array: Float32Array, first: number, size: number) {
@@ -129,7 +129,7 @@ export function blockNoise(inputs: readonly NoiseInput[], { chains, drawPrior }:
           keys.forEach((key, i) => {
             const to = array.subarray(i * row, (i + 1) * row);
             if (row === chains * noise.each && pending?.read(s * keys.length + i, to) === true) return;
-            DRAW[kind](keyOf(key, noise), to, first * noise.each);
+            FILL[kind](keyOf(key, noise), to, first * noise.each);
           });
         },
       }));
@@ -146,8 +146,8 @@ export function blockNoise(inputs: readonly NoiseInput[], { chains, drawPrior }:
       return [...drawn, ...prior];
     },
     cancel() {
-      now?.pending?.cancel();
-      now = undefined;
+      started?.pending?.cancel();
+      started = undefined;
     },
   };
 }

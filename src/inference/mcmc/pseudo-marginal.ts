@@ -1,6 +1,6 @@
 /**
- * Chains over one site of a model whose other latents are integrated out: the drift is an estimate of ∇ log p(x), afresh in every step,
- * and p(x) itself is never computed.
+ * Pseudo-marginal chains over one site of a model, its other latents integrated out: the drift is an estimate of ∇ log p(x), drawn afresh in
+ * every step, and p(x) itself is never computed.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
@@ -19,7 +19,7 @@ import { type Target, targetOf } from "./kernel.ts";
 import { joinPositions, type SampledModel, type SampledSite, splitPositions } from "./sites.ts";
 import { perChainGradient } from "./target.ts";
 
-/** What a drift says of itself: `gradient`, of the model's own density; `fisher`; or `elbo-approximation`, which is biased. */
+/** Kinds of drift: `gradient`, of the model's own density; `fisher`; or `elbo-approximation`, which is biased. */
 export type DriftName = "gradient" | "fisher" | "elbo-approximation";
 
 /** Estimates at positions x `[chains, ...event]`. */
@@ -35,25 +35,25 @@ export interface DriftEstimate {
 /** An estimate of ∇ log p(x) that chains may follow, for instance `fisherDrift(net)`. */
 export interface Drift<S extends string = string> {
   readonly name: Exclude<DriftName, "gradient">;
-  /** The site that moves. */
+  /** The site that chains sample. */
   readonly site: S;
-  /** Draws behind one estimate. */
+  /** Draws for one estimate. */
   readonly particles: number;
   at(x: tf.Tensor, key: Key, params: TensorTree): DriftEstimate;
 }
 
-/** What a run's drift was and what it was worth. */
+/** The drift of a run, and how good its estimates were. */
 export interface DriftReport {
   readonly name: DriftName;
-  /** Draws behind each estimate, and their mean ESS/K; of drifts that are estimates. */
+  /** Draws for each estimate, and their mean ESS/K; absent for `gradient`. */
   readonly particles?: number;
   readonly essRatio?: number;
-  /** What the chains settle in. */
+  /** The stationary distribution, in words. */
   readonly target: string;
 }
 
 /**
- * The model and its structure with nothing but the drift's site to move.
+ * The model with the drift's site as the only one to sample.
  *
  * @throws `missing-site`; `argument` where data are observed.
  */
@@ -63,7 +63,7 @@ export function integrateOthers(
   chosen: readonly string[] | undefined,
 ): SampledModel {
   if (chosen !== undefined && `${chosen}` !== site)
-    fail("argument", `langevin: a drift over "${site}" moves that site alone; give sites: ["${site}"] or none`, {
+    fail("argument", `langevin: a drift over "${site}" samples that site alone; give sites: ["${site}"] or none`, {
       site,
     });
   const whole = inspectModel(problem);
@@ -81,13 +81,13 @@ export function integrateOthers(
 /** A target that is estimated anew at every evaluation: the randomness of one comes from its key. */
 export interface EstimatedTarget {
   at(key: Key): Target;
-  /** What the estimates so far were worth. */
+  /** How good the estimates so far were. */
   report(): DriftReport;
 }
 
 /**
  * −∇E from the model's factors, ∇ log p from the drift. Metropolis steps on it are pseudo-marginal: exact, since the state keeps the
- * estimate with which it was taken.
+ * estimate with which it was accepted.
  *
  * @throws `argument` when a factor depends on what is integrated out, or at a temperature at which the acceptance is not exact.
  */
@@ -169,16 +169,16 @@ function checkIndependence(
   });
 }
 
-/** What to know of chains that followed an estimate. */
+/** Warnings about chains that followed an estimate. */
 export function driftWarnings({ name, particles = 1, essRatio = 1 }: DriftReport, adjusted: boolean): string[] {
   const effective = particles * essRatio;
   return [
     ...(name === "elbo-approximation" && !adjusted
-      ? ["the drift is the ELBO's gradient: what the chains settle in is not the tilted model; use fisherDrift"]
+      ? ["the drift is the ELBO's gradient: the stationary distribution is not the tilted model; use fisherDrift"]
       : []),
     ...(name !== "gradient" && effective < LEAST_ESS.drift
       ? [
-          `the ${particles} draws behind a drift are worth ${effective.toPrecision(2)}: the encoder is far from the posterior; take more particles`,
+          `the ${particles} draws of a drift have an effective sample size of ${effective.toPrecision(2)}: the encoder is far from the posterior; take more particles`,
         ]
       : []),
   ];

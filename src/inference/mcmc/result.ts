@@ -1,4 +1,4 @@
-/** What chains give: draws by site, and whether to trust them. */
+/** The result of chains: draws by site, their diagnostics, and whether to trust them. */
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { yieldToEventLoop } from "../../core/event-loop.ts";
 import { sizeOf } from "../../core/shape.ts";
@@ -28,7 +28,7 @@ export interface ChainResult<S extends string = string> {
   /** Least bulk and tail effective sample sizes over all entries of all sites. */
   readonly bulkEss: number;
   readonly tailEss: number;
-  /** Mean acceptance probability after warm-up; 1 for a kernel that takes every proposal. */
+  /** Mean acceptance probability after warm-up; 1 for a kernel that accepts every proposal. */
   readonly acceptance: number;
   /** Step size after adaptation. */
   readonly stepSize: number;
@@ -36,7 +36,7 @@ export interface ChainResult<S extends string = string> {
   readonly nonFinite: number;
   readonly trusted: boolean;
   readonly warnings: readonly string[];
-  /** To go on from here. */
+  /** To continue from here, as the option `from`. */
   readonly checkpoint: Checkpoint;
   readonly engine: EngineInfo;
 }
@@ -46,14 +46,14 @@ export interface ChainRunInfo
   extends Pick<ChainResult, "acceptance" | "stepSize" | "nonFinite" | "checkpoint" | "engine"> {
   /** Proposals after warm-up, over all chains. */
   readonly proposals: number;
-  /** What to know beside what the draws show. */
+  /** Warnings besides those of the diagnostics. */
   readonly warnings: readonly string[];
 }
 
-/** Diagnoses chains `[chains, kept steps, ...plates, ...event]`, which for many entries takes seconds. */
+/** Diagnoses chains `[chains, kept steps, ...plates, ...event]`; with many entries this takes seconds. */
 export async function chainResult(
   sites: Tree<NdArray>,
-  { proposals, warnings: told, ...run }: ChainRunInfo,
+  { proposals, warnings: others, ...run }: ChainRunInfo,
 ): Promise<ChainResult> {
   const pause = yieldToEventLoop();
   const diagnostics: Record<string, ChainDiagnostics> = {};
@@ -66,7 +66,7 @@ export async function chainResult(
     tailEss: over((d) => d.tailEss, Math.min),
     ...run,
   };
-  const warnings = [...warningsOf(summary, proposals), ...told];
+  const warnings = [...warningsOf(summary, proposals), ...others];
   return { sites, diagnostics, ...summary, trusted: warnings.length === 0, warnings };
 }
 
@@ -115,7 +115,7 @@ function warningsOf(
     warnings.push(`R-hat is ${rhat.toFixed(3)}, not below ${MIXED_RHAT}: the chains have not mixed; run longer`);
   const least = Math.min(bulkEss, tailEss);
   if (!(least >= LEAST_ESS.chains))
-    warnings.push(`the draws are worth only ${Math.round(least)} independent ones (bulk or tail)`);
+    warnings.push(`the effective sample size is only ${Math.round(least)} (bulk or tail)`);
   if (nonFinite > 0)
     warnings.push(`${nonFinite} of ${proposals} proposals had no finite density or gradient; lower the step size`);
   return warnings;

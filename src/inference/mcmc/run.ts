@@ -1,19 +1,19 @@
-/** One run of chains: what its phases share. How steps are made for it, their keys, the jumps between them, and what is told of them. */
+/** One run of chains: what its phases share. Its steppers, the keys of its steps, the jumps between them, and progress. */
 import { fold, type Key } from "../../core/key.ts";
 import type { Problem } from "../method/infer.ts";
-import type { KernelState, NoiseKinds, Steps } from "./kernel.ts";
+import type { KernelState, NoiseKinds, Transition } from "./kernel.ts";
 import type { ArrayState, Block, StepSpec, Stored } from "./stepper.ts";
 import { makeSteps, type Steppers, type SteppersUse, type StepRange, steppersFor } from "./steppers.ts";
 import type { Density } from "./target.ts";
 
-/** The steps of any kernel. */
-export type AnySteps = Steps<KernelState, NoiseKinds>;
+/** The transition of any kernel. */
+export type AnyTransition = Transition<KernelState, NoiseKinds>;
 
 /** What to run. */
 export interface ChainPlan {
-  readonly kernel: AnySteps;
+  readonly kernel: AnyTransition;
   readonly chains: number;
-  readonly density: Pick<Density, "sites" | "direct" | "constrain" | "draw">;
+  readonly density: Pick<Density, "sites" | "isUnconstrained" | "constrain" | "draw">;
   readonly targetAt: StepSpec["targetAt"];
   readonly temperature: number;
   /** Steps before the kept ones, and of those the first that are a burn-in. */
@@ -25,12 +25,12 @@ export interface ChainPlan {
   readonly steps: number;
   readonly thin: number;
   /** Steps of another kernel, one after every so many. */
-  readonly jumps: { readonly every: number; readonly kernel: AnySteps } | undefined;
+  readonly jumps: { readonly every: number; readonly kernel: AnyTransition } | undefined;
   /** Steps done in earlier runs: steps are counted on from there. */
   readonly first: number;
 }
 
-/** A run under way. */
+/** A run in progress. */
 export interface Run {
   readonly problem: Problem;
   readonly plan: ChainPlan;
@@ -38,13 +38,13 @@ export interface Run {
   readonly bounds: { readonly warm: number; readonly kept: number; readonly end: number };
   /** Key of a step. */
   keyAt(t: number): Key;
-  /** Ways to make steps of a kernel from where the chains are; `key` is that of the first. */
-  make(kernel: AnySteps, from: Stored, key: Key, use: Omit<SteppersUse, "total">): Promise<Steppers>;
-  /** Makes steps with the jumps that are due between them, and tells of them. `after` says from which state to go on. */
+  /** Steppers of a kernel from the chains' state; `key` is that of the first step. */
+  makeSteppers(kernel: AnyTransition, from: Stored, key: Key, use: Omit<SteppersUse, "total">): Promise<Steppers>;
+  /** Runs steps and the jumps that are due between them, and reports progress. `after` gives the state to continue from. */
   advance(
     steppers: Steppers,
     from: Stored,
-    range: Pick<StepRange, "from" | "to" | "most">,
+    range: Pick<StepRange, "from" | "to" | "maxStepsPerCall">,
     after?: (block: Block, at: number) => ArrayState,
   ): Promise<Stored>;
   /** Acceptance of the jumps among the kept steps: its sum, and how many there were. */
@@ -60,11 +60,11 @@ export function beginRun(problem: Problem, plan: ChainPlan, shapes: Stored["shap
   const jumped = { sum: 0, count: 0 };
   const keysOf = (name: string) => (t: number) => fold(fold(problem.key, name), t);
   const [keyAt, jumpKeyAt] = [keysOf("step"), keysOf("jump")];
-  let jumpers: Steppers | undefined;
+  let jumpSteppers: Steppers | undefined;
 
-  const make: Run["make"] = async (kernel, { state, shapes }, key, use) => {
+  const makeSteppers: Run["makeSteppers"] = async (kernel, { state, shapes }, key, use) => {
     const drawPrior = (key: Key) => density.draw(key, chains);
-    const spec = { steps: kernel, sites: density.sites, chains, shapes, targetAt, drawPrior };
+    const spec = { transition: kernel, sites: density.sites, chains, shapes, targetAt, drawPrior };
     const steppers = await steppersFor(problem, spec, { state, key }, { total: warmup + steps, ...use });
     made.push(steppers);
     return steppers;
@@ -73,19 +73,19 @@ export function beginRun(problem: Problem, plan: ChainPlan, shapes: Stored["shap
   /** The state before step `t`, after the jump that is due there. */
   const jump = async (state: ArrayState, t: number): Promise<ArrayState> => {
     if (jumps === undefined || t % jumps.every !== 0) return state;
-    jumpers ??= await make(jumps.kernel, { state, shapes }, jumpKeyAt(t - 1), {
+    jumpSteppers ??= await makeSteppers(jumps.kernel, { state, shapes }, jumpKeyAt(t - 1), {
       steps: Math.ceil((end - first) / jumps.every),
       collect: false,
     });
     const range = { from: t - 1, to: t, keyAt: jumpKeyAt };
-    const next = await makeSteps(jumpers, state, range, (block) => {
+    const next = await makeSteps(jumpSteppers, state, range, (block) => {
       if (t > kept) {
         jumped.sum += block.acceptance(0);
         jumped.count++;
       }
       return block.state;
     });
-    // What a warm-up carries beside the kernel's state stays.
+    // Entries that a warm-up adds to the kernel's state stay.
     return { ...state, ...next };
   };
 
@@ -94,7 +94,7 @@ export function beginRun(problem: Problem, plan: ChainPlan, shapes: Stored["shap
     plan,
     bounds: { warm, kept, end },
     keyAt,
-    make,
+    makeSteppers,
     jumped,
     async advance(steppers, from, range, after = (block) => block.state) {
       const all = { ...range, keyAt, ...(jumps && { every: jumps.every }) };

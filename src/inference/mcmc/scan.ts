@@ -1,6 +1,6 @@
 /**
- * Many steps in one call of the compiled engine: proposal, density, gradient and decision of every chain inside the runtime, the noise of
- * all steps an input. A small step costs less than the call that asks for it.
+ * A transition as a step that the compiler repeats: the state is carried, and the noise of every step is an input slice. So many steps run
+ * in one call, which for a small step costs more than the step itself.
  */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Shape } from "../../core/shape.ts";
@@ -11,20 +11,20 @@ import { type StepSpec, stepTensors } from "./stepper.ts";
 export const entry = (name: string): string => `state ${name}`;
 export const DRAW = "draw";
 
-/** A step as the compiler sees it: what goes in, what comes out, and what is carried. */
+/** A step for the compiler: inputs, outputs, and what is carried. */
 export interface ScanSpec {
   readonly inputs: { readonly [name: string]: { readonly shape: Shape; readonly dtype: "float32" } };
   body(inputs: { readonly [name: string]: tf.Tensor }): { readonly [name: string]: tf.Tensor };
-  /** Entries that change. */
+  /** Entries of the state that a step changes. */
   readonly carry: { readonly [name: string]: string };
-  /** Inputs of which every step has one of its own. */
+  /** Inputs with one row for each step. */
   readonly slices: readonly string[];
 }
 
-/** The step in ops, for so many of the chains. `fixed`: entries of the state that a step leaves as they are. */
+/** The step in ops, for this many chains. `fixed`: entries of the state that a step does not change. */
 export function scanSpec(spec: StepSpec, chains: number, fixed: ReadonlySet<string>, collect: boolean): ScanSpec {
   const names = Object.keys(spec.shapes);
-  const noise = noiseInputs(spec.steps.noise, spec.sites);
+  const noise = noiseInputs(spec.transition.noise, spec.sites);
   const real = (shape: Shape) => ({ shape, dtype: "float32" as const });
   const shapeOf = (name: string): Shape => {
     const shape = spec.shapes[name] as Shape;

@@ -1,4 +1,4 @@
-/** Scores of data as drifts of `langevin`: chains over x alone, p(x) e^{−E(x)}/Z, with the latent integrated out. */
+/** Estimates of ∇ log p(x) as drifts of `langevin`: chains over x alone, p(x) e^{−E(x)}/Z, with the latent integrated out. */
 import * as tf from "@tensorflow/tfjs-core";
 import { checkWhole } from "../../core/check.ts";
 import { fold, rootKey } from "../../core/key.ts";
@@ -28,7 +28,7 @@ const PARTICLES = 64;
  * `fisherScore`).
  *
  * @remarks With `adjusted` (the default of `langevin`) the acceptance uses p̂(x) = mean_k p(x, z_k)/q(z_k|x), which is unbiased: chains are
- * pseudo-marginal and settle in e^{−E(x)} p(x)/Z at any K. With `adjusted: false` neither p(x) nor p̂(x) enters: x' = x + η(ŝ(x) − ∇E) +
+ * pseudo-marginal, with stationary distribution e^{−E(x)} p(x)/Z at any K. With `adjusted: false` neither p(x) nor p̂(x) enters: x' = x + η(ŝ(x) − ∇E) +
  * √(2η) ξ, with a bias of the order of η and of 1/K.
  * @example
  * const tilted = pipe(net.base, tilt("x", energy));
@@ -42,7 +42,7 @@ export const fisherDrift = (net: LatentVariableModel, options: DriftOptions = {}
   });
 
 /**
- * **An approximation**: ∇_x ELBO(x), as `elboScore`. Without Metropolis the chains settle in something else than the tilted model,
+ * **An approximation**: ∇_x ELBO(x), as `elboScore`. Without Metropolis the stationary distribution is not the tilted model,
  * and the result says so; with it they are exact, since the acceptance uses p̂(x), not the drift.
  *
  * @throws As {@link fisherDrift}.
@@ -71,7 +71,7 @@ function driftOf(
       const noise = normal(tf.zeros([x.shape[0] as number, net.latent]), 1).sample(fold(key, "noise"), [particles]);
       const { z, dist, logWeights } = interpret(encoderDraws(net, x, noise), given).result;
       checkSmooth(name, dist);
-      // z stays where it was drawn; only `term` says what of it moves with x.
+      // z is held fixed; `term` decides which part of it depends on x.
       const gradient = tf.grad((at: tf.Tensor) =>
         combine(interpret(term(net)(at, z, noise), given).result, logWeights),
       )(x);

@@ -1,7 +1,7 @@
 /**
- * The compiled program of a block of steps, for all chains at once or in parts: chains do not know of each other, so that parts of them can
- * run at the same time, each in a thread of its own, and in rounds, where they are many. What pays is decided by counts, so that a run gives
- * the same bits every time.
+ * The compiled program of a block of steps, for all chains at once or in parts. Chains are independent, so parts can run at the same time,
+ * each a shard in a thread of its own, and in rounds where there are more parts than shards. Counts alone decide how, so that a run gives the
+ * same bits every time.
  */
 
 import * as tf from "@tensorflow/tfjs-core";
@@ -20,29 +20,29 @@ import { type ArrayState, type StepSpec, stateTensors } from "./stepper.ts";
 export interface ExecutionOptions {
   readonly threads: number | undefined;
   readonly background: boolean;
-  /** WebAssembly will not do where the native runtime is missing. */
+  /** Only the native runtime will do, not WebAssembly. */
   readonly native: boolean;
 }
 
-/** What steps are compiled for. */
+/** What the compiled steps are for. */
 export interface ScanUse extends ExecutionOptions {
-  /** Steps to come. */
+  /** Steps that will be run. */
   readonly steps: number;
   /** Whether positions after every step are wanted. */
   readonly collect: boolean;
-  /** Steps of one call at most; without, as many as pay. */
-  readonly most?: number;
-  /** The target makes values on the host, which are the same during a call. */
+  /** Default: as many as pay. */
+  readonly maxStepsPerCall?: number;
+  /** The target reads values from the host, which do not change during a call. */
   readonly hostValues?: "constant";
 }
 
 /** Runs steps of every chain. */
 export interface ChainProgram {
-  /** Parts that run at the same time. */
-  readonly lanes: number;
+  /** Parts that run at the same time, each in a thread. */
+  readonly shards: number;
   /** Chains of every part. */
   readonly size: number;
-  /** The first chain of each part; parts may overlap, and then the chains of both are alike. */
+  /** The first chain of each part; parts may overlap: chains in both have the same values. */
   readonly starts: readonly number[];
   /** Most steps of a run. */
   readonly length: number;
@@ -51,7 +51,7 @@ export interface ChainProgram {
   /** Operations of one step. */
   readonly operations: number;
   /**
-   * Runs so many steps of all parts. `fill` writes the inputs of part `j`, which keep what was written before. Outputs hold until the next
+   * Runs so many steps of all parts. `fill` writes the inputs of part `j`, which keep what was written before. Outputs are valid until the next
    * run; undefined when a check inside the model failed.
    */
   run(
@@ -64,12 +64,12 @@ export interface ChainProgram {
 /** Multiplications that take as long as one element of an operation, some half a nanosecond. */
 const MULTIPLICATIONS_PER_ELEMENT = 32;
 /**
- * Elements made in one step from which parts are used. Below, starting operations and drawing noise, which parts do not divide, is most
- * of a step.
+ * Elements computed in one step from which shards are used. Below, most of a step is starting operations and drawing noise, which shards do
+ * not divide.
  */
-const WORTH_PARTS = 1 << 17;
-/** Elements made in all steps that repay the start of a thread and a second session, some 60 ms, at the latest in the second run. */
-const WORTH_THREAD = 1 << 27;
+const MIN_SHARD_WORK = 1 << 17;
+/** Elements computed in all steps from which a thread and a second session, some 60 ms, pay off within two runs. */
+const MIN_RUN_WORK = 1 << 27;
 
 /** What one step of all chains computes, and what for. */
 interface Work {
@@ -78,18 +78,18 @@ interface Work {
   readonly steps: number;
 }
 
-/** Whether to use threads: those that were asked for are used. */
-function worthShards({ threads, background }: ExecutionOptions, { multiplications, elements, steps }: Work): boolean {
+/** Whether to use shards: always where the caller asks for threads. */
+function usesShards({ threads, background }: ExecutionOptions, { multiplications, elements, steps }: Work): boolean {
   if (background || threads === 1) return false;
   const work = elements + multiplications / MULTIPLICATIONS_PER_ELEMENT;
-  return threads !== undefined || (work >= WORTH_PARTS && work * steps >= WORTH_THREAD);
+  return threads !== undefined || (work >= MIN_SHARD_WORK && work * steps >= MIN_RUN_WORK);
 }
 
 /**
  * The compiled program of steps.
  *
- * @param fixed - Entries of the state that a step leaves as they are. Chains lie in parts only where all others belong to one chain each.
- * @throws As `compileStep`. What goes wrong with threads is no error: the program then runs in one.
+ * @param fixed - Entries of the state that a step does not change. Chains are split only where all other entries have a row for each chain.
+ * @throws As `compileStep`. Failing threads are no error: the program then runs in one.
  */
 export async function chainProgram(
   spec: StepSpec,
@@ -100,12 +100,12 @@ export async function chainProgram(
   // Loaded when first needed: the compiler is a third of a small bundle.
   const { compileStep, countStep } = await import("../../compiler/step.ts");
   const { chains } = spec;
-  const { steps, collect, most: atMost, hostValues, ...where } = use;
+  const { steps, collect, maxStepsPerCall, hostValues, ...where } = use;
   const specOf = (size: number, length: number): CompilerSpec => {
     const { carry, slices, ...step } = scanSpec(spec, size, fixed, collect);
     const { threads, ...how } = where;
     return {
-      what: spec.steps.name,
+      what: spec.transition.name,
       ...step,
       scan: { length, carry, slices, ...(hostValues && { hostValues }) },
       // Steps are alike: what differs between them is in their inputs.
@@ -118,27 +118,27 @@ export async function chainProgram(
   const counts = countStep(specOf(chains, 1));
   const work = { ...counts, steps };
   const divisible = Object.entries(spec.shapes).every(([name, shape]) => fixed.has(name) || shape.length > 0);
-  const noise = noiseInputs(spec.steps.noise, spec.sites).reduce((sum, { each }) => sum + each, 0);
+  const noise = noiseInputs(spec.transition.noise, spec.sites).reduce((sum, { each }) => sum + each, 0);
   const elements = counts.elements / chains;
   const inBlocks = divisible ? blockSize(chains, noise, elements) : chains;
   const most = blockLength(noise * chains, counts.multiplications, inBlocks / chains) ?? 1;
-  // Fewer steps than a call has are made one by one, and progress is told after each.
-  const length = steps < most ? 1 : Math.min(atMost ?? most, most);
+  // Fewer steps than one call holds run one in a call, with progress after each.
+  const length = steps < most ? 1 : Math.min(maxStepsPerCall ?? most, most);
   const wanted = length > 1 || !divisible ? inBlocks : partSize(chains, elements);
-  const partsOf = (size: number) => (size === chains || areAlike(spec, state, size) ? size : chains);
+  const partsOf = (size: number) => (size === chains || areIndependent(spec, state, size) ? size : chains);
 
-  if (divisible && hostValues === undefined && worthShards(where, work)) {
+  if (divisible && hostValues === undefined && usesShards(where, work)) {
     try {
-      const { fewThreads } = await import("../../compiler/threads.ts");
-      const threads = Math.min(chains, where.threads ?? fewThreads());
+      const { availableThreads } = await import("../../compiler/threads.ts");
+      const threads = Math.min(chains, where.threads ?? availableThreads());
       const size = partsOf(Math.min(wanted, Math.ceil(chains / threads)));
       const starts = startsOf(chains, size);
       if (starts.length > 1) {
         const { compileShards } = await import("../../compiler/shards.ts");
-        const lanes = Math.min(threads, starts.length);
-        const shards = await compileShards(specOf(size, length), lanes);
-        const about = { size, starts, lanes, length, runtime: shards.runtime, threads: 1, operations: shards.size };
-        return inRounds({ ...about, run: shards.run, dispose: shards.dispose });
+        const shards = Math.min(threads, starts.length);
+        const compiled = await compileShards(specOf(size, length), shards);
+        const plan = { size, starts, shards, length, runtime: compiled.runtime, threads: 1, operations: compiled.size };
+        return inRounds({ ...plan, run: compiled.run, dispose: compiled.dispose });
       }
     } catch {
       // No threads here, or no native runtime.
@@ -147,13 +147,13 @@ export async function chainProgram(
   const size = partsOf(wanted);
   const compiled = specOf(size, length);
   const step = await compileStep(compiled);
-  const about = { size, starts: startsOf(chains, size), lanes: 1, length };
+  const plan = { size, starts: startsOf(chains, size), shards: 1, length };
   const { runtime, threads, size: operations } = step;
-  return inRounds({ ...about, runtime, threads, operations, ...oneLane(step, compiled) });
+  return inRounds({ ...plan, runtime, threads, operations, ...unsharded(step, compiled) });
 }
 
-/** Runs one part a call. */
-function oneLane(
+/** Runs one part in a call. */
+function unsharded(
   step: { run(inputs: Values, into?: Values): Values | undefined | Promise<Values | undefined>; dispose(): void },
   { inputs, scan }: CompilerSpec,
 ): Pick<ChainProgram, "run" | "dispose"> {
@@ -174,16 +174,16 @@ function oneLane(
             perStep.has(name) ? array.subarray(0, steps * sizeOf(inputs[name]?.shape ?? [])) : array,
           ]),
         );
-  // Runs of one length write in turn to the memory of the last but one: the chains are where the last left them, also when this one fails.
-  const places = new Map<number, [last: Values | undefined, lastButOne: Values | undefined]>();
+  // Runs of one length alternate between two output buffers: the state before a run stays intact, also when the run fails.
+  const buffers = new Map<number, [last: Values | undefined, lastButOne: Values | undefined]>();
   return {
     run(fill, steps) {
       const given = rowsOf(steps);
       fill(0, given);
-      const [last, lastButOne] = places.get(steps) ?? [];
+      const [last, lastButOne] = buffers.get(steps) ?? [];
       const take = (out: Values | undefined): readonly Values[] | undefined => {
         if (out === undefined) return undefined;
-        places.set(steps, [out, last]);
+        buffers.set(steps, [out, last]);
         return [out];
       };
       const out = step.run(given, lastButOne);
@@ -193,21 +193,21 @@ function oneLane(
   };
 }
 
-/** Parts in as many rounds as it takes. */
+/** Runs the parts in as many rounds as they need. */
 function inRounds(program: ChainProgram): ChainProgram {
-  const { starts, lanes, run } = program;
-  const rounds = Math.ceil(starts.length / lanes);
+  const { starts, shards, run } = program;
+  const rounds = Math.ceil(starts.length / shards);
   if (rounds === 1) return program;
   return {
     ...program,
     async run(fill, steps) {
       const parts: Values[] = [];
       for (let round = 0; round < rounds; round++) {
-        // Lanes that are left over in the last round do its last part again.
-        const out = await run((j, inputs) => fill(Math.min(round * lanes + j, starts.length - 1), inputs), steps);
+        // Shards without a part in the last round repeat the last part.
+        const out = await run((j, inputs) => fill(Math.min(round * shards + j, starts.length - 1), inputs), steps);
         if (out === undefined) return undefined;
-        // The next round writes over what this one has made.
-        for (const values of out.slice(0, starts.length - round * lanes))
+        // The next round overwrites these outputs.
+        for (const values of out.slice(0, starts.length - round * shards))
           parts.push(Object.fromEntries(Object.entries(values).map(([name, array]) => [name, array.slice()])));
         await nextTurn();
       }
@@ -216,8 +216,8 @@ function inRounds(program: ChainProgram): ChainProgram {
   };
 }
 
-/** Whether so many chains by themselves have the density that they have among all: a model may mix them, against the rules. */
-function areAlike(spec: StepSpec, state: ArrayState, size: number): boolean {
+/** Whether chains in parts of this size have the same density as among all chains: a model that breaks the rules may mix them. */
+function areIndependent(spec: StepSpec, state: ArrayState, size: number): boolean {
   const { chains, shapes } = spec;
   const target = spec.targetAt(undefined);
   try {

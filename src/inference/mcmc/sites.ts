@@ -6,17 +6,17 @@ import { uncondition } from "../../effects/handlers.ts";
 import type { Problem } from "../method/infer.ts";
 import { inspectModel, type ModelInfo, type SiteInfo } from "../problem/inspect-model.ts";
 
-/** A site that is sampled. */
+/** A sampled site. */
 export interface SampledSite {
   readonly name: string;
-  /** Of one chain, `[...plates, ...event]`. */
+  /** Shape of one chain's value, `[...plates, ...event]`. */
   readonly shape: Shape;
-  /** The same in unconstrained coordinates. */
+  /** Its shape in unconstrained coordinates. */
   readonly unconstrained: Shape;
   /** Its first column in positions, and how many it has. */
   readonly from: number;
   readonly size: number;
-  /** Bijections may hold tensors of the run that made them, so they are taken afresh in every run. */
+  /** Its bijection may hold tensors of one run, so every run makes its own. */
   readonly info: SiteInfo;
 }
 
@@ -27,7 +27,7 @@ export interface SampledModel {
 }
 
 /**
- * The model as it is to be sampled, and its structure: chosen observed sites forget their data, and nothing else may be latent.
+ * The model to sample and its structure: chosen observed sites lose their data and become latent, and no other site may be latent.
  *
  * @throws `missing-site` for a site that the model lacks, or a latent one that is not chosen.
  */
@@ -39,7 +39,7 @@ export function chooseSites(what: string, problem: Problem, chosen: readonly str
     const kind = known.get(name)?.kind;
     if (kind !== "sample" && kind !== "observe") {
       const names = before.sites.map((s) => `"${s.name}"`).join(", ");
-      fail("missing-site", `${what}: the model has no site "${name}" that could move; its sites are ${names}`, {
+      fail("missing-site", `${what}: the model has no site "${name}" to sample; its sites are ${names}`, {
         site: name,
       });
     }
@@ -48,7 +48,7 @@ export function chooseSites(what: string, problem: Problem, chosen: readonly str
     if (!wanted.has(name)) {
       fail(
         "missing-site",
-        `${what}: "${name}" is latent but not among the sites that move; add it, or fix it with condition({ ${name}: ... })`,
+        `${what}: "${name}" is latent but not among the sites to sample; add it, or fix it with condition({ ${name}: ... })`,
         { site: name },
       );
     }
@@ -65,7 +65,7 @@ export function sampledSites(what: string, { latents }: ModelInfo): readonly Sam
     if (info.discrete || info.support === undefined) {
       fail(
         "not-differentiable",
-        `${what}: "${info.name}" is discrete; sum it out, condition on it, move it in its noise with inNoise("${info.name}"), or use snis`,
+        `${what}: "${info.name}" is discrete; sum it out, condition on it, sample its noise with inNoise("${info.name}"), or use snis`,
         { site: info.name },
       );
     }
@@ -74,7 +74,7 @@ export function sampledSites(what: string, { latents }: ModelInfo): readonly Sam
     from += site.size;
     return site;
   });
-  if (sites.length === 0) fail("missing-site", `${what}: the model has no latent site to move`);
+  if (sites.length === 0) fail("missing-site", `${what}: the model has no latent site to sample`);
   return sites;
 }
 
@@ -88,7 +88,7 @@ export function splitPositions(x: tf.Tensor, sites: readonly SampledSite[]): tf.
   return sites.map((site) => tf.reshape(columns(site), [chains, ...site.unconstrained]));
 }
 
-/** Positions `[chains, d]` of the sites' unconstrained values, or whatever has their shapes. */
+/** Positions `[chains, d]` from the sites' unconstrained values, or from other tensors of their shapes. */
 export function joinPositions(parts: readonly tf.Tensor[], sites: readonly SampledSite[]): tf.Tensor {
   const flat = parts.map((part, s) => tf.reshape(part, [part.shape[0] as number, (sites[s] as SampledSite).size]));
   return flat.length === 1 ? (flat[0] as tf.Tensor) : tf.concat(flat, 1);

@@ -1,9 +1,9 @@
 /**
- * Step-size adaptation by dual averaging (Nesterov 2009; Hoffman & Gelman 2014, section 3.2): pure, over scalar tensors, so that it is
- * part of a warm-up step wherever that runs.
+ * Step-size adaptation by dual averaging (Nesterov 2009; Hoffman & Gelman 2014, section 3.2): pure functions of scalar tensors, so
+ * that it runs inside a warm-up step, compiled or op by op.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { type KernelState, meanAcceptance, type NoiseKinds, type Steps } from "./kernel.ts";
+import { type KernelState, meanAcceptance, type NoiseKinds, type Transition } from "./kernel.ts";
 
 /** State of the adaptation, scalars. The step size itself is the kernel's. */
 export interface StepSizeState {
@@ -12,7 +12,7 @@ export interface StepSizeState {
   /** Weighted mean of target − acceptance. */
   readonly error: tf.Tensor;
   readonly count: tf.Tensor;
-  /** Where the iterates are drawn to. */
+  /** μ: the log step size towards which iterates shrink. */
   readonly centre: tf.Tensor;
 }
 
@@ -20,7 +20,7 @@ const GAMMA = 0.05;
 const T0 = 10;
 const KAPPA = 0.75;
 
-/** The iterates are drawn towards ten times the first step: too large is found out cheaply, too small is not. */
+/** Iterates shrink towards ten times the first step size: steps that are too large are cheap to detect, steps that are too small are not. */
 export const startStepSize = (step: tf.Tensor): StepSizeState => ({
   logAverage: tf.log(step),
   error: tf.zerosLike(step),
@@ -28,7 +28,7 @@ export const startStepSize = (step: tf.Tensor): StepSizeState => ({
   centre: tf.log(tf.mul(10, step)),
 });
 
-/** The adaptation after a step of this mean acceptance, a scalar, and the step size with which that approaches `target`. */
+/** The adaptation after a step with this mean acceptance, a scalar, and the next step size. */
 export function adaptStepSize(
   state: StepSizeState,
   acceptance: tf.Tensor,
@@ -44,17 +44,20 @@ export function adaptStepSize(
   return { adaptation: { ...state, count, error, logAverage }, eta: tf.exp(logStep) };
 }
 
-/** Names of {@link StepSizeState} in a state that holds a kernel's besides. */
+/** Entries of {@link StepSizeState}, which are carried next to those of a kernel's state. */
 const ENTRIES = ["logAverage", "error", "count", "centre"] as const;
 const named = (entry: (typeof ENTRIES)[number]) => `adaptation/${entry}`;
 
-const beside = (adaptation: StepSizeState) =>
+const entriesOf = (adaptation: StepSizeState) =>
   Object.fromEntries(ENTRIES.map((entry) => [named(entry), adaptation[entry]]));
 const adaptationIn = (state: KernelState) =>
   Object.fromEntries(ENTRIES.map((entry) => [entry, state[named(entry)]])) as unknown as StepSizeState;
 
-/** The state of a kernel with the adaptation beside it, as {@link adapting} carries it. */
-export const startAdapting = (state: KernelState): KernelState => ({ ...state, ...beside(startStepSize(state.eta)) });
+/** The state of a kernel with that of the adaptation, as {@link adapting} carries it. */
+export const startAdapting = (state: KernelState): KernelState => ({
+  ...state,
+  ...entriesOf(startStepSize(state.eta)),
+});
 
 /** The state of the kernel at the end of a warm-up, with the averaged step size. */
 export function endAdapting(state: KernelState): KernelState {
@@ -64,15 +67,15 @@ export function endAdapting(state: KernelState): KernelState {
 
 /** The steps of a kernel, each of which adapts its step size to a mean acceptance, after {@link startAdapting}. */
 export const adapting = <N extends NoiseKinds>(
-  { name, noise, step }: Steps<KernelState, N>,
+  { name, noise, step }: Transition<KernelState, N>,
   target: number,
-): Steps<KernelState, N> => ({
+): Transition<KernelState, N> => ({
   name,
   noise,
   step(state, given, at) {
     const [next, info] = step(state, given, at);
     const { adaptation, eta } = adaptStepSize(adaptationIn(state), meanAcceptance(info), target);
-    // What the kernel does not know of goes on beside its state.
-    return [{ ...state, ...next, ...beside(adaptation), eta }, info];
+    // Entries that are not the kernel's are carried along.
+    return [{ ...state, ...next, ...entriesOf(adaptation), eta }, info];
   },
 });

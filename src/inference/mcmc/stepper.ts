@@ -1,54 +1,54 @@
 /**
- * Steps of many chains on plain arrays, however they are made: op by op, here, or many in one compiled call (`scan.ts`). A state between
- * steps is typed arrays, so that it can be stored, resumed bit for bit, cut into parts and posted.
+ * A stepper runs steps of all chains on plain arrays: op by op here, or many in one compiled call (`compiled-stepper.ts`). Between calls the
+ * state is typed arrays, so that it can be stored, resumed bit for bit, split into parts and sent to threads.
  */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Key } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import type { Shape } from "../../core/shape.ts";
 import type { TensorTree } from "../../core/tree.ts";
-import type { KernelState, NoiseKinds, StepInfo, Steps, Target } from "./kernel.ts";
+import type { KernelState, NoiseKinds, StepInfo, Target, Transition } from "./kernel.ts";
 import { gatherNoise, type NoiseInput, noiseInputs, noiseTensors } from "./noise.ts";
 import type { SampledSite } from "./sites.ts";
 
-/** A kernel's state outside any engine. */
+/** A kernel's state as typed arrays. */
 export type ArrayState = { readonly [name: string]: Float32Array };
 
-/** What is stepped. */
+/** What a stepper runs. */
 export interface StepSpec {
-  readonly steps: Steps<KernelState, NoiseKinds>;
+  readonly transition: Transition<KernelState, NoiseKinds>;
   readonly sites: readonly SampledSite[];
   readonly chains: number;
   /** Shape of every entry of the state. */
   readonly shapes: { readonly [name: string]: Shape };
-  /** log p and its gradient; of an estimate the one that this key makes. */
+  /** log p and its gradient; where they are estimates, those drawn with this key. */
   targetAt(key: Key | undefined): Target;
-  /** Positions `[chains, d]` drawn from the prior, for kernels whose noise that is. */
+  /** Positions `[chains, d]` drawn from the prior, for kernels with noise of kind `prior`. */
   drawPrior(key: Key): Float32Array;
 }
 
-/** Some steps, done. Holds until the next steps are made. */
+/** The result of some steps. Valid until the stepper runs again. */
 export interface Block {
   readonly count: number;
   /** After the last of them. */
   readonly state: ArrayState;
   /** Positions `[chains, d]` after step `i`. */
   x(i: number): Float32Array;
-  /** Mean acceptance probability of step `i`; 1 for a kernel that takes all proposals. */
+  /** Mean acceptance probability of step `i`; 1 for a kernel that accepts every proposal. */
   acceptance(i: number): number;
   /** Proposals of step `i` that were not finite. */
   nonFinite(i: number): number;
 }
 
-/** A way to make steps. */
+/** Runs steps. */
 export interface Stepper {
   /** Most steps of one call. */
   readonly length: number;
   /**
-   * One step for each key, at most `length`; undefined when a check inside the model failed, and then they must be made op by op, which
-   * says where.
+   * One step for each key, at most `length`; undefined when a check inside the model failed: run op by op, the steps throw the error
+   * with its site.
    *
-   * @param following - Keys of the steps that come next, as far as they are known: their noise may be made meanwhile.
+   * @param following - Keys of the next steps, where known: their noise may be drawn meanwhile.
    */
   run(
     state: ArrayState,
@@ -63,7 +63,7 @@ export const stateTensors = (state: ArrayState, shapes: StepSpec["shapes"]): Ker
     Object.entries(shapes).map(([name, shape]) => [name, tf.tensor(state[name] as Float32Array, [...shape])]),
   ) as unknown as KernelState;
 
-/** A state outside any engine, with the shapes of its entries. */
+/** A state as typed arrays, with the shapes of its entries. */
 export interface Stored {
   readonly state: ArrayState;
   readonly shapes: StepSpec["shapes"];
@@ -78,11 +78,11 @@ export function store(tensors: TensorTree): Stored {
   };
 }
 
-/** What a function of a state's tensors makes of it. */
+/** A function of a state's tensors, applied to a stored state. */
 export const mapStored = ({ state, shapes }: Stored, f: (state: KernelState) => TensorTree): Stored =>
   scope(() => store(f(stateTensors(state, shapes))));
 
-/** The mean of a step's acceptance probabilities, as `meanAcceptance` has it; 1 without them. */
+/** The mean of a step's acceptance probabilities, as `meanAcceptance` computes it; 1 without them. */
 export function meanOf(acceptance: ArrayLike<number> | undefined, finite: ArrayLike<number>): number {
   if (acceptance === undefined) return 1;
   let sum = 0;
@@ -104,13 +104,13 @@ export function stepTensors(
   noise: { readonly [input: string]: tf.Tensor },
   key: Key | undefined,
 ): readonly [KernelState, StepInfo] {
-  const { steps, sites } = spec;
-  return steps.step(state, gatherNoise(steps.noise, sites, noise), spec.targetAt(key));
+  const { transition, sites } = spec;
+  return transition.step(state, gatherNoise(transition.noise, sites, noise), spec.targetAt(key));
 }
 
 /** Steps op by op, one a call. */
 export function stepperOpByOp(spec: StepSpec): Stepper {
-  const inputs: readonly NoiseInput[] = noiseInputs(spec.steps.noise, spec.sites);
+  const inputs: readonly NoiseInput[] = noiseInputs(spec.transition.noise, spec.sites);
   return {
     length: 1,
     run: (before, [key]) =>

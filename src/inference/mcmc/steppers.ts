@@ -1,16 +1,16 @@
 /**
- * Ways to make the steps of a kernel: many in one compiled call where that is wanted and pays, and one by one, op by op, where a check that
- * failed among many must be found.
+ * The steppers of a kernel: compiled, many steps in one call, where that is wanted and pays; and op by op, one step in a call, also to find
+ * the step at which a check failed.
  */
 import type { Key } from "../../core/key.ts";
 import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
-import { compileIfWorth, tooFewSteps } from "../train/compile-policy.ts";
+import { maybeCompile, tooFewSteps } from "../train/compile-policy.ts";
 import { type CompiledStepper, compileSteps, type FirstStep, firstStep } from "./compiled-stepper.ts";
 import type { ScanUse } from "./shards.ts";
 import { type ArrayState, type Block, type Stepper, type StepSpec, stepperOpByOp } from "./stepper.ts";
 
-/** A way to make steps, and the same op by op. */
+/** The stepper to use, and the same transition op by op. */
 export interface Steppers {
   readonly spec: StepSpec;
   readonly many: Stepper;
@@ -19,16 +19,16 @@ export interface Steppers {
   readonly info: CompileInfo;
 }
 
-/** What the steps are made for. */
-export interface SteppersUse extends Pick<ScanUse, "steps" | "collect" | "most" | "hostValues"> {
+/** What the steps are for. */
+export interface SteppersUse extends Pick<ScanUse, "steps" | "collect" | "maxStepsPerCall" | "hostValues"> {
   /** Steps of the whole run. */
   readonly total: number;
 }
 
 /**
- * The way to make steps that is wanted and pays.
+ * Steppers for a transition, compiled where that is wanted and pays.
  *
- * @param start - Where the chains are, and the key of the first step from there, which is compared between the engines.
+ * @param start - The state of the chains and the key of the next step, on which the engines are compared.
  * @throws What the model throws in that step; under `compiled`: as `compileSteps`.
  */
 export async function steppersFor(
@@ -42,10 +42,10 @@ export async function steppersFor(
     first ??= firstStep(spec, start.state, start.key);
     return first;
   };
-  const { compiled, info } = await compileIfWorth({
-    what: spec.steps.name,
+  const { compiled, info } = await maybeCompile({
+    what: spec.transition.name,
     choice,
-    notWorth: tooFewSteps(total),
+    skipReason: tooFewSteps(total),
     reference,
     compile: (native) => compileSteps(spec, start.state, reference().fixed, { ...use, threads, background, native }),
     compare: (made, { next }) => made.compare(start.state, start.key, next),
@@ -54,41 +54,46 @@ export async function steppersFor(
   return { spec, many: compiled ?? one, one, compiled, info };
 }
 
-/** Steps to make. */
+/** Which steps to run. */
 export interface StepRange {
   readonly from: number;
   readonly to: number;
   keyAt(t: number): Key;
-  /** Most steps of a call. */
-  readonly most?: number;
-  /** A call ends where so many steps, counted from the first of all, are done. */
+  /** Default: as many as the stepper takes. */
+  readonly maxStepsPerCall?: number;
+  /** No call goes past a multiple of this step number. */
   readonly every?: number;
 }
 
 /**
- * Makes steps, as many in a call as can be.
+ * Runs steps, as many in a call as possible.
  *
- * @param after - Called after every call with its block, which begins at step `at`; says from which state to go on.
+ * @param after - Called after every call with its block, which begins at step `at`; gives the state to continue from.
  * @returns The last of these states.
  */
 export async function makeSteps(
   { many, one }: Steppers,
   start: ArrayState,
-  { from, to, keyAt, most = Number.POSITIVE_INFINITY, every }: StepRange,
+  { from, to, keyAt, maxStepsPerCall = Number.POSITIVE_INFINITY, every }: StepRange,
   after: (block: Block, at: number) => ArrayState | Promise<ArrayState>,
 ): Promise<ArrayState> {
   let state = start;
-  /** Steps before this one are made one by one: a check failed among them. */
-  let single = from;
+  /** Steps before this one run op by op: a check failed among them. */
+  let opByOpUntil = from;
   const countAt = (t: number) =>
-    Math.min(many.length, most, to - t, every === undefined ? Number.POSITIVE_INFINITY : every - (t % every));
+    Math.min(
+      many.length,
+      maxStepsPerCall,
+      to - t,
+      every === undefined ? Number.POSITIVE_INFINITY : every - (t % every),
+    );
   const keysAt = (t: number, count: number) => Array.from({ length: count }, (_, i) => keyAt(t + i));
   for (let t = from; t < to; ) {
-    const alone = t < single;
-    const next = t + (alone ? 1 : countAt(t));
-    const following = alone || next >= to ? [] : keysAt(next, countAt(next));
-    const block = await (alone ? one : many).run(state, keysAt(t, next - t), following);
-    if (block === undefined) single = next;
+    const isOpByOp = t < opByOpUntil;
+    const next = t + (isOpByOp ? 1 : countAt(t));
+    const following = isOpByOp || next >= to ? [] : keysAt(next, countAt(next));
+    const block = await (isOpByOp ? one : many).run(state, keysAt(t, next - t), following);
+    if (block === undefined) opByOpUntil = next;
     else {
       state = await after(block, t);
       t = next;

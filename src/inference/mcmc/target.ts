@@ -22,16 +22,16 @@ import {
   splitPositions,
 } from "./sites.ts";
 
-/** What chains climb, and the coordinates in which they do. */
+/** A model's density, and the coordinates in which chains sample it. */
 export interface Density {
   readonly sites: readonly SampledSite[];
-  /** Whether values are positions: one site that moves in its own coordinates. */
-  readonly direct: boolean;
+  /** Whether values and positions are the same: one site that is unconstrained. */
+  readonly isUnconstrained: boolean;
   /** log p and its gradient. */
   readonly target: Target;
-  /** Values of every site `[n, ...]` at positions `[n, d]`; the same array where these are {@link direct}. */
+  /** Values of every site `[n, ...]` at positions `[n, d]`; the same array where these are {@link isUnconstrained}. */
   constrain(x: Float32Array): readonly Float32Array[];
-  /** log of the density of the sites under their own distributions, `[chains]`, in unconstrained coordinates. */
+  /** log-density of the sites under their own distributions, `[chains]`, in unconstrained coordinates. */
   logPrior(x: tf.Tensor): tf.Tensor;
   /** Positions `[chains, d]` of a run in which some sites have given values `[chains, ...]` and the others are drawn from the prior. */
   draw(key: Key, chains: number, given?: TensorTree): Float32Array;
@@ -56,16 +56,21 @@ const bijectionOf = ({ info }: SampledSite): Bijection => {
   return info.support.bijection();
 };
 
-/** log |det| of the way to constrained values, summed over everything but chains. */
-function addLogDets(total: tf.Tensor, sites: readonly SampledSite[], free: readonly tf.Tensor[], at: TensorTree) {
+/** Adds log |det| of the map to constrained values, summed over all axes but chains. */
+function addLogDets(
+  total: tf.Tensor,
+  sites: readonly SampledSite[],
+  unconstrained: readonly tf.Tensor[],
+  at: TensorTree,
+) {
   return sites.reduce((sum, site, s) => {
-    const logDet = bijectionOf(site).logAbsDet(free[s] as tf.Tensor, at[site.name] as tf.Tensor);
+    const logDet = bijectionOf(site).logAbsDet(unconstrained[s] as tf.Tensor, at[site.name] as tf.Tensor);
     const axes = Array.from({ length: logDet.rank - 1 }, (_, i) => i + 1);
     return tf.add(sum, axes.length === 0 ? logDet : tf.sum(logDet, axes));
   }, total);
 }
 
-/** The density of a model that is to be sampled. @throws As {@link sampledSites}. */
+/** The density of a model to be sampled. @throws As {@link sampledSites}. */
 export function densityOf(what: string, problem: Problem, { model, structure }: SampledModel): Density {
   const sites = sampledSites(what, structure);
   const placed = withPlates(structure.plates)(model);
@@ -78,27 +83,27 @@ export function densityOf(what: string, problem: Problem, { model, structure }: 
       params: toTensors(problem.params),
       ...(key && { key }),
     });
-  const constrained = (free: readonly tf.Tensor[]): TensorTree =>
-    Object.fromEntries(sites.map((site, s) => [site.name, bijectionOf(site).forward(free[s] as tf.Tensor)]));
-  const logDensity = (program: Problem["model"], free: readonly tf.Tensor[], chains: number): tf.Tensor => {
-    const latents = constrained(free);
-    return addLogDets(logJoint(run(program, latents, chains)), sites, free, latents);
+  const constrained = (unconstrained: readonly tf.Tensor[]): TensorTree =>
+    Object.fromEntries(sites.map((site, s) => [site.name, bijectionOf(site).forward(unconstrained[s] as tf.Tensor)]));
+  const logDensity = (program: Problem["model"], unconstrained: readonly tf.Tensor[], chains: number): tf.Tensor => {
+    const latents = constrained(unconstrained);
+    return addLogDets(logJoint(run(program, latents, chains)), sites, unconstrained, latents);
   };
-  const direct = sites.length === 1 && bijectionOf(sites[0] as SampledSite).forward === identity.forward;
+  const isUnconstrained = sites.length === 1 && bijectionOf(sites[0] as SampledSite).forward === identity.forward;
   return {
     sites,
     target: targetOf(
       (x) => {
         const chains = x.shape[0] as number;
         const parts = splitPositions(x, sites);
-        const { value, grads } = perChainGradient((free) => logDensity(placed, free, chains), parts, chains);
+        const { value, grads } = perChainGradient((values) => logDensity(placed, values, chains), parts, chains);
         return { logp: value, grad: joinPositions(grads, sites) };
       },
       (x) => logDensity(placed, splitPositions(x, sites), x.shape[0] as number),
     ),
-    direct,
+    isUnconstrained,
     constrain(x) {
-      if (direct) return [x];
+      if (isUnconstrained) return [x];
       return scope(() => {
         const d = dimensionOf(sites);
         const values = constrained(splitPositions(tf.tensor2d(x, [x.length / d, d]), sites));
@@ -109,13 +114,13 @@ export function densityOf(what: string, problem: Problem, { model, structure }: 
     draw: (key, chains, given = {}) =>
       scope(() => {
         const drawn = run(initial, given, chains, key);
-        const free = sites.map((site) => {
+        const unconstrained = sites.map((site) => {
           const record = drawn.sites.get(site.name);
           if (record === undefined)
             return fail("missing-site", `${what}: "${site.name}" vanished between runs`, { site: site.name });
           return bijectionOf(site).inverse(exportSite(drawn, record).tensor());
         });
-        return joinPositions(free, sites).dataSync().slice() as Float32Array;
+        return joinPositions(unconstrained, sites).dataSync().slice() as Float32Array;
       }),
   };
 }

@@ -1,4 +1,4 @@
-/** What comes before the kept steps: a burn-in from a start that is far off, and the adaptation of the step size. */
+/** The phases before the kept steps: burn-in from a start far from the posterior, and step-size adaptation. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fold } from "../../core/key.ts";
 import { burnIn, resampleStuckChains, startBurnIn } from "./burn-in.ts";
@@ -9,11 +9,17 @@ import { adapting, adaptStepSize, endAdapting, type StepSizeState, startAdapting
 import { mapStored, type Stored } from "./stepper.ts";
 import { makeSteps, type Steppers } from "./steppers.ts";
 
-/** The chains after a burn-in: those that are stuck take the places of others. */
-export async function burnInChains({ problem, plan, bounds, keyAt, make }: Run, start: Stored): Promise<Stored> {
+/** The chains after burn-in: stuck chains take the positions of others. */
+export async function burnInChains(
+  { problem, plan, bounds, keyAt, makeSteppers }: Run,
+  start: Stored,
+): Promise<Stored> {
   const { temperature, density, first, warmup, steps } = plan;
   const chains = mapStored(start, (state) => startBurnIn(state as GradientState));
-  const steppers = await make(burnIn(temperature), chains, keyAt(first), { steps: plan.burnIn, collect: false });
+  const steppers = await makeSteppers(burnIn(temperature), chains, keyAt(first), {
+    steps: plan.burnIn,
+    collect: false,
+  });
   const state = await makeSteps(steppers, chains.state, { from: first, to: bounds.warm, keyAt }, async (block, at) => {
     await problem.tick({ step: at + block.count - first, total: warmup + steps, metrics: {} });
     return block.state;
@@ -26,34 +32,34 @@ export async function burnInChains({ problem, plan, bounds, keyAt, make }: Run, 
   });
 }
 
-/** Steps of a warm-up from which it has a program of its own, which adapts inside; in fewer the adaptation comes between calls. */
-const WORTH_OWN_PROGRAM = 256;
+/** Warm-up steps from which a separate compiled program pays, which adapts inside; in shorter ones the host adapts between calls. */
+const MIN_PROGRAM_STEPS = 256;
 
 /**
  * The chains after warm-up.
  *
- * @param usual - Makes the kept steps, and those of a warm-up that adapts nothing or is too short for a program of its own.
+ * @param keptSteppers - Run the kept steps, and a warm-up that adapts nothing or is too short for its own program.
  */
-export async function warmUp(run: Run, chains: Stored, usual: Steppers): Promise<Stored> {
+export async function warmUp(run: Run, chains: Stored, keptSteppers: Steppers): Promise<Stored> {
   const { kernel, targetAcceptance } = run.plan;
   const { warm, kept } = run.bounds;
   if (warm === kept) return chains;
   const range = { from: warm, to: kept };
-  if (targetAcceptance === undefined) return run.advance(usual, chains, range);
-  // An adaptation inside the program needs all chains in it, which are then no shards.
-  if (usual.compiled?.rounds === 1 && kept - warm >= WORTH_OWN_PROGRAM) {
-    const begun = mapStored(chains, startAdapting);
-    const own = await run.make(adapting(kernel, targetAcceptance), begun, run.keyAt(warm), {
+  if (targetAcceptance === undefined) return run.advance(keptSteppers, chains, range);
+  // Adaptation inside the program needs all chains in one call, without shards.
+  if (keptSteppers.compiled?.rounds === 1 && kept - warm >= MIN_PROGRAM_STEPS) {
+    const adaptive = mapStored(chains, startAdapting);
+    const steppers = await run.makeSteppers(adapting(kernel, targetAcceptance), adaptive, run.keyAt(warm), {
       steps: kept - warm,
       collect: false,
     });
-    return mapStored(await run.advance(own, begun, range), endAdapting);
+    return mapStored(await run.advance(steppers, adaptive, range), endAdapting);
   }
   let adaptation = mapStored({ state: { eta: chains.state.eta as Float32Array }, shapes: { eta: [] } }, ({ eta }) => ({
     ...startStepSize(eta),
     eta,
   }));
-  const end = await run.advance(usual, chains, { ...range, most: 1 }, (block) => {
+  const end = await run.advance(keptSteppers, chains, { ...range, maxStepsPerCall: 1 }, (block) => {
     const mean = block.acceptance(0);
     adaptation = mapStored(adaptation, (state) => {
       const next = adaptStepSize(state as unknown as StepSizeState, tf.scalar(mean), targetAcceptance);

@@ -1,4 +1,4 @@
-/** `infer(model, method, options)` is the one door to inference; a method is a value. */
+/** `infer(model, method, options)` is the one entry to inference, and a method is a value. */
 import type { NdArray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { yieldToEventLoop } from "../../core/event-loop.ts";
@@ -10,7 +10,7 @@ import { type EngineChoice, type EngineInfo, engineFor, resolveChoice } from "..
 
 /**
  * A function on types: from a model's effects and arguments to the type of a method's result, so that one method gives results whose
- * sites are those of the model at hand. (TypeScript has no such functions; this is the usual stand-in, an interface that reads `this`.)
+ * sites are those of the model at hand. (TypeScript has no such functions; the usual substitute is an interface that reads `this`.)
  *
  * @example
  * interface LikelihoodKind extends ResultKind {
@@ -35,14 +35,14 @@ export type ResultFor<K extends ResultKind, E extends Effect, Args extends reado
   readonly args: Args;
 })["result"];
 
-/** How far a run has come, as `infer`'s `onProgress` is told. */
+/** Progress of a run, for `infer`'s `onProgress`. */
 export interface Progress {
   /** The method's name. */
   readonly method: string;
   /** Steps done, of `total`. */
   readonly step: number;
   readonly total: number;
-  /** What to show beside the bar: loss, acceptance, ESS. */
+  /** Numbers to show: loss, acceptance, ESS. */
   readonly metrics: { readonly [name: string]: number };
 }
 
@@ -70,7 +70,7 @@ export interface Problem {
   /** Whether a compiled loop leaves the event loop free during a step. Default false. */
   readonly background?: boolean;
   /**
-   * To be awaited between steps, outside every memory scope: reports progress and lets the event loop live.
+   * To be awaited between steps, outside every memory scope: reports progress and lets the event loop run.
    *
    * @throws `aborted` when the caller's signal has fired.
    */
@@ -129,7 +129,7 @@ export interface InferOptions<Args extends readonly unknown[]> {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: Progress) => void;
   /**
-   * `auto` (default): the inner loop is compiled where that pays and ONNX Runtime is there; `compiled` insists; `wasm` and `node-gpu` run
+   * `auto` (default): the inner loop is compiled where that pays and ONNX Runtime is there; `compiled` always compiles; `wasm` and `node-gpu` run
    * it op by op, on that engine, which stays in use. The draws are the same on each.
    */
   readonly engine?: EngineChoice;
@@ -140,7 +140,7 @@ export interface InferOptions<Args extends readonly unknown[]> {
   readonly threads?: number;
   /**
    * A compiled loop runs in a thread of its own (Node), so that the event loop stays free during a step and not only between steps;
-   * what goes in and comes out is copied. Default false.
+   * inputs and outputs are copied. Default false.
    */
   readonly background?: boolean;
 }
@@ -172,7 +172,7 @@ export async function infer<
   const engine = await engineFor(options.engine ?? "auto");
   const choice = resolveChoice(options.engine);
   abort();
-  const politely = yieldToEventLoop();
+  const pause = yieldToEventLoop();
   const result = await method.run({
     model: model as unknown as Problem["model"],
     args: (options.args ?? []) as readonly unknown[],
@@ -184,7 +184,7 @@ export async function infer<
     ...(options.background && { background: true }),
     async tick(progress) {
       onProgress?.({ method: method.name, ...progress });
-      await politely();
+      await pause();
       abort();
     },
   });

@@ -12,7 +12,7 @@ export interface Segment {
   readonly size: number;
 }
 
-/** Names and shapes of a tree, in its order: what a flat buffer means. */
+/** Names, shapes and places of a tree's arrays in a flat buffer, in the tree's order. */
 export type Layout = readonly Segment[];
 
 /** @throws `argument` when an array is not of floats. */

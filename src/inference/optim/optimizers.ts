@@ -1,4 +1,4 @@
-/** Optimisers as steps on flat buffers, (state, params, gradients) → state: parameters and slots are written in place, the rest is a record. */
+/** Optimisers as updates of flat buffers, (state, params, gradients) → state: parameters and slots are written in place. */
 import { fail } from "../../core/errors.ts";
 import type { ArrayTree } from "../../core/tree.ts";
 import { adamUpdate } from "../../engine/wasm/adam.ts";
@@ -6,7 +6,7 @@ import { sgdUpdate } from "../../engine/wasm/sgd.ts";
 import { type Layout, layoutOf, lengthOf } from "./flat.ts";
 import { type Rate, type Schedule, toSchedule } from "./schedules.ts";
 
-/** What an optimiser remembers: plain data, so that it can be stored and a run resumed bit for bit. */
+/** State of an optimiser: plain data, so that it can be stored and a run resumed bit for bit. */
 export interface OptimizerState {
   /** Updates made so far. */
   readonly step: number;
@@ -20,17 +20,17 @@ export interface Optimizer {
   init(params: ArrayTree): OptimizerState;
   /** One update, for a loop that owns its buffers: `params` and the slots of `state` are overwritten, `grads` are left alone. */
   update(state: OptimizerState, params: Float32Array, grads: Float32Array, layout: Layout): Updated;
-  /** Whether `update` tells of gradients that are not finite, which spares its caller the check. */
+  /** Whether `update` reports gradients that are not finite, so that the caller need not check them. */
   readonly checksFinite?: boolean;
 }
 
 /** A state after an update in place. */
 export interface Updated extends OptimizerState {
-  /** False where a gradient, or its square, may not be finite: if it is none, parameters and slots mean nothing. */
+  /** False where a gradient, or its square, is not finite: if a gradient is not, parameters and slots are invalid. */
   readonly finite?: boolean;
 }
 
-/** One update in place. `rate` is the learning rate, `step` counts from 0. Those that check give something that is finite if all is. */
+/** One update in place. `rate` is the learning rate, `step` counts from 0. Rules that check gradients return a number that is finite if all of them are. */
 type Rule = (
   slots: OptimizerState["slots"],
   params: Float32Array,
@@ -73,11 +73,11 @@ const inUnit = (what: string, x: number) =>
   x >= 0 && x < 1 ? x : fail("argument", `${what} must lie in [0, 1), got ${x}`);
 
 /**
- * A decay as single precision has it: what is left of 1 then is exact, and means are corrected for the decay that they really have.
+ * A decay rounded to single precision: then 1 − β is exact, and the bias correction is that of the decay in use.
  */
 const singleBelowOne = (beta: number): number => Math.min(Math.fround(beta), 1 - 2 ** -24);
 
-/** The least number of single precision that has all its digits: an ε that is 0 there would divide nothing by nothing. */
+/** The least normal number of single precision: a smaller ε might be 0 there, and 0/0 not a number. */
 const LEAST_EPSILON = 2 ** -126;
 
 /** Options of {@link adam}. */

@@ -1,29 +1,29 @@
-/** A buffer of chains that wait between updates (Tieleman 2008; Du & Mordatch 2019): batches are taken at random, moved, and put back. */
+/** A buffer of persistent chains (Tieleman 2008; Du & Mordatch 2019): each update takes a random batch, runs it and puts it back. */
 import { fold, type Key } from "../../core/key.ts";
 import { bits, uniform } from "../../core/random/draws.ts";
 
-/** A batch on its way. */
+/** A batch that was taken. */
 export interface Batch {
   /** Positions, `[chains, d]`. */
   readonly x: Float32Array;
-  /** Chains of it that start anew. */
+  /** How many of its chains start anew. */
   readonly fresh: number;
   /** Puts the chains back where they were taken, at these positions. */
   putBack(x: Float32Array): void;
 }
 
-/** Positions of waiting chains. */
+/** Positions of persistent chains. */
 export interface ChainBuffer {
-  /** A random batch, some of whose chains start anew from those that were just born, `[chains, d]`. */
-  take(born: Float32Array, key: Key): Batch;
+  /** A random batch, some of whose chains start anew at these positions, `[chains, d]`. */
+  take(start: Float32Array, key: Key): Batch;
   /** The positions of batch `b` of the buffer as it is. */
   batch(b: number): Float32Array;
-  /** Batches that it holds. */
+  /** Number of batches in the buffer. */
   readonly batches: number;
 }
 
 /**
- * A buffer of `batches` × `chains` chains of `d` numbers each; of none, every batch starts anew.
+ * A buffer of `batches` × `chains` chains of `d` numbers each. With no batches, every batch starts anew.
  *
  * @param fill - Positions `[chains, d]` with which batch `b` begins.
  * @param share - Share of a batch that starts anew.
@@ -44,11 +44,11 @@ export function chainBuffer(
   return {
     batches,
     batch: (b) => all.slice(b * size, (b + 1) * size),
-    take(born, key) {
-      if (rows === 0) return { x: born, fresh: chains, putBack: () => undefined };
+    take(start, key) {
+      if (rows === 0) return { x: start, fresh: chains, putBack: () => undefined };
       const picks = Array.from(bits(fold(key, "pick"), chains), (word) => word % rows);
       const renewed = uniform(fold(key, "renew"), chains).map((u) => (u < share ? 1 : 0));
-      const x = born.slice();
+      const x = start.slice();
       picks.forEach((row, c) => {
         if (renewed[c] === 0) x.set(all.subarray(row * d, (row + 1) * d), c * d);
       });

@@ -1,4 +1,4 @@
-/** Negatives from chains of the tilted model: persistent in a buffer, of which a part is drawn afresh, or new in every step. */
+/** Negatives from chains of the tilted model: persistent chains in a buffer, a share of which restarts at every step, or new chains in every step. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { checkPositive, checkShare, checkWhole } from "../../core/check.ts";
@@ -14,7 +14,7 @@ import { independence } from "../mcmc/independence.ts";
 import { type Kernel, reevaluation } from "../mcmc/kernel.ts";
 import { mala } from "../mcmc/mala.ts";
 import { type Drift, driftWarnings, estimatedTarget, integrateOthers } from "../mcmc/pseudo-marginal.ts";
-import type { AnySteps } from "../mcmc/run.ts";
+import type { AnyTransition } from "../mcmc/run.ts";
 import { dimensionOf, type SampledModel } from "../mcmc/sites.ts";
 import { adapting, startAdapting } from "../mcmc/step-size.ts";
 import { type ArrayState, type Block, mapStored, type Stored, store } from "../mcmc/stepper.ts";
@@ -34,11 +34,11 @@ import type {
 
 /** Options of {@link chainDraws}. */
 export interface ChainDrawsOptions {
-  /** Chains a step: the number of negatives. Default 64. */
+  /** Chains in one step: the number of negatives. Default 64. */
   readonly chains?: number;
   /** Langevin steps between two steps of training. Default 10. */
   readonly steps?: number;
-  /** η, where the adaptation starts. Default 0.01. */
+  /** η; with `adjusted` it is adapted from this value. Default 0.01. */
   readonly stepSize?: number;
   /** T. Default 1. */
   readonly temperature?: number;
@@ -47,24 +47,24 @@ export interface ChainDrawsOptions {
   /** Acceptance that the step size is adapted to while training goes on; only with `adjusted`. Default .574. */
   readonly targetAcceptance?: number;
   /**
-   * Chains that wait, in multiples of `chains`: every step takes a random batch of them, moves it and puts it back. Default 64. 0: chains
-   * start at fresh base draws every step (no persistence), which is right only if they are long.
+   * Persistent chains in the buffer, in multiples of `chains`: every step takes a random batch of them, runs it and puts it back. Default 64.
+   * 0: chains start at fresh base draws in every step, which is right only if they are long.
    */
   readonly buffer?: number;
-  /** Share of a batch that starts anew from the base. Default .05. */
+  /** Share of a batch that restarts from the base. Default .05. */
   readonly fresh?: number;
   /**
-   * Every so many Langevin steps, a chain offers to jump to a draw of the base, by Metropolis-Hastings with min(1, e^{E(x) − E(x′)}): exact, and
-   * far-reaching while the tilt is gentle. Default: never. Not together with `drift`.
+   * Every so many Langevin steps, each chain proposes a jump to a draw of the base, by Metropolis-Hastings with min(1, e^{E(x) − E(x′)}): exact, and
+   * often accepted while the tilt is weak. Default: never. Not together with `drift`.
    */
   readonly jumpEvery?: number;
   /**
-   * Coordinates in which chains move. Default: all latent sites of the base as they are, but where the tilted site is discrete or a picture (64
-   * entries or more) its noise, `inNoise("x")`. `(base) => base` keeps even a picture as it is.
+   * Coordinates that chains sample in. Default: all latent sites of the base as they are, except that a tilted site that is discrete or an image
+   * (64 entries or more) is replaced by its noise, `inNoise("x")`. `(base) => base` keeps even an image as it is.
    */
   readonly coordinates?: Coordinates;
   /**
-   * Follows this estimate of ∇ log p(x), as `fisherDrift(net)`: chains over x alone, the latent integrated out. p̂(x) is estimated anew in every step
+   * Follows this estimate of ∇ log p(x), for instance `fisherDrift(net)`: chains over x alone, the latent integrated out. p̂(x) is estimated anew in every step
    * of training, so that Metropolis is exact up to its noise. Not together with `coordinates`, nor with a base that trains too.
    */
   readonly drift?: Drift;
@@ -88,14 +88,14 @@ export function chainDraws(options: ChainDrawsOptions = {}): Negatives {
   if (drift !== undefined && jumpEvery !== undefined)
     fail("argument", "chainDraws: with a drift chains do not jump; leave out jumpEvery");
   if (drift !== undefined && coordinates !== undefined)
-    fail("argument", `chainDraws: a drift moves "${drift.site}" as it is; leave out coordinates`);
+    fail("argument", `chainDraws: a drift is over "${drift.site}" as it is; leave out coordinates`);
   const schedule = { chains, steps, stepSize, targetAcceptance };
-  const along = drift === undefined ? "" : `, drift ${drift.name}`;
+  const suffix = drift === undefined ? "" : `, drift ${drift.name}`;
   return {
-    name: buffer === 0 ? `chains(${chains}${along})` : `buffer(${buffer} × ${chains}, ${fresh} fresh${along})`,
-    kind: "even",
+    name: buffer === 0 ? `chains(${chains}${suffix})` : `buffer(${buffer} × ${chains}, ${fresh} fresh${suffix})`,
+    kind: "unweighted",
     ...(coordinates && { coordinates }),
-    ...(drift && { alone: drift.site }),
+    ...(drift && { marginalSite: drift.site }),
     start: (setting) => startChains(setting, { ...schedule, temperature, adjusted, buffer, fresh, drift, jumpEvery }),
   };
 }
@@ -105,7 +105,7 @@ interface ChainSettings extends Required<Omit<ChainDrawsOptions, "coordinates" |
   readonly jumpEvery: number | undefined;
 }
 
-/** The tilted model as chains see it. */
+/** The tilted model that chains sample. */
 interface Chains {
   readonly sampled: SampledModel;
   readonly density: Density;
@@ -130,7 +130,7 @@ function chainsOf({ problem, tilted }: NegativeSetting, settings: ChainSettings)
       const moved = Object.fromEntries(
         density.sites.map(({ name, shape }, s) => [name, ndarray((values[s] as Float32Array).slice(), [n, ...shape])]),
       );
-      // Along a drift nothing else is known.
+      // With a drift the other sites are integrated out.
       if (drift !== undefined) return moved;
       const run = interpret(unscored(replay({ latents: moved })(tilted))(), {
         particles: n,
@@ -143,42 +143,48 @@ function chainsOf({ problem, tilted }: NegativeSetting, settings: ChainSettings)
   return { sampled, density, estimated, valuesAt };
 }
 
-/** Ways to make the steps of one update: the new energy at the chains' places, Langevin steps, jumps between them. */
-interface Movers {
+/** The steppers of one update: evaluation of the changed energy, Langevin steps, jumps between them. */
+interface UpdateSteppers {
   readonly reevaluate: Steppers;
   readonly move: Steppers;
   readonly jump: Steppers | undefined;
 }
 
-/** Makes the movers at the chains' first places. The energy changes between updates, and is constant in one. */
-async function moversFrom(
+/** Compiles the steppers at the chains' first state. The energy changes between updates and is constant during one. */
+async function updateSteppers(
   { problem, steps: updates }: NegativeSetting,
   settings: ChainSettings,
   { density, estimated }: Chains,
   start: Stored,
-): Promise<Movers> {
+): Promise<UpdateSteppers> {
   const { chains, steps, adjusted, temperature, targetAcceptance, jumpEvery } = settings;
   const within = estimated === undefined ? problem : { ...problem, choice: "wasm" as const };
   const total = updates * steps;
-  const make = (kernel: AnySteps, { state, shapes }: Stored, most: number) => {
+  const make = (kernel: AnyTransition, { state, shapes }: Stored, maxStepsPerCall: number) => {
     const spec = {
-      steps: kernel,
+      transition: kernel,
       sites: density.sites,
       chains,
       shapes,
       targetAt: (key: Key | undefined) => targetAt({ density, estimated }, key),
       drawPrior: (key: Key) => density.draw(key, chains),
     };
-    const use = { steps: updates * most, total, collect: false, most, hostValues: "constant" as const };
+    const use = {
+      steps: updates * maxStepsPerCall,
+      total,
+      collect: false,
+      maxStepsPerCall,
+      hostValues: "constant" as const,
+    };
     return steppersFor(within, spec, { state, key: fold(problem.key, kernel.name) }, use);
   };
   const kernel = kernelOf(settings);
-  const [mover, begun] = adjusted
+  const [transition, first] = adjusted
     ? [adapting(kernel, targetAcceptance), mapStored(start, startAdapting)]
     : [kernel, start];
   return {
     reevaluate: await make(reevaluation, start, 1),
-    move: await make(mover, begun, steps),
+    move: await make(transition, first, steps),
     jump: jumpEvery === undefined ? undefined : await make(independence(density.logPrior, temperature), start, 1),
   };
 }
@@ -195,21 +201,21 @@ async function startChains(setting: NegativeSetting, settings: ChainSettings): P
   const made = chainsOf(setting, settings);
   const { density, estimated, valuesAt } = made;
   const d = dimensionOf(density.sites);
-  const bornAt = (key: Key) => density.draw(key, chains);
+  const drawStart = (key: Key) => density.draw(key, chains);
   const start = scope(() => {
-    const x = tf.tensor2d(bornAt(fold(problem.key, "start")), [chains, d]);
+    const x = tf.tensor2d(drawStart(fold(problem.key, "start")), [chains, d]);
     const at = kernelOf(settings).init(x, targetAt(made, fold(problem.key, "first")));
     return store({ ...at, eta: tf.scalar(stepSize) });
   });
-  const { reevaluate, move, jump } = await moversFrom(setting, settings, made, start);
-  const waiting = chainBuffer({ batches: buffer, chains, d, share: fresh }, (b) =>
-    bornAt(fold(fold(problem.key, "fill"), b)),
+  const { reevaluate, move, jump } = await updateSteppers(setting, settings, made, start);
+  const persistent = chainBuffer({ batches: buffer, chains, d, share: fresh }, (b) =>
+    drawStart(fold(fold(problem.key, "fill"), b)),
   );
-  /** What goes on from update to update beside the chains: the step size and its adaptation. */
+  /** The state that continues from update to update besides the positions: the step size and its adaptation. */
   let carried: ArrayState = adjusted ? mapStored(start, startAdapting).state : start.state;
-  const seen = tally();
+  const statistics = chainStatistics();
 
-  /** The state at positions under the energy as it is now. */
+  /** The state at positions, under the current energy. */
   const evaluateAt = async (x: Float32Array, key: Key): Promise<ArrayState> => {
     const range = { from: 0, to: 1, keyAt: () => fold(key, "at") };
     const state = await makeSteps(reevaluate, { ...carried, x }, range, (block) => block.state);
@@ -222,7 +228,7 @@ async function startChains(setting: NegativeSetting, settings: ChainSettings): P
     if (jump === undefined || jumpEvery === undefined || t % jumpEvery !== 0) return state;
     const range = { from: t - 1, to: t, keyAt: (at: number) => fold(keyOf(key)(at), "jump") };
     return makeSteps(jump, state, range, (block) => {
-      seen.jump(block);
+      statistics.jump(block);
       return { ...state, ...block.state };
     });
   };
@@ -230,11 +236,11 @@ async function startChains(setting: NegativeSetting, settings: ChainSettings): P
     count: chains,
     async next(step) {
       const key = fold(fold(problem.key, "chains"), step);
-      const batch = waiting.take(bornAt(fold(key, "born")), key);
-      seen.take(batch.fresh, chains);
+      const batch = persistent.take(drawStart(fold(key, "born")), key);
+      statistics.take(batch.fresh, chains);
       const range = { from: 0, to: steps, keyAt: keyOf(key), ...(jumpEvery !== undefined && { every: jumpEvery }) };
       const state = await makeSteps(move, await evaluateAt(batch.x, key), range, (block, at) => {
-        seen.move(block);
+        statistics.move(block);
         return jumpAfter(block.state, at + block.count, key);
       });
       carried = state;
@@ -244,23 +250,23 @@ async function startChains(setting: NegativeSetting, settings: ChainSettings): P
     info() {
       const warnings = warningsOf(settings, made);
       return {
-        ...seen.report(jumpEvery !== undefined),
+        ...statistics.report(jumpEvery !== undefined),
         stepSize: carried.eta?.[0] as number,
         ...(estimated && { drift: estimated.report() }),
         ...(warnings.length > 0 && { warnings }),
       };
     },
-    held: (n) => (buffer === 0 ? undefined : rowsHeld(waiting, Math.ceil(n / chains), valuesAt)),
+    buffered: (n) => (buffer === 0 ? undefined : bufferedDraws(persistent, Math.ceil(n / chains), valuesAt)),
     dispose() {
       for (const { compiled } of [reevaluate, move, ...(jump ? [jump] : [])]) compiled?.dispose();
     },
   };
 }
 
-/** Values of the first batches of a buffer, which chains run that many at a time. */
-function rowsHeld(waiting: ChainBuffer, wanted: number, valuesAt: Chains["valuesAt"]): NegativeDraws {
-  const batches = Math.max(1, Math.min(waiting.batches, wanted));
-  const parts = Array.from({ length: batches }, (_, b) => valuesAt(waiting.batch(b)));
+/** Values of the first batches of a buffer. */
+function bufferedDraws(buffer: ChainBuffer, wanted: number, valuesAt: Chains["valuesAt"]): NegativeDraws {
+  const batches = Math.max(1, Math.min(buffer.batches, wanted));
+  const parts = Array.from({ length: batches }, (_, b) => valuesAt(buffer.batch(b)));
   return Object.fromEntries(
     Object.entries(parts[0] as NegativeDraws).map(([name, { shape, data }]) => {
       const all = new Float32Array(batches * data.length);
@@ -282,8 +288,8 @@ function warningsOf({ adjusted, temperature }: ChainSettings, { estimated }: Cha
   ];
 }
 
-/** Counts what chains were like since the last report. */
-function tally() {
+/** Statistics of chains since the last report. */
+function chainStatistics() {
   const none = { accepted: 0, moves: 0, nonFinite: 0, fresh: 0, taken: 0, jumped: 0, jumps: 0 };
   let sums = { ...none };
   return {

@@ -1,4 +1,4 @@
-/** Energies as programs: one, a copy with parameters of its own, the mean of copies; and their values for a batch. */
+/** Energies as programs: one energy, a copy of it with its own parameters, the mean of copies; and their values for a batch. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { TensorTree } from "../../core/tree.ts";
 import type { ParamEffect, Program } from "../../effects/effects.ts";

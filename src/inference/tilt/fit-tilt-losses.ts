@@ -16,7 +16,7 @@ import { inspectModel } from "../problem/inspect-model.ts";
 import type { StepContext } from "../train/loss.ts";
 import { copyOf, type EnergyProgram, energyProgram, ensemble, evaluate } from "./energy-program.ts";
 import type { DrawableRows, FitTiltOptions } from "./fit-tilt-types.ts";
-import { heldOut, type Part, partOf, repeat } from "./target-rows.ts";
+import { heldOut, repeat, type Split, splitOf } from "./target-rows.ts";
 
 /** Options of `fitTilt`, checked, with their defaults. */
 export type FitTiltSettings = FitTiltOptions &
@@ -26,10 +26,10 @@ export type FitTiltSettings = FitTiltOptions &
 
 /** Base draws for held-out losses and for the sandwich of log Z. */
 export const EVALUATION_DRAWS = 8192;
-/** Draws of each held-out row, so that the stopping rule is not moved by posterior noise. */
+/** Draws of each held-out row, so that posterior noise does not sway the stopping rule. */
 const HELD_OUT_REPEATS = 8;
 
-/** What a fit is made of. */
+/** The parts of a fit. */
 export interface Fitting {
   readonly problem: Problem;
   readonly site: string;
@@ -38,7 +38,7 @@ export interface Fitting {
   /** Draws of the site of the base, `[n, ...event]`. */
   readonly baseDraws: (key: Key, n: number) => tf.Tensor;
   /** Rows that train and rows held out, and the energy, of each fold. */
-  readonly folds: readonly { readonly part: Part; readonly network: EnergyProgram }[];
+  readonly folds: readonly { readonly split: Split; readonly network: EnergyProgram }[];
   /** The energy of the fit: that of the one fold, or the mean over folds. */
   readonly fitted: EnergyProgram;
   /** First values of its parameters. */
@@ -70,7 +70,7 @@ export function fittingOf<E2 extends ParamEffect>(
     rows,
     baseDraws,
     folds: Array.from({ length: folds }, (_, k) => ({
-      part: partOf(order, heldOut(rows.count, folds, holdout, k)),
+      split: splitOf(order, heldOut(rows.count, folds, holdout, k)),
       network: folds === 1 ? fitted : copyOf(energy, k),
     })),
     fitted,
@@ -78,17 +78,17 @@ export function fittingOf<E2 extends ParamEffect>(
   };
 }
 
-/** Σ over folds of the objective; the energies share no parameter, so each descends on its own. */
+/** Σ over folds of the objective; the energies share no parameter, so each is minimised independently. */
 function lossOver(
   { folds, rows, settings: { objective } }: Fitting,
   key: Key,
   params: TensorTree,
   base: tf.Tensor,
-  rowsOf: (part: Part) => Int32Array,
+  rowsOf: (split: Split) => Int32Array,
 ): tf.Tensor {
   return folds
-    .map(({ part, network }, k) => {
-      const z = rows.draw(fold(fold(key, "target"), k), rowsOf(part));
+    .map(({ split, network }, k) => {
+      const z = rows.draw(fold(fold(key, "target"), k), rowsOf(split));
       // One pass of the network over both batches: small networks cost by the call, not by the row.
       const both = evaluate(network, tf.concat([z, base], 0), params);
       const [target, negative] = tf.split(both, [z.shape[0] as number, base.shape[0] as number]) as [
@@ -104,23 +104,23 @@ function lossOver(
 export function trainingLoss(fitting: Fitting, params: TensorTree, context: StepContext): tf.Tensor {
   const { settings, baseDraws } = fitting;
   const base = baseDraws(fold(context.key, "base"), settings.negatives);
-  return lossOver(fitting, context.key, params, base, ({ kept }) => {
-    const batch = Math.min(settings.batch, kept.length);
+  return lossOver(fitting, context.key, params, base, ({ train }) => {
+    const batch = Math.min(settings.batch, train.length);
     return hostArray(() =>
-      Int32Array.from({ length: batch }, (_, i) => kept[(context.step * batch + i) % kept.length] as number),
+      Int32Array.from({ length: batch }, (_, i) => train[(context.step * batch + i) % train.length] as number),
     );
   });
 }
 
 /** Whether every fold holds rows out. */
-export const holdsOut = ({ folds }: Fitting): boolean => folds.every(({ part }) => part.held.length > 0);
+export const holdsOut = ({ folds }: Fitting): boolean => folds.every(({ split }) => split.heldOut.length > 0);
 
-/** Mean over folds of the loss on the rows held out, under the same noise at every look. */
+/** Mean over folds of the loss on the rows held out, under the same noise every time. */
 export function heldOutLoss(fitting: Fitting, params: TensorTree): tf.Tensor {
   const { problem, baseDraws, folds } = fitting;
   const base = baseDraws(fold(problem.key, "held-out base"), EVALUATION_DRAWS);
-  const loss = lossOver(fitting, fold(problem.key, "held-out"), params, base, ({ held }) =>
-    repeat(held, HELD_OUT_REPEATS),
+  const loss = lossOver(fitting, fold(problem.key, "held-out"), params, base, ({ heldOut }) =>
+    repeat(heldOut, HELD_OUT_REPEATS),
   );
   return tf.div(loss, folds.length);
 }

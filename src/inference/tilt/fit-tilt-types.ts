@@ -1,4 +1,4 @@
-/** What a fit of a tilt is told, and what it gives. */
+/** Options and result of a fit of a tilt. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
 import type { Key } from "../../core/key.ts";
@@ -33,9 +33,9 @@ export interface FitTiltOptions {
   readonly negatives?: number;
   /** Share of the target rows held out for stopping; 0 trains on all and stops at `steps`. Default 0.2. */
   readonly holdout?: number;
-  /** Steps between looks at the held-out loss. Default 25. */
+  /** Steps between validations. Default 25. */
   readonly every?: number;
-  /** Looks without improvement before it stops. Default: never; the best look is restored all the same. */
+  /** Validations without improvement before it stops. Default: never; the best parameters are restored all the same. */
   readonly patience?: number;
   /**
    * Cross-fitting: so many energies, each trained without one part of the rows; the fit is their mean. Every row trains, every row
@@ -43,7 +43,7 @@ export interface FitTiltOptions {
    */
   readonly folds?: number;
   /**
-   * Stops by what the tilt costs instead of by the held-out loss: at the last look where base draws keep this effective share,
+   * Stops by the effective sample size instead of the held-out loss: at the last validation at which base draws keep this share,
    * ESS/n, under the fitted tilt. With few target rows the held-out loss stops before the tilt is complete.
    */
   readonly minEssRatio?: number;
@@ -64,15 +64,15 @@ export interface TiltFit {
   readonly energy: (value: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
   /** Unconstrained parameters of the energy, with those given to `infer`; pass them to `infer(pipe(base, tilt(...)), ...)`. */
   readonly params: Tree<NdArray>;
-  /** Losses by look, summed over folds; `validation` is what stopped the fit. */
+  /** Losses by epoch of `every` steps, summed over folds; `validation` is what the fit stops by. */
   readonly history: TrainingHistory;
   /** Mean over folds of the held-out loss at the parameters kept; `undefined` when nothing was held out. */
   readonly heldOutLoss: number | undefined;
   readonly objective: string;
-  /** `early`: patience ran out, or the tilt cost too much. `diverged`: a loss was not finite; `params` are the last good ones. */
+  /** `early`: patience ran out, or ESS/n fell below `minEssRatio`. `diverged`: a loss was not finite; `params` are the last good ones. */
   readonly stopped: Trained["stopped"];
   readonly trusted: boolean;
-  /** What to know before trusting it: divergence, base draws too few for the tilt. */
+  /** Reasons not to trust it: divergence, too few base draws for the tilt. */
   readonly warnings: readonly string[];
   /** Optimiser steps behind the parameters kept. */
   readonly steps: number;
@@ -83,7 +83,7 @@ export interface TiltFit {
   /** Share of all weight that the heaviest base draw holds, and the Pareto shape of the weights. */
   readonly largestWeight: number;
   readonly khat: number;
-  /** Mean of log p_E(x) over `test`; `undefined` where nobody can tell log p(x), and of rows that are drawn afresh. */
+  /** Mean of log p_E(x) over `test`; `undefined` where log p(x) is unknown, and for rows that are drawn afresh. */
   readonly logLikelihood: Sandwich<"log p_E(x)"> | undefined;
   readonly engine: EngineInfo;
 }

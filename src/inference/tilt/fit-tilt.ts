@@ -52,11 +52,11 @@ const HOLDOUT = 0.2;
  * @param energy - The energy, usually a network; its parameters are what is learned.
  * @param target - Draws of the target, `[m, ...event]`, or rows that are drawn afresh every step.
  * @remarks Negatives are fresh draws of the base at every step. With held-out rows the best
- * parameters seen are restored. A run that diverges after its first look ends with the last good parameters, and says so.
+ * parameters seen are restored. A run that diverges after its first validation ends with the last good parameters, and says so.
  * @example
  * const fit = await infer(prior, fitTilt("z", energy, latents), { seed: 1 });
  * const draws = await infer(pipe(prior, tilt("z", fit.energy)), snis(10_000), { params: fit.params, seed: 2 });
- * @throws `missing-site` when the base has no such site; `argument` on options out of range; `non-finite` when training diverges before the first look.
+ * @throws `missing-site` when the base has no such site; `argument` on options out of range; `non-finite` when training diverges before the first validation.
  */
 export function fitTilt<E2 extends ParamEffect = never>(
   site: string,
@@ -102,10 +102,10 @@ async function run(fitting: Fitting, test: NdArray | undefined): Promise<TiltFit
     ...stopping(fitting),
   });
   const logWeights = scope(() => logWeightsAt(fitting, "evaluate", toTensors(trained.params)));
-  const worth = diagnose(sumWeights(logWeights));
+  const diagnostics = diagnose(sumWeights(logWeights));
   const khat = paretoK(logWeights);
   const z = logZ(logWeights);
-  const warnings = warningsOf(trained, worth, khat);
+  const warnings = warningsOf(trained, diagnostics, khat);
   return {
     energy: fitted,
     params: { ...problem.params, ...trained.params },
@@ -120,19 +120,19 @@ async function run(fitting: Fitting, test: NdArray | undefined): Promise<TiltFit
     steps: trained.bestStep,
     logZ: z,
     logLikelihood: test && likelihoodOf(fitting, trained.params, test, z),
-    essRatio: worth.essRatio,
-    largestWeight: worth.largestWeight,
+    essRatio: diagnostics.essRatio,
+    largestWeight: diagnostics.largestWeight,
     khat,
     engine: { ...problem.engine, compiled: trained.compiled },
   };
 }
 
-/** What validates a fit, and when it stops. */
+/** How a fit is validated, and when it stops. */
 function stopping(fitting: Fitting): Pick<TrainOptions, "validate" | "patience"> {
   const { minEssRatio, patience } = fitting.settings;
   if (minEssRatio !== undefined)
     return {
-      // The last look that is still worth enough is the best one.
+      // The last validation with enough effective draws counts as the best.
       validate: (params, { epoch }) =>
         diagnose(sumWeights(logWeightsAt(fitting, "ess", params))).essRatio >= minEssRatio
           ? -epoch
@@ -143,7 +143,7 @@ function stopping(fitting: Fitting): Pick<TrainOptions, "validate" | "patience">
   return { validate: (params) => heldOutLoss(fitting, params), ...(patience !== undefined && { patience }) };
 }
 
-/** Mean of log p_E over rows; `undefined` where nobody can tell log p. */
+/** Mean of log p_E over rows; `undefined` where log p is unknown. */
 function likelihoodOf(
   { problem, site, settings, fitted }: Fitting,
   learned: Tree<NdArray>,
@@ -167,7 +167,7 @@ function warningsOf(
     out.push(`fitTilt diverged at step ${steps}: ${message}; the parameters kept are those after step ${bestStep}`);
   if (largestWeight > LARGEST_SHARE || ess < LEAST_ESS.weights)
     out.push(
-      `fitTilt: ${EVALUATION_DRAWS} base draws are worth ${ess.toFixed(1)} under the tilt, and one holds ${(100 * largestWeight).toFixed(0)} % of the weight: its log Z is not to be trusted; use a base nearer to the target, or tiltLikelihood with chains`,
+      `fitTilt: ${EVALUATION_DRAWS} base draws have an effective sample size of ${ess.toFixed(1)} under the tilt, and one holds ${(100 * largestWeight).toFixed(0)} % of the weight: its log Z is not to be trusted; use a base nearer to the target, or tiltLikelihood with chains`,
     );
   else if (khat > UNRELIABLE_K)
     out.push(

@@ -1,4 +1,4 @@
-/** `tilted/tilt`: what the fit of a tilt is made of: bases and target rows, objectives, negatives, log Z from weights, densities. */
+/** `tilted/tilt`: the parts of a fit of a tilt: bases and target rows, objectives, negatives, log Z from weights, densities. */
 export { type Bound, type EvidenceOf, type Sandwich, showBound } from "../weights/bound.ts";
 export { logZ, logZWithDraws } from "../weights/log-z.ts";
 export { type ChainDrawsOptions, chainDraws } from "./chain-negatives.ts";

@@ -20,7 +20,7 @@ import type { TiltSetup } from "./tilt-setup.ts";
 /** Means that a step reports: energies of data, E_q[E], and of negatives, E_{p_E}[E]; ESS/n of weighted negatives. */
 export type LikelihoodMetric = "target" | "negatives" | "essRatio";
 
-/** What stays the same from step to step. */
+/** The parts of the loss that stay the same from step to step. */
 export interface LikelihoodSpec {
   readonly setup: TiltSetup;
   readonly joint: Trainable | true | undefined;
@@ -87,7 +87,7 @@ const logProbs = ({ base, depth }: TiltSetup, latents: TensorTree, particles: nu
 
 /** Mean over rows of a one-draw ELBO: a lower bound that stands for log p(x) in the base's gradient. */
 function elboOf({ model, guide }: Trainable, x: tf.Tensor, rows: number, params: TensorTree, key: Key): tf.Tensor {
-  // The models take arrays; this one hands out the tensor of the step.
+  // The models take arrays; this one gives the tensor of the step.
   const data: NdArray = { data: new Float32Array(0), shape: x.shape, dtype: "float32", tensor: () => x };
   const q = interpret(guide(data), { key: fold(key, "guide"), params });
   const latents = Object.fromEntries(

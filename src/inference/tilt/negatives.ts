@@ -1,4 +1,4 @@
-/** Where the negatives of a tilt's gradient come from: what a source of draws of p_E is, and the simplest, weights over fresh base draws. */
+/** Sources of negatives, draws of p_E for a tilt's gradient: the interface, and the simplest source, weighted fresh draws of the base. */
 import type { NdArray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
 import { fold } from "../../core/key.ts";
@@ -15,7 +15,7 @@ import { inspectModel } from "../problem/inspect-model.ts";
 /** Draws of the base's sites for one step, `[n, ...event]`. */
 export type NegativeDraws = Tree<NdArray>;
 
-/** What chains were like in the steps since the last look. */
+/** Statistics of chains since the last check. */
 export interface NegativeInfo {
   readonly acceptance?: number;
   readonly stepSize?: number;
@@ -24,7 +24,7 @@ export interface NegativeInfo {
   /** Share of the buffer's chains that were drawn afresh. */
   readonly fresh?: number;
   readonly nonFinite?: number;
-  /** What the chains followed, where it was an estimate. */
+  /** The drift that chains followed, where it was an estimate. */
   readonly drift?: DriftReport;
   /** Why they may not be draws of the tilted model. */
   readonly warnings?: readonly string[];
@@ -35,16 +35,16 @@ export interface NegativeSource {
   readonly count: number;
   next(step: number): Promise<NegativeDraws>;
   info(): NegativeInfo;
-  /** What the buffer holds, at most `n` rows, if there is one. */
-  held(n: number): NegativeDraws | undefined;
+  /** Draws in the buffer, at most `n` rows; `undefined` without a buffer. */
+  buffered(n: number): NegativeDraws | undefined;
   dispose(): void;
 }
 
-/** What a source is made from. */
+/** What a source starts from. */
 export interface NegativeSetting {
   /** The base, with parameters that follow the training. */
   readonly problem: Problem;
-  /** The tilted model in the coordinates that chains move in, with the same live parameters. */
+  /** The tilted model in the coordinates that chains sample in, with the same parameters. */
   readonly tilted: Problem["model"];
   readonly steps: number;
 }
@@ -52,12 +52,12 @@ export interface NegativeSetting {
 /** Negatives, as a value. */
 export interface Negatives {
   readonly name: string;
-  /** `weighted`: draws of the base, weighed by e^{−E}. `even`: draws of the tilted model. */
-  readonly kind: "weighted" | "even";
-  /** The coordinates in which chains move. */
+  /** `weighted`: draws of the base, weighed by e^{−E}. `unweighted`: draws of the tilted model. */
+  readonly kind: "weighted" | "unweighted";
+  /** The coordinates that chains sample in. */
   readonly coordinates?: Coordinates;
-  /** The site that moves alone, other latents integrated out; without, all move. */
-  readonly alone?: string;
+  /** The one site that chains sample where all other latents are integrated out; absent where they sample all. */
+  readonly marginalSite?: string;
   start(setting: NegativeSetting): Promise<NegativeSource>;
 }
 
@@ -90,14 +90,14 @@ export function freshDraws(n = 1024): Negatives {
           });
         },
         info: () => ({}),
-        held: () => undefined,
+        buffered: () => undefined,
         dispose: () => undefined,
       };
     },
   };
 }
 
-/** Shannon entropy of labels in nats: of a buffer it tells whether chains have forgotten a class. log k is all classes alike. */
+/** Shannon entropy of labels in nats: of a buffer it shows whether chains have lost a class. log k for k equally frequent classes. */
 export function classEntropy(labels: ArrayLike<number>): number {
   const counts = new Map<number, number>();
   for (let i = 0; i < labels.length; i++) counts.set(labels[i] as number, (counts.get(labels[i] as number) ?? 0) + 1);

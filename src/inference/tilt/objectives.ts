@@ -6,7 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { logSumExp, softplus } from "../../engine/ops.ts";
 
-/** Energies of one batch, shape `[n]`, and optionally what each counts (probabilities summing to 1; default 1/n each). */
+/** Energies of one batch, shape `[n]`, and optionally their weights (summing to 1; default 1/n each). */
 export interface Energies {
   readonly energy: tf.Tensor;
   readonly weights?: tf.Tensor;

@@ -30,9 +30,9 @@ export interface BernoulliVae {
 /** Options of {@link refinedRows}. */
 export interface RefineOptions {
   readonly seed: Seed | Key;
-  /** Candidates that all data share, drawn from the aggregated posterior. Default 8192. */
+  /** Candidates shared by all data, drawn from the aggregated posterior. Default 8192. */
   readonly pool?: number;
-  /** Candidates of each datum's own, drawn from q(z|x). Default 16. */
+  /** Candidates for each datum, drawn from q(z|x). Default 16. */
   readonly own?: number;
   /** Draws kept for each datum. Default 32. */
   readonly draws?: number;
@@ -117,7 +117,7 @@ function ownCandidates({ loc, scale }: Posteriors, own: number, key: Key): NdArr
   return ndarray(data, [m * own, d]);
 }
 
-/** What the weight of a candidate needs: logits and Σ softplus(logits) of its decoding, and log q_agg. */
+/** The parts of a candidate's weight: logits and Σ softplus(logits) of its decoding, and log q_agg. */
 function targetOf({ decoder }: BernoulliVae, params: Tree<NdArray>, base: LatentBase, z: NdArray) {
   const logits = mapRows(z, params, decoder);
   const softplus = mapRows(logits, {}, function* (rows) {

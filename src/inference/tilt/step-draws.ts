@@ -1,4 +1,4 @@
-/** What one step of maximum likelihood draws: rows of data in turn, and negatives from a source that follows the parameters. */
+/** The draws of one step of maximum likelihood: rows of data in turn, and negatives from a source with the current parameters. */
 import type { NdArray } from "../../core/array.ts";
 import { fold } from "../../core/key.ts";
 import { permutation } from "../../core/random/discrete.ts";
@@ -13,14 +13,14 @@ import type { TiltSetup } from "./tilt-setup.ts";
 
 /** Draws of a run. */
 export interface StepDraws {
-  /** Draws for a step, outside every scope; `params` are those of the run, which change under the same arrays. */
+  /** Draws for a step, outside every scope; `params` are the run's own arrays, which the training overwrites. */
   next(step: number, params: ArrayTree): Promise<void>;
-  /** The draws as tensors, recorded or not. */
+  /** The draws as tensors, traced or not. */
   batch(): LikelihoodBatch;
-  /** What the source of negatives was like since the last call. */
+  /** Statistics of the source of negatives since the last call. */
   info(): NegativeInfo;
-  /** Rows of the tilted site that the source's buffer holds, at most `n`, if it has one. */
-  held(n: number): NdArray | undefined;
+  /** Rows of the tilted site in the source's buffer, at most `n`; `undefined` without a buffer. */
+  buffered(n: number): NdArray | undefined;
   dispose(): void;
 }
 
@@ -30,21 +30,21 @@ export interface StepDrawsSpec {
   readonly setup: TiltSetup;
   readonly data: NdArray;
   readonly negatives: Negatives;
-  /** Rows of data a step. */
+  /** Rows of data in one step. */
   readonly batch: number;
-  /** Steps to come. */
+  /** Steps of the run. */
   readonly steps: number;
 }
 
 /** Draws of a run. The source starts with the first step. */
 export function stepDraws({ problem, setup, data, negatives, batch, steps }: StepDrawsSpec): StepDraws {
-  const rows = rowsInTurn(problem, data, batch);
+  const rows = rowBatches(problem, data, batch);
   let source: NegativeSource | undefined;
   let drawn: NegativeDraws = {};
   const start = (params: ArrayTree) => {
     const tilted = tilt(setup.site.name, setup.network)(setup.base as never) as Problem["model"];
     return negatives.start({
-      problem: { ...problem, params: { ...setup.fixed, ...following(params) } },
+      problem: { ...problem, params: { ...setup.fixed, ...liveArrays(params) } },
       tilted: (negatives.coordinates?.(tilted as never) ?? tilted) as Problem["model"],
       steps,
     });
@@ -52,7 +52,7 @@ export function stepDraws({ problem, setup, data, negatives, batch, steps }: Ste
   return {
     async next(step, params) {
       source ??= await start(params);
-      rows.turnTo(step);
+      rows.load(step);
       drawn = await source.next(step);
     },
     batch: () => ({
@@ -60,17 +60,17 @@ export function stepDraws({ problem, setup, data, negatives, batch, steps }: Ste
       negatives: mapTree(drawn, ({ shape }, name) => hostTensor(() => (drawn[name] as NdArray).data.slice(), shape)),
     }),
     info: () => source?.info() ?? {},
-    held: (n) => source?.held(n)?.[setup.site.name],
+    buffered: (n) => source?.buffered(n)?.[setup.site.name],
     dispose: () => source?.dispose(),
   };
 }
 
-/** Arrays whose values are read anew in every step, recorded or not. */
-const following = (params: ArrayTree): Tree<NdArray> =>
+/** Arrays whose values are read anew in every step, traced or not. */
+const liveArrays = (params: ArrayTree): Tree<NdArray> =>
   mapTree(params, (array) => ({ ...array, tensor: () => hostTensor(() => array.data.slice(), array.shape) }));
 
-/** Batches of rows of the data, in one shuffled order that begins again at its end. */
-function rowsInTurn({ key }: Problem, data: NdArray, most: number) {
+/** Batches of rows of the data, in one shuffled order that repeats. */
+function rowBatches({ key }: Problem, data: NdArray, most: number) {
   const [count, ...event] = data.shape as [number, ...number[]];
   const size = sizeOf(event);
   const batch = Math.min(most, count);
@@ -79,7 +79,7 @@ function rowsInTurn({ key }: Problem, data: NdArray, most: number) {
   return {
     values,
     shape: [batch, ...event],
-    turnTo(step: number): void {
+    load(step: number): void {
       for (let i = 0; i < batch; i++) {
         const row = order[(step * batch + i) % count] as number;
         values.set(data.data.subarray(row * size, (row + 1) * size), i * size);

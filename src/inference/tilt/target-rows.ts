@@ -1,10 +1,10 @@
-/** Rows of a target: drawn afresh or looked up, in folds that train and parts that are held out. */
+/** Rows of a target: fixed rows, and their split into folds that train and rows held out. */
 import type { NdArray } from "../../core/array.ts";
 import { sizeOf } from "../../core/shape.ts";
 import { currentArray, hostTensor } from "../../core/tracing.ts";
 import type { DrawableRows } from "./fit-tilt-types.ts";
 
-/** Rows that are what they are: a draw looks them up. */
+/** Fixed rows: a draw returns the row itself. */
 export const gatherRows = (data: NdArray): DrawableRows => {
   const [count, ...event] = data.shape as [number, ...number[]];
   const size = sizeOf(event);
@@ -24,17 +24,17 @@ export const gatherRows = (data: NdArray): DrawableRows => {
 };
 
 /** Rows of one fold: those that train its energy and those held out from it. */
-export interface Part {
-  readonly kept: Int32Array;
-  readonly held: Int32Array;
+export interface Split {
+  readonly train: Int32Array;
+  readonly heldOut: Int32Array;
 }
 
-/** The rows of one fold, of those that it holds out. */
-export const partOf = (order: Int32Array, held: readonly number[]): Part => {
+/** The split whose held-out rows are at these places of `order`. */
+export const splitOf = (order: Int32Array, held: readonly number[]): Split => {
   const out = new Set(held);
   return {
-    kept: order.filter((_, i) => !out.has(i)),
-    held: order.filter((_, i) => out.has(i)),
+    train: order.filter((_, i) => !out.has(i)),
+    heldOut: order.filter((_, i) => out.has(i)),
   };
 };
 

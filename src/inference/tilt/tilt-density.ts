@@ -1,4 +1,4 @@
-/** log p_E(x) = log p(x) − E(x) − log Z of rows, from both sides: each part is bounded on the side that keeps the sum on its own. */
+/** log p_E(x) = log p(x) − E(x) − log Z of rows, from both sides: each term is bounded on the side that makes the sum a bound. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
@@ -34,7 +34,7 @@ export function tiltedBounds(base: Sandwich, energy: number, z: Sandwich): Sandw
 /**
  * log p_E(x) = log p(x) − E(x) − log Z of each row under the tilt e^{−E}p/Z.
  *
- * Lower: the lower bound of log p(x) less the upper of log Z; upper: the other way round. Every side errs to its own side in expectation,
+ * Lower: the lower bound of log p(x) less the upper of log Z; upper: the other way round. Each is a bound in expectation,
  * unlike the customary mix of an IWAE bound with −log Ẑ, which is neither.
  *
  * @param energy - E, as given to `tilt`.
@@ -61,15 +61,15 @@ export function tiltedLogDensity(
   return { ...tiltedBounds(base, e, z), rows };
 }
 
-/** Rows of data that stand for all in a fit's likelihood. */
-const TESTED = 1024;
+/** Rows of the data used for a fit's likelihood unless the caller gives test rows. */
+const MAX_TEST_ROWS = 1024;
 
 /** The rows given, or the first of the data. @throws `shape` unless both have the same entries. */
 export function testRows(what: string, test: NdArray | undefined, data: NdArray): NdArray {
   if (test === undefined)
     return takeRows(
       data,
-      Int32Array.from({ length: Math.min(TESTED, data.shape[0] as number) }, (_, i) => i),
+      Int32Array.from({ length: Math.min(MAX_TEST_ROWS, data.shape[0] as number) }, (_, i) => i),
     );
   if (`${test.shape.slice(1)}` !== `${data.shape.slice(1)}` || !((test.shape[0] ?? 0) > 0))
     fail("shape", `${what}: test has shape ${showShape(test.shape)}, expected [n, ${data.shape.slice(1)}]`);

@@ -1,4 +1,4 @@
-/** What a tilt fitted by maximum likelihood is worth: its log Z, its likelihood and its weights, measured over fresh base draws. */
+/** Evaluation of a tilt fitted by maximum likelihood: log Z, likelihood and weights, over fresh base draws. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { fold } from "../../core/key.ts";
@@ -17,8 +17,8 @@ import { type EnergyProgram, evaluate } from "./energy-program.ts";
 import { type BaseLogDensity, exactLogDensity, tiltedBounds } from "./tilt-density.ts";
 import type { TiltLikelihoodFit } from "./tilt-likelihood-types.ts";
 
-/** What an evaluation finds. */
-type Found =
+/** Fields of a fit that its evaluation adds. */
+type EvaluationFields =
   | "energy"
   | "centre"
   | "logZ"
@@ -31,7 +31,7 @@ type Found =
   | "warnings";
 
 /** A finished training. */
-export interface TrainedTilt extends Omit<TiltLikelihoodFit, Found> {
+export interface TrainedTilt extends Omit<TiltLikelihoodFit, EvaluationFields> {
   /** Whether its negatives were weighted draws of the base. */
   readonly weighted: boolean;
 }
@@ -44,29 +44,29 @@ export interface EvaluationSpec {
   readonly network: EnergyProgram;
   /** Base draws. */
   readonly draws: number;
-  /** Rows of the buffer, as draws of p_E, where there is one. */
-  readonly held: NdArray | undefined;
+  /** Rows of the buffer, as draws of p_E; `undefined` without a buffer. */
+  readonly buffered: NdArray | undefined;
   readonly test: NdArray;
   readonly logDensity: BaseLogDensity | undefined;
 }
 
-/** Share of the evaluation's draws that set the constant. */
-const CENTRING = 1 / 4;
+/** Share of the evaluation's draws that set the constant of the energy. */
+const CENTRING_SHARE = 1 / 4;
 
-/** The fit, with what it is worth. */
+/** The fit with its evaluation. */
 export function evaluateFit(spec: EvaluationSpec, { weighted, ...trained }: TrainedTilt): TiltLikelihoodFit {
-  const { site, network, draws, held, test } = spec;
+  const { site, network, draws, buffered, test } = spec;
   const { params } = trained;
   const problem = { ...spec.problem, params };
   const E = baseEnergies(problem, site, network, draws);
-  // The constant that makes Z = 1 as nearly as base draws can tell, so that e^{−E} is the density ratio itself. Its draws are not used again.
-  const apart = Math.ceil(draws * CENTRING);
-  const centre = -diagnose(sumWeights(E.subarray(0, apart).map((e) => -e))).logMean;
-  const logWeights = E.subarray(apart).map((e) => centre - e);
+  // The constant that makes Z = 1 as far as base draws can tell, so that e^{−E} is the density ratio itself. Its draws are not used again.
+  const centring = Math.ceil(draws * CENTRING_SHARE);
+  const centre = -diagnose(sumWeights(E.subarray(0, centring).map((e) => -e))).logMean;
+  const logWeights = E.subarray(centring).map((e) => centre - e);
   const { ess, essRatio, largestWeight } = diagnose(sumWeights(logWeights));
   const khat = paretoK(logWeights);
   const warnings = warningsOf(trained, weighted, { draws, ess, khat });
-  const chains = held === undefined ? undefined : energiesOf(held, network, params).map((e) => centre - e);
+  const chains = buffered === undefined ? undefined : energiesOf(buffered, network, params).map((e) => centre - e);
   const z = chains === undefined ? logZ(logWeights) : logZWithDraws(logWeights, chains);
   const base = spec.logDensity?.(test, params) ?? exactLogDensity(problem, site, test);
   const mean = energiesOf(test, network, params).reduce((sum, e) => sum + e, 0) / (test.shape[0] as number);
@@ -97,27 +97,27 @@ function warningsOf(
     ...(stopped === "diverged" ? [message] : []),
     ...(ess < LEAST_ESS.weights
       ? [
-          `${draws} base draws are worth ${ess.toPrecision(2)} under the tilt: log Z from them is not to be trusted, nor is SNIS; use chains in (z, ε)`,
+          `${draws} base draws have an effective sample size of ${ess.toPrecision(2)} under the tilt: log Z from them is not to be trusted, nor is SNIS; use chains in (z, ε)`,
         ]
       : []),
     ...(khat > UNRELIABLE_K ? [`Pareto k of base draws is ${khat.toFixed(2)}, above ${UNRELIABLE_K}`] : []),
     ...(weighted && (last?.essRatio ?? 1) * draws < LEAST_ESS.weights
-      ? ["the negatives' weights had collapsed at the end: the gradient followed single draws; use chains"]
+      ? ["the negatives' weights had collapsed at the end: single draws dominated the gradient; use chains"]
       : []),
     ...(last?.warnings ?? []),
     ...((last?.nonFinite ?? 0) > 0 ? ["some proposals of the chains had no finite density"] : []),
   ];
 }
 
-/** Numbers that one batch of draws may hold. */
-const AT_ONCE = 1 << 19;
+/** Elements of the largest site in one run of draws. */
+const MAX_ELEMENTS = 1 << 19;
 
 /** Energies of fresh base draws. */
 function baseEnergies(problem: Problem, site: string, network: EnergyProgram, count: number): Float32Array {
   const { depth, latents } = inspectModel(problem);
   const base = unscored(problem.model);
   const largest = Math.max(1, ...latents.map(({ shape }) => sizeOf(shape)));
-  const part = Math.max(1, Math.min(count, Math.floor(AT_ONCE / largest)));
+  const part = Math.max(1, Math.min(count, Math.floor(MAX_ELEMENTS / largest)));
   const out = new Float32Array(count);
   for (let first = 0; first < count; first += part) {
     const particles = Math.min(part, count - first);
@@ -140,7 +140,7 @@ function baseEnergies(problem: Problem, site: string, network: EnergyProgram, co
 function energiesOf(x: NdArray, network: EnergyProgram, params: Tree<NdArray>): Float32Array {
   const [n, ...event] = x.shape as [number, ...number[]];
   const size = sizeOf(event);
-  const part = Math.max(1, Math.floor(AT_ONCE / size));
+  const part = Math.max(1, Math.floor(MAX_ELEMENTS / size));
   const out = new Float32Array(n);
   for (let from = 0; from < n; from += part) {
     const to = Math.min(n, from + part);

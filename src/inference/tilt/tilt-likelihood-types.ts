@@ -1,4 +1,4 @@
-/** What a maximum-likelihood fit of a tilt is told, and what it gives. */
+/** Options and result of a maximum-likelihood fit of a tilt. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
 import type { Tree } from "../../core/tree.ts";
@@ -8,10 +8,10 @@ import type { Clip } from "../optim/clip.ts";
 import type { Optimizer } from "../optim/optimizers.ts";
 import type { Sandwich } from "../weights/bound.ts";
 import type { NegativeInfo, Negatives } from "./negatives.ts";
-import type { EnergyLook, StopRule } from "./stability.ts";
+import type { EnergyCheck, StopRule } from "./stability.ts";
 import type { BaseLogDensity } from "./tilt-density.ts";
 
-/** The base as a latent-variable model of given rows, and its guide: what a base needs to be trained beside the energy. */
+/** The base as a latent-variable model of given rows, and its guide: needed to train the base with the energy. */
 export interface Trainable {
   readonly model: Model<[x: NdArray], Effect, unknown>;
   readonly guide: Model<[x: NdArray], Effect, unknown>;
@@ -20,7 +20,7 @@ export interface Trainable {
 /** Options of {@link tiltLikelihood}. */
 export interface TiltLikelihoodOptions {
   /**
-   * Where draws of p_E come from. Default `freshDraws(1024)`; for pictures, sites of 64 entries or more, `chainDraws()`, a buffer of chains in
+   * Where draws of p_E come from. Default `freshDraws(1024)`; for images, sites of 64 entries or more, `chainDraws()`, a buffer of chains in
    * (z, ε).
    */
   readonly negatives?: Negatives;
@@ -30,9 +30,9 @@ export interface TiltLikelihoodOptions {
   readonly optimizer?: Optimizer;
   /** Default 2000. */
   readonly steps?: number;
-  /** Rows of data a step. Default 128, at most all. */
+  /** Rows of data in one step. Default 128, at most all. */
   readonly batch?: number;
-  /** Steps between looks at the energies. Default 25. */
+  /** Steps between checks of the energies. Default 25. */
   readonly every?: number;
   /** Gradient clipping. Default: norm 10. */
   readonly clip?: Clip;
@@ -40,7 +40,7 @@ export interface TiltLikelihoodOptions {
   readonly penalty?: number;
   /** When to stop a run that diverges; `false` never. */
   readonly stop?: StopRule | false;
-  /** Good states that are kept. Default 8. */
+  /** Good states to keep, for going back after divergence. Default 8. */
   readonly ring?: number;
   /** Base draws for log Z and its weights at the end. Default 8192. */
   readonly evaluation?: number;
@@ -55,8 +55,8 @@ export interface TiltLikelihoodOptions {
   readonly classify?: (x: NdArray) => ArrayLike<number>;
 }
 
-/** What happened between two looks. */
-export interface TiltLook extends EnergyLook, NegativeInfo {
+/** Statistics of the steps between two checks. */
+export interface TiltCheck extends EnergyCheck, NegativeInfo {
   /** ESS/n of weighted negatives. */
   readonly essRatio?: number;
   readonly classEntropy?: number;
@@ -64,14 +64,14 @@ export interface TiltLook extends EnergyLook, NegativeInfo {
 
 /** A tilt fitted by maximum likelihood. */
 export interface TiltLikelihoodFit {
-  /** The energy, centred: shifted so that Z = 1 as nearly as base draws tell. Takes its parameters from `params`. */
+  /** The energy, centred: shifted so that Z = 1 as far as base draws can tell. Takes its parameters from `params`. */
   readonly energy: (value: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
-  /** What was taken from the network's output to centre it, in nats: its own log Z, negated. */
+  /** Constant subtracted from the network's output, in nats: minus its log Z. */
   readonly centre: number;
   /** Unconstrained parameters of base and energy, for `infer(pipe(base, tilt(site, fit.energy)), …)`. */
   readonly params: Tree<NdArray>;
   readonly negatives: string;
-  readonly history: readonly TiltLook[];
+  readonly history: readonly TiltCheck[];
   /** `diverged`: the run was stopped, and `params` are those of the last good state. `message` says what happened. */
   readonly stopped: "finished" | "diverged";
   readonly message: string;
@@ -81,15 +81,15 @@ export interface TiltLikelihoodFit {
   readonly checkpoints: readonly { readonly step: number; readonly params: Tree<NdArray> }[];
   /**
    * log Z of the centred tilt over the base. Lower: from fresh base draws, always valid. Upper: with a buffer, from its rows as draws of
-   * p_E (`logZWithDraws`), valid as far
-   * its chains have converged and followed the energy, for a row of a large buffer is of an energy some steps old; else from base draws alone (`logZ`). In many dimensions the sides part.
+   * p_E (`logZWithDraws`), valid only if its chains have converged and kept up with the energy (a row of a large buffer was drawn some steps
+   * ago); else from base draws alone (`logZ`). In many dimensions the gap is wide.
    */
   readonly logZ: Sandwich<"log Z">;
-  /** What the sides of `logZ` rest on. */
+  /** Draws behind the bounds `logZ`. */
   readonly logZFrom: "base draws" | "base draws and the buffer";
-  /** Mean of log p_E(x) over `test`; `undefined` where nobody can tell log p(x), see `logDensity`. */
+  /** Mean of log p_E(x) over `test`; `undefined` where log p(x) is unknown, see `logDensity`. */
   readonly logLikelihood: Sandwich<"log p_E(x)"> | undefined;
-  /** What base draws are worth under the tilt. */
+  /** Diagnostics of base draws as weighted draws of the tilted model: ESS/n, the largest weight, Pareto k. */
   readonly essRatio: number;
   readonly largestWeight: number;
   readonly khat: number;

@@ -1,6 +1,6 @@
 /**
- * Maximum likelihood of a tilted model: the loss of `likelihood-loss` on batches of data and negatives, trained until it runs away. What
- * differs between methods is only where the draws of p_E come from.
+ * Maximum likelihood of a tilted model: the loss of `likelihood-loss` on batches of data and negatives, trained for the given steps or until it
+ * diverges. Methods differ only in the source of negatives.
  */
 import type { NdArray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
@@ -21,7 +21,7 @@ import { checkStopRule, divergence, lastGood } from "./stability.ts";
 import { type StepDraws, stepDraws } from "./step-draws.ts";
 import { testRows } from "./tilt-density.ts";
 import { evaluateFit } from "./tilt-evaluation.ts";
-import type { TiltLikelihoodFit, TiltLikelihoodOptions, TiltLook } from "./tilt-likelihood-types.ts";
+import type { TiltCheck, TiltLikelihoodFit, TiltLikelihoodOptions } from "./tilt-likelihood-types.ts";
 import { setUp, type TiltSetup } from "./tilt-setup.ts";
 
 export interface TiltLikelihoodKind extends ResultKind {
@@ -36,8 +36,8 @@ const RATE = 1e-3;
 const RING = 8;
 const CLIP: Clip = { norm: 10 };
 const EVALUATION_DRAWS = 8192;
-/** Rows of a buffer that are classified. */
-const CLASSIFIED = 1024;
+/** Most rows of a buffer that are classified. */
+const MAX_CLASSIFIED = 1024;
 
 /**
  * Fits the energy of `tilt(site, energy)` to data by maximum likelihood, with negatives from the tilted model itself.
@@ -85,27 +85,27 @@ async function run(
   const test = testRows(WHAT, settings.test, data);
   const setup = setUp(problem, site, energy, data, joint);
   const negatives = negativesFor(setup.site, settings.negatives);
-  if (joint !== undefined && negatives.alone !== undefined)
+  if (joint !== undefined && negatives.marginalSite !== undefined)
     fail(
       "argument",
-      `${WHAT}: a base that trains too needs the latents of its negatives, and chains that follow a drift move "${negatives.alone}" alone; leave out drift`,
+      `${WHAT}: a base that trains too needs the latents of its negatives, and chains that follow a drift sample "${negatives.marginalSite}" alone; leave out drift`,
     );
   const weighted = negatives.kind === "weighted";
   const draws = stepDraws({ problem, setup, data, negatives, batch, steps });
   try {
-    const { trained, good, looks } = await trainTilt(problem, setup, draws, weighted, settings);
+    const { trained, good, checks } = await trainTilt(problem, setup, draws, weighted, settings);
     const diverged = trained.stopped === "diverged";
-    // The buffer of a run that went back to an earlier state is not of that state.
-    const held = diverged ? undefined : draws.held(CLASSIFIED);
-    const labels = held && classify?.(held);
+    // After going back to an earlier state, the buffer does not belong to it.
+    const buffered = diverged ? undefined : draws.buffered(MAX_CLASSIFIED);
+    const labels = buffered && classify?.(buffered);
     const whole = (params: Tree<NdArray>): Tree<NdArray> => ({ ...setup.fixed, ...params });
     return evaluateFit(
-      { problem, site, network: setup.network, draws: evaluation, held, test, logDensity },
+      { problem, site, network: setup.network, draws: evaluation, buffered, test, logDensity },
       {
         weighted,
         params: whole(trained.params),
         negatives: negatives.name,
-        history: looks,
+        history: checks,
         stopped: diverged ? "diverged" : "finished",
         message: diverged
           ? `stopped at step ${trained.steps}: ${trained.message}; the parameters are those of step ${trained.bestStep}`
@@ -121,12 +121,12 @@ async function run(
   }
 }
 
-/** Trains, with fresh draws before every step and a look at the energies after every epoch. */
+/** Trains, with fresh draws before every step and a check of the energies after every epoch. */
 async function trainTilt(problem: Problem, setup: TiltSetup, draws: StepDraws, weighted: boolean, settings: Settings) {
   const { joint, penalty, steps, every, clip, classify, optimizer = adam(RATE), stop = {} } = settings;
   const spec = { setup, joint, weighted, penalty };
-  const looks: TiltLook[] = [];
-  const good = ring(settings.ring, (states) => lastGood(states, looks, stop || {}));
+  const checks: TiltCheck[] = [];
+  const good = ring(settings.ring, (states) => lastGood(states, checks, stop || {}));
   const trained = await train({
     ...trainingIn(problem),
     name: WHAT,
@@ -138,9 +138,9 @@ async function trainTilt(problem: Problem, setup: TiltSetup, draws: StepDraws, w
     before: draws.next,
     loss: (params, { key }) => likelihoodLoss(spec, draws.batch(), { ...toTensors(setup.fixed), ...params }, key),
     stop(epoch) {
-      const held = classify && draws.held(CLASSIFIED);
-      looks.push(lookAt(epoch, draws.info(), weighted, held && classify?.(held)));
-      return stop === false ? undefined : divergence(looks, stop);
+      const buffered = classify && draws.buffered(MAX_CLASSIFIED);
+      checks.push(checkOf(epoch, draws.info(), weighted, buffered && classify?.(buffered)));
+      return stop === false ? undefined : divergence(checks, stop);
     },
     recover: good,
     tick({ metrics, ...progress }) {
@@ -148,16 +148,16 @@ async function trainTilt(problem: Problem, setup: TiltSetup, draws: StepDraws, w
       return problem.tick({ ...progress, metrics: { loss, gap: target - negatives } });
     },
   });
-  return { trained, good, looks };
+  return { trained, good, checks };
 }
 
-/** What an epoch shows. Only differences of energies mean anything: the constant is taken out. */
-function lookAt(
+/** The check after an epoch. Only differences of energies mean anything, so negatives are put at 0. */
+function checkOf(
   { step, metrics }: EpochInfo,
   info: NegativeInfo,
   weighted: boolean,
   labels: ArrayLike<number> | undefined,
-): TiltLook {
+): TiltCheck {
   const { target, negatives, essRatio } = metrics as { readonly [M in LikelihoodMetric]: number };
   const gap = target - negatives;
   return {

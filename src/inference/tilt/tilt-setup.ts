@@ -1,4 +1,4 @@
-/** What a maximum-likelihood fit of a tilt starts from: the base and its site, the energy, and the parameters that train or stay. */
+/** What a maximum-likelihood fit of a tilt starts from: the base and its site, the energy, and the parameters to train or keep fixed. */
 import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
@@ -21,7 +21,7 @@ export interface TiltSetup {
   readonly depth: number;
   readonly site: SiteInfo;
   readonly network: EnergyProgram;
-  /** Unconstrained first values of what trains, and values of what stays. */
+  /** Unconstrained first values of trained parameters, and values of fixed ones. */
   readonly trained: Tree<NdArray>;
   readonly fixed: Tree<NdArray>;
 }

@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { fail, TiltedError } from "../../core/errors.ts";
 import type { EngineChoice } from "../../engine/info.ts";
-import { type CompileSpec, compileIfWorth, disagreement, tooFewSteps, tooLittleWork } from "./compile-policy.ts";
+import { type CompileSpec, disagreement, maybeCompile, tooFewSteps, tooLittleWork } from "./compile-policy.ts";
 
 const info = { used: true, runtime: "test", threads: 1, operations: 1, compileMs: 0 } as const;
 
 /** A program that gives `found` where the engine op by op gives 1, and what was done with it. */
 function program(found: number, choice: EngineChoice, options: Partial<CompileSpec<never, number>> = {}) {
   const calls: string[] = [];
-  const result = compileIfWorth({
+  const result = maybeCompile({
     what: "test",
     choice,
-    notWorth: undefined,
+    skipReason: undefined,
     reference() {
       calls.push("reference");
       return 1;
@@ -31,8 +31,8 @@ describe("whether to compile", () => {
     for (const [choice, options, reason] of [
       ["wasm", {}, /wasm engine was asked for/],
       ["node-gpu", {}, /node-gpu engine was asked for/],
-      ["auto", { notWorth: "too few" }, /^too few$/],
-      ["compiled", { needless: "nothing there" }, /^nothing there$/],
+      ["auto", { skipReason: "too few" }, /^too few$/],
+      ["compiled", { nothingToCompile: "nothing there" }, /^nothing there$/],
     ] as const) {
       const { calls, result } = program(1, choice, options);
       expect(await result).toMatchObject({ compiled: undefined, info: { used: false } });
@@ -42,7 +42,7 @@ describe("whether to compile", () => {
   });
 
   it("insisting overrules counts, and any runtime will do", async () => {
-    const { calls, result } = program(1, "compiled", { notWorth: "too few" });
+    const { calls, result } = program(1, "compiled", { skipReason: "too few" });
     expect((await result).info).toBe(info);
     expect(calls).toEqual(["reference", "compile"]);
     const auto = program(1, "auto");

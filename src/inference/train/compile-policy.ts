@@ -1,12 +1,12 @@
 /**
- * The one policy of compiled loops: whether to compile is decided by counts, what was compiled is compared with the engine op by op on its
- * first evaluation, and whatever goes wrong a run that need not be compiled goes on without.
+ * The one policy of compiled loops. Counts decide whether to compile. A compiled program is compared with the engine op by op on its first
+ * evaluation. If anything goes wrong, a run that need not be compiled continues op by op.
  */
 import type { CompiledStep } from "../../compiler/step.ts";
 import { fail } from "../../core/errors.ts";
 import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
 
-/** What became of something compiled. */
+/** How something was compiled. */
 export type CompiledInfo = CompileInfo & { readonly used: true };
 
 /** Something compiled. */
@@ -15,36 +15,36 @@ export interface Compilable {
   dispose(): void;
 }
 
-/** What to compile, and what speaks against it. `R` is what the engine op by op gave on the first evaluation. */
+/** What to compile, and reasons not to. `R` is the result of the first evaluation op by op. */
 export interface CompileSpec<C extends Compilable, R = undefined> {
-  /** Who asks, for messages. */
+  /** The caller's name, for messages. */
   readonly what: string;
   readonly choice: EngineChoice;
-  /** Why there is nothing to compile, also where it is insisted on. */
-  readonly needless?: string | undefined;
-  /** Why it does not pay, by counts alone, so that a run gives the same bits every time. Heeded under `auto`. */
-  readonly notWorth: string | undefined;
-  /** The first evaluation op by op, where it is to come before compiling: what it throws is thrown, as it would be without. */
+  /** Why there is nothing to compile, also under `compiled`. */
+  readonly nothingToCompile?: string | undefined;
+  /** Why compiling does not pay, by counts alone, so that a run gives the same bits every time. Only for `auto`. */
+  readonly skipReason: string | undefined;
+  /** The first evaluation op by op, before compiling: its errors are thrown, as they would be without compiling. */
   reference?(): R;
-  /** Records and compiles. `native`: WebAssembly will not do where the native runtime is missing. */
+  /** Traces and compiles. `native`: only the native runtime will do, not WebAssembly. */
   compile(native: boolean): Promise<C>;
-  /** How the first evaluation differs from that of the engine op by op, see {@link disagreement}; undefined when it does not. */
+  /** How the first evaluation differs from the one op by op, see {@link disagreement}; undefined when it does not. */
   compare(compiled: C, reference: R): string | undefined | Promise<string | undefined>;
 }
 
 /**
- * Compiles if that is wanted and pays.
+ * Compiles if the caller wants it and it pays.
  *
  * @throws Under `compiled`: `trace`, `engine`, as `compileStep` does; `trace` when the two engines disagree.
  */
-export async function compileIfWorth<C extends Compilable, R = undefined>(
+export async function maybeCompile<C extends Compilable, R = undefined>(
   spec: CompileSpec<C, R>,
 ): Promise<{ readonly compiled: C | undefined; readonly info: CompileInfo }> {
-  const { what, choice, needless, notWorth } = spec;
+  const { what, choice, nothingToCompile, skipReason } = spec;
   const without = (reason: string) => ({ compiled: undefined, info: { used: false as const, reason } });
   if (choice === "wasm" || choice === "node-gpu") return without(`the ${choice} engine was asked for`);
-  if (needless !== undefined) return without(needless);
-  if (choice === "auto" && notWorth !== undefined) return without(notWorth);
+  if (nothingToCompile !== undefined) return without(nothingToCompile);
+  if (choice === "auto" && skipReason !== undefined) return without(skipReason);
   const reference = spec.reference?.() as R;
   let compiled: C | undefined;
   try {
@@ -63,24 +63,24 @@ export async function compileIfWorth<C extends Compilable, R = undefined>(
 /** Why a compilation failed. */
 export const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Evaluations of a small model that repay the recording, some hundred milliseconds. */
-const WORTH_STEPS = 100;
-/** Multiplications that repay it: some hundred milliseconds of one core. */
-const WORTH_MULTIPLICATIONS = 2e9;
+/** Evaluations of a small model from which tracing and compiling, some hundred milliseconds, pay off. */
+const MIN_STEPS = 100;
+/** Multiplications from which they pay off: some hundred milliseconds of one core. */
+const MIN_MULTIPLICATIONS = 2e9;
 
 /**
- * Why so many evaluations do not repay the recording; undefined when they do.
+ * Why this number of evaluations does not repay compiling; undefined when it does.
  *
- * @param size - What one of them is worth, in evaluations of a small model.
+ * @param size - Cost of one evaluation, in evaluations of a small model.
  */
 export const tooFewSteps = (steps: number, size = 1): string | undefined =>
-  steps * size < WORTH_STEPS ? `${steps} steps do not repay the recording; { engine: "compiled" } insists` : undefined;
+  steps * size < MIN_STEPS ? `${steps} steps do not repay compiling; { engine: "compiled" } insists` : undefined;
 
-/** Why so many multiplications, over all runs, do not repay the recording; undefined when they do. */
+/** Why this number of multiplications, over all runs, does not repay compiling; undefined when it does. */
 export const tooLittleWork = (multiplications: number): string | undefined =>
-  multiplications < WORTH_MULTIPLICATIONS ? "the model is too small to repay the recording" : undefined;
+  multiplications < MIN_MULTIPLICATIONS ? "the model is too small to repay compiling" : undefined;
 
-/** What became of a compiled step, whose recording began at this time of `performance.now()`. */
+/** How a step was compiled; `began` is the `performance.now()` at which tracing began. */
 export const infoOf = ({ runtime, threads, size }: CompiledStep, began: number): CompiledInfo => ({
   used: true,
   runtime,

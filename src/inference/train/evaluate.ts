@@ -1,4 +1,4 @@
-/** The loss of a run and its gradients at the parameters in the run's buffer: op by op, or compiled where that is wanted and pays. */
+/** The evaluator of a run: loss and gradients at the parameters in the run's buffer, op by op, or compiled where that is wanted and pays. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { scope } from "../../core/scope.ts";
@@ -6,11 +6,11 @@ import { mapTree, type TensorTree } from "../../core/tree.ts";
 import type { CompileInfo, EngineChoice } from "../../engine/info.ts";
 import { readInto } from "../../engine/read.ts";
 import { type Layout, views } from "../optim/flat.ts";
-import { compileIfWorth, disagreement, tooFewSteps } from "./compile-policy.ts";
+import { disagreement, maybeCompile, tooFewSteps } from "./compile-policy.ts";
 import { differentiate, type Evaluated, type LossSpec, type StepContext } from "./loss.ts";
 import { compileLoss } from "./loss-program.ts";
 
-/** A way to the loss and its gradients. */
+/** Evaluates the loss and its gradients. */
 export interface Evaluator {
   evaluate(context: StepContext): Evaluated | Promise<Evaluated>;
   readonly info: CompileInfo;
@@ -20,18 +20,18 @@ export interface Evaluator {
 /** What decides whether the loss is compiled. */
 export interface Execution {
   readonly engine: EngineChoice;
-  /** Steps of the whole run, and those done. */
+  /** Steps of the whole run, and steps done already. */
   readonly total: number;
   readonly done: number;
   readonly threads: number | undefined;
   readonly background: boolean | undefined;
 }
 
-/** Parameters whose updating is worth as much as a step of a small model. */
+/** Number of parameters whose update costs as much as a step of a small model. */
 const LARGE_MODEL = 20_000;
 
 /**
- * The way to evaluate that is wanted and pays, compared with the engine op by op on the first step.
+ * The evaluator, compiled where that is wanted and pays; then compared with the engine op by op on the first step.
  *
  * @param first - The context of the first step.
  */
@@ -41,12 +41,12 @@ export async function evaluatorOf(
   first: StepContext,
 ): Promise<Evaluator> {
   const eagerly = eagerEvaluation(spec);
-  const { compiled, info } = await compileIfWorth({
+  const { compiled, info } = await maybeCompile({
     what: spec.name,
     choice: engine,
-    needless:
+    nothingToCompile:
       spec.layout.length === 0 ? "there are no parameters" : done >= total ? "there are no steps to do" : undefined,
-    notWorth: tooFewSteps(total, 1 + spec.params.length / LARGE_MODEL),
+    skipReason: tooFewSteps(total, 1 + spec.params.length / LARGE_MODEL),
     reference: () => ({ loss: eagerly(first).loss, grads: spec.grads.slice() }),
     compile: (native) => compileLoss(spec, { threads, background, native }, first),
     async compare({ evaluate }, { loss, grads }) {
@@ -57,7 +57,7 @@ export async function evaluatorOf(
   if (compiled === undefined) return { evaluate: eagerly, info, dispose: () => undefined };
   return {
     evaluate(context) {
-      // What fails in the record is done op by op, which says why.
+      // Where the compiled step fails, the step runs op by op, whose error says why.
       const orEagerly = (found: Evaluated | undefined) => found ?? eagerly(context);
       const found = compiled.evaluate(context);
       return found instanceof Promise ? found.then(orEagerly) : orEagerly(found);

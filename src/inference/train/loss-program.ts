@@ -1,6 +1,6 @@
 /**
- * A training step, compiled: loss and gradients recorded once for all steps. What belongs to a step (its key, its number, the state
- * carried to it) is an input; parameters are inputs too, read where the optimiser left them.
+ * A training step, compiled: loss and gradients, traced once for all steps. What differs between steps (key, step number, carried state) is an
+ * input; parameters are inputs too, read from the optimiser's buffer.
  */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Values } from "../../compiler/step.ts";
@@ -15,21 +15,21 @@ import { differentiate, type Evaluated, type LossSpec, type NextCarry, type Step
 /** A compiled loss. */
 export interface LossProgram extends Compilable {
   /**
-   * Loss and gradients, gradients in place; undefined when a check inside the step failed or the loss is not finite, so that the step must
-   * be done on the other engine, which says why.
+   * Loss and gradients, gradients in place; undefined when a check inside the step failed or the loss is not finite: op by op, the step
+   * throws the error.
    */
   evaluate(context: StepContext): Evaluated | undefined | Promise<Evaluated | undefined>;
 }
 
-/** Where it is to run. */
+/** Where the program runs. */
 export interface LossRuntime {
   readonly threads: number | undefined;
   readonly background: boolean | undefined;
-  /** WebAssembly will not do where the native runtime is missing. */
+  /** Only the native runtime will do, not WebAssembly. */
   readonly native: boolean;
 }
 
-/** A context whose parts can be read only where host values are made. */
+/** A context whose fields can be read only while host values are made. */
 function tracedContext(name: string, now: () => StepContext): StepContext {
   const read = <T>(what: string, value: (context: StepContext) => T): T =>
     currentTracer() === undefined
@@ -58,11 +58,11 @@ function tracedContext(name: string, now: () => StepContext): StepContext {
 const input = (name: string): string => `param ${name}`;
 const output = (name: string): string => `gradient ${name}`;
 
-/** Two steps that have nothing in common. */
-const APART = [1, 1_000_003] as const;
+/** Step numbers of the two traces that are compared: far apart, so that no value of a step is the same in both. */
+const UNRELATED_STEPS = [1, 1_000_003] as const;
 
 /**
- * Records and compiles a loss with its gradients.
+ * Traces and compiles a loss with its gradients.
  *
  * @param first - The context of the first step.
  * @throws `trace`, `engine`: see `compileStep`.
@@ -72,7 +72,7 @@ export async function compileLoss(spec: LossSpec, runtime: LossRuntime, first: S
   const began = performance.now();
   let now = first;
   const context = tracedContext(name, () => now);
-  let recorded: Recorded | undefined;
+  let traced: TracedLoss | undefined;
   // Loaded when first needed: the compiler is a third of a small bundle.
   const { compileStep } = await import("../../compiler/step.ts");
   const step = await compileStep({
@@ -84,18 +84,23 @@ export async function compileLoss(spec: LossSpec, runtime: LossRuntime, first: S
       if (typeof carry === "object" && Object.keys(carry).length > 0)
         fail("trace", `${name}: a loss that carries state from step to step must give it as a function to be compiled`);
       const derived = Object.entries(grads).filter(([, grad]) => grad !== undefined) as [string, tf.Tensor][];
-      recorded ??= { derived: new Set(derived.map(([param]) => param)), carry, metrics };
+      traced ??= { derived: new Set(derived.map(([param]) => param)), carry, metrics };
       return { loss: value, ...Object.fromEntries(derived.map(([param, grad]) => [output(param), grad])) };
     },
     vary: (state) => {
-      now = { ...first, key: fold(first.key, `record ${state}`), step: APART[state], epoch: APART[state] };
+      now = {
+        ...first,
+        key: fold(first.key, `record ${state}`),
+        step: UNRELATED_STEPS[state],
+        epoch: UNRELATED_STEPS[state],
+      };
     },
     native: runtime.native,
     ...(runtime.background && { background: true }),
     ...(runtime.threads !== undefined && { threads: runtime.threads }),
   });
   const feeds = partsOf(params, layout, input);
-  const { inPlace, take } = outputsOf(spec, recorded as unknown as Recorded);
+  const { inPlace, take } = outputsOf(spec, traced as unknown as TracedLoss);
   return {
     info: infoOf(step, began),
     evaluate(context) {
@@ -107,8 +112,8 @@ export async function compileLoss(spec: LossSpec, runtime: LossRuntime, first: S
   };
 }
 
-/** What a record tells beside its graph. */
-interface Recorded {
+/** What a trace yields besides its graph. */
+interface TracedLoss {
   /** Parameters on which the loss depends. */
   readonly derived: ReadonlySet<string>;
   readonly carry: NextCarry;
@@ -120,8 +125,8 @@ interface Recorded {
 const partsOf = (buffer: Float32Array, layout: Layout, nameOf: (name: string) => string): Values =>
   Object.fromEntries(layout.map(({ name, offset, size }) => [nameOf(name), buffer.subarray(offset, offset + size)]));
 
-/** Where gradients are to be written, and what is made of the outputs of a run. */
-function outputsOf({ layout, grads }: LossSpec, { derived, carry, metrics }: Recorded) {
+/** Where gradients are written, and how the outputs of a run are read. */
+function outputsOf({ layout, grads }: LossSpec, { derived, carry, metrics }: TracedLoss) {
   const inPlace = partsOf(
     grads,
     layout.filter(({ name }) => derived.has(name)),

@@ -1,4 +1,4 @@
-/** What a training step minimises: what it is told, what it tells beside its value, and what it may carry to the next step. */
+/** The loss of a training step: its context, its metrics, and the state that it may carry to the next step. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Key } from "../../core/key.ts";
 import { currentTracer } from "../../core/tracing.ts";
@@ -6,7 +6,7 @@ import type { ArrayTree, TensorTree, Tree } from "../../core/tree.ts";
 import type { Layout } from "../optim/flat.ts";
 import { type ValueAndGradient, valueAndGradient } from "./gradient.ts";
 
-/** What a loss is told beside the parameters. */
+/** What a loss receives besides the parameters. */
 export interface StepContext {
   /** Fresh for every step; the same at every validation, so that epochs compare under the same noise. */
   readonly key: Key;
@@ -19,22 +19,22 @@ export interface StepContext {
   readonly carry: ArrayTree;
 }
 
-/** State for the next step; a function is called when the values of this step are there. */
+/** State for the next step; a function is called once the values of this step are known. */
 export type NextCarry = ArrayTree | (() => ArrayTree);
 
-/** A loss that tells more than its value. */
+/** A loss with carried state and metrics. */
 export interface LossOutput {
   readonly loss: tf.Tensor;
   /** The state after this step. Default: as it was. */
   readonly carry?: NextCarry;
-  /** Scalars to be watched, without a gradient. */
+  /** Scalars to report, without a gradient. */
   readonly metrics?: TensorTree;
 }
 
 /** The scalar to be minimised. It runs inside a scope and inside a gradient: synchronous, tensors in, a tensor out. */
 export type Loss = (params: TensorTree, context: StepContext) => tf.Tensor | LossOutput;
 
-/** A loss and its buffers, of one layout: the parameters are read where the optimiser left them, gradients are written in place. */
+/** A loss and its buffers, of one layout: parameters are read from the optimiser's buffer, gradients are written in place. */
 export interface LossSpec {
   /** For messages. */
   readonly name: string;
@@ -51,13 +51,13 @@ export interface Evaluated {
   readonly metrics: Tree<number>;
 }
 
-/** A loss with its gradients, in the caller's scope, and what it told: `metrics` is written when the values of the step are there. */
+/** A loss with its gradients, in the caller's scope, its carried state and metrics; `metrics` is filled once the values of the step are known. */
 export interface Differentiated extends ValueAndGradient {
   readonly carry: NextCarry | undefined;
   readonly metrics: { readonly [name: string]: number };
 }
 
-/** Evaluates and differentiates a loss, recorded or not. @throws See {@link valueAndGradient}. */
+/** Evaluates and differentiates a loss, traced or not. @throws See {@link valueAndGradient}. */
 export function differentiate(name: string, loss: Loss, params: TensorTree, context: StepContext): Differentiated {
   let carry: NextCarry | undefined;
   const metrics: { [name: string]: number } = {};
@@ -74,7 +74,7 @@ export function differentiate(name: string, loss: Loss, params: TensorTree, cont
   return { ...valueAndGradient(name, value, params), carry, metrics };
 }
 
-/** Reads a number off a step: at once, or where the step is recorded after every run. */
+/** Reads a scalar of a step: at once, or if the step is being traced, after every run. */
 function report(x: tf.Tensor, read: (value: number) => void): void {
   const tracer = currentTracer();
   if (tracer?.isSymbolic(x)) tracer.hostCallback(tf.reshape(x, [1]), (values) => read(values[0] as number));

@@ -1,4 +1,4 @@
-/** The states that a training keeps to go back to. */
+/** The good states that a training keeps. */
 import { expect, it } from "vitest";
 import { ndarray } from "../../core/array.ts";
 import { ring } from "./recovery.ts";

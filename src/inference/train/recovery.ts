@@ -1,9 +1,9 @@
-/** What a run that diverges goes back to: which of its good states are kept, and which of them is chosen. */
+/** Recovery of a run that diverges: which of its good states are kept, and to which of them it goes back. */
 import type { ArrayTree } from "../../core/tree.ts";
 
-/** A state worth going back to. */
+/** A state that a run can go back to. */
 export interface GoodState {
-  /** Steps behind it. */
+  /** Steps done before it. */
   readonly step: number;
   /** The epoch it ended, counted from 0; −1 for the start. */
   readonly epoch: number;
@@ -11,7 +11,7 @@ export interface GoodState {
 }
 
 /** A state that may be kept: its parameters go on changing, so they are copied. */
-export interface Offered extends Pick<GoodState, "step" | "epoch"> {
+export interface CandidateState extends Pick<GoodState, "step" | "epoch"> {
   /** Mean loss over the steps of the epoch; NaN at the start. */
   readonly loss: number;
   copy(): ArrayTree;
@@ -19,9 +19,9 @@ export interface Offered extends Pick<GoodState, "step" | "epoch"> {
 
 /** Good states of one run. */
 export interface Recovery {
-  /** Told of the start, and of every epoch that ends well. */
-  offer(state: Offered): void;
-  /** The state to go back to; undefined when there is none, and then what went wrong is an error. */
+  /** Called with the start, and after every epoch without divergence. */
+  offer(state: CandidateState): void;
+  /** The state to go back to; undefined when there is none: the run then throws its error. */
   choose(): GoodState | undefined;
 }
 
@@ -42,7 +42,7 @@ export interface Ring extends Recovery {
 }
 
 /**
- * Keeps the newest `size` states: when it is full, the oldest goes.
+ * Keeps the newest `size` states: when it is full, the oldest is dropped.
  *
  * @param choose - The state to go back to. Default: the newest.
  */

@@ -1,4 +1,4 @@
-/** A run of draws that is recorded once and stands for many: its key, its first draw and its rows are read anew in every run. */
+/** A run of draws that is traced once and run many times: its key, first draw and rows are inputs, read anew in every run. */
 import { fail } from "../../core/errors.ts";
 import { fold, type Key, tracedKey } from "../../core/key.ts";
 import { currentTracer, currentValue, type MaybeTraced } from "../../core/tracing.ts";
@@ -12,13 +12,13 @@ export interface DrawRun {
   readonly subsample?: Subsample;
 }
 
-/** Draws so far apart have nothing in common. */
-const APART = 1_000_003;
+/** Index of the first draw in the second of the two traces that are compared: no draw is in both. */
+const UNRELATED_OFFSET = 1_000_003;
 
 /**
- * A run that stands for all of its size.
+ * A traced run that stands for all runs of its size.
  *
- * @param other - A run of other rows than `first`, where there is one: what the rows decide must not be frozen.
+ * @param other - A run of other rows than `first`, where there is one: what depends on the rows must not become a constant.
  */
 export function tracedRun<R extends DrawRun>(what: string, first: R, other: R) {
   let now = first;
@@ -33,15 +33,19 @@ export function tracedRun<R extends DrawRun>(what: string, first: R, other: R) {
     }),
   };
   return {
-    /** To be recorded. */
+    /** The run to trace. */
     standIn,
-    /** What it stands for from now on. */
+    /** Sets the run that its inputs are read from. */
     set(run: R): void {
       now = run;
     },
-    /** For `compileStep`: brings it to one of two places that have nothing in common. */
+    /** For `compileStep`: sets one of two runs that have no draw in common. */
     vary(state: 0 | 1): void {
-      now = { ...(state === 0 ? first : other), key: fold(first.key, `record ${state}`), first: state * APART };
+      now = {
+        ...(state === 0 ? first : other),
+        key: fold(first.key, `record ${state}`),
+        first: state * UNRELATED_OFFSET,
+      };
     },
   };
 }

@@ -1,4 +1,4 @@
-/** What a training run is told, what it keeps, and what it gives. */
+/** Options, state and result of a training run. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Key } from "../../core/key.ts";
 import type { ArrayTree, TensorTree, Tree } from "../../core/tree.ts";
@@ -9,14 +9,14 @@ import type { Optimizer, OptimizerState } from "../optim/optimizers.ts";
 import type { Loss, StepContext } from "./loss.ts";
 import type { GoodState, Recovery } from "./recovery.ts";
 
-/** Everything a run needs to go on: plain data. */
+/** Everything a run needs to continue: plain data. */
 export interface TrainState {
   readonly step: number;
   readonly params: ArrayTree;
   readonly optimizer: OptimizerState;
   readonly carry: ArrayTree;
   readonly history: TrainingHistory;
-  /** Sum of the losses of the epoch under way, and of what they report. */
+  /** Sums over the current epoch of the loss and of its metrics. */
   readonly epochLoss: number;
   readonly epochMetrics: Tree<number>;
   /** The best so far, when there is validation. */
@@ -31,7 +31,7 @@ export interface TrainingHistory {
   readonly validation: readonly number[];
 }
 
-/** What happened in an epoch, for callbacks. */
+/** An epoch, for callbacks. */
 export interface EpochInfo {
   /** The epoch just finished, counted from 0. */
   readonly epoch: number;
@@ -39,7 +39,7 @@ export interface EpochInfo {
   readonly step: number;
   readonly train: number;
   readonly validation: number | undefined;
-  /** Means over the steps of the epoch of what the loss reports. */
+  /** Means over the steps of the epoch of the loss's metrics. */
   readonly metrics: Tree<number>;
   /** A copy of everything, to be stored as a checkpoint. */
   state(): TrainState;
@@ -51,8 +51,8 @@ export interface TrainOptions {
   readonly name?: string;
   readonly loss: Loss;
   /**
-   * Awaited before every step, outside every scope: for what a loss needs and cannot make itself. `params` are the run's own, which the next
-   * step overwrites.
+   * Awaited before every step, outside every scope: for what a loss needs and cannot compute itself. `params` are the run's own arrays, which the
+   * next step overwrites.
    */
   readonly before?: (step: number, params: ArrayTree) => void | Promise<void>;
   /** Where the parameters start. They are copied. */
@@ -67,7 +67,7 @@ export interface TrainOptions {
   readonly validate?: (params: TensorTree, context: StepContext) => number | tf.Tensor;
   /** Stops after so many epochs in a row without a better validation loss. Default: never. */
   readonly patience?: number;
-  /** Looked at after every epoch: a reason ends the run as diverged. Default: never. */
+  /** Called after every epoch: returning a reason ends the run as diverged. Default: never. */
   readonly stop?: (info: EpochInfo) => string | undefined;
   readonly clip?: Clip;
   /**
@@ -82,11 +82,11 @@ export interface TrainOptions {
   readonly onEpoch?: (info: EpochInfo) => void | Promise<void>;
   /** First value of the carried state. */
   readonly carry?: ArrayTree;
-  /** Goes on from a stored state instead of from `params`: the result is that of a run never interrupted, bit for bit. */
+  /** Continues from a stored state instead of from `params`: the result is that of an uninterrupted run, bit for bit. */
   readonly from?: TrainState;
   /**
-   * `auto` (default): the step is compiled where that pays, which {@link Trained.compiled} tells. `compiled` insists, and throws where
-   * it cannot be. `wasm` runs every op by itself.
+   * `auto` (default): the step is compiled where that pays, which {@link Trained.compiled} reports. `compiled` always compiles, and throws where
+   * that fails. `wasm` runs every op by itself.
    */
   readonly engine?: EngineChoice;
   /** Threads inside one operation of a compiled step. Default: one, and more where the products of a step are large. */
@@ -107,9 +107,9 @@ export interface Trained {
   readonly message: string | undefined;
   /** Epoch, counted from 0, that `params` come from; −1 when no step was made. */
   readonly bestEpoch: number;
-  /** Steps behind `params`. */
+  /** Steps done before `params`. */
   readonly bestStep: number;
-  /** To go on from here. */
+  /** To continue from here. */
   readonly state: TrainState;
   /** Whether the step ran compiled, and if not, why. */
   readonly compiled: CompileInfo;

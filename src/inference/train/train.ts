@@ -1,6 +1,6 @@
 /**
- * The training loop: minimises a scalar in a tree of parameters. Every step is evaluated in one memory scope; what lives between steps is
- * typed arrays, so a run can be stored, resumed bit for bit, aborted, and never leaks.
+ * The training loop: minimises a scalar in a tree of parameters. Every step is evaluated in one memory scope; between steps the state is
+ * typed arrays, so a run can be stored, resumed bit for bit and aborted, and leaks no tensor.
  */
 import { checkWhole } from "../../core/check.ts";
 import { fail, TiltedError } from "../../core/errors.ts";
@@ -49,10 +49,10 @@ export async function train(options: TrainOptions): Promise<Trained> {
   const copy = () => unflatten(run.params, run.layout);
   let state = start;
   let ending: Ending | undefined = isStale(state, patience) ? { stopped: "early" } : undefined;
-  const goesOn = () => ending === undefined && state.step < total;
+  const isRunning = () => ending === undefined && state.step < total;
   let resumable: TrainState | undefined;
 
-  if (goesOn()) await options.before?.(state.step, params);
+  if (isRunning()) await options.before?.(state.step, params);
   recovery?.offer({ step: state.step, epoch: -1, loss: Number.NaN, copy });
   const evaluator = await evaluatorOf(
     { ...run, loss },
@@ -60,7 +60,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
     nextContext(run, state),
   );
   try {
-    while (goesOn()) {
+    while (isRunning()) {
       const [next, seen] = await step(run, evaluator.evaluate, state);
       state = next;
       const metrics: Record<string, number> = { loss: seen.loss, ...seen.metrics };
@@ -85,10 +85,10 @@ export async function train(options: TrainOptions): Promise<Trained> {
       }
       // An early stop is the end, and a progress bar should show it.
       await tick({ step: state.step, total: ending === undefined ? total : state.step, metrics });
-      if (goesOn()) await options.before?.(state.step, params);
+      if (isRunning()) await options.before?.(state.step, params);
     }
   } catch (error) {
-    // In the first step there is nothing yet that was good.
+    // After the first step only: before it there is no good state.
     const kept = state.best ?? (state.step > start.step ? recovery?.choose() : undefined);
     ending = recovery && kept && divergenceBy(error);
     if (ending === undefined) throw error;
@@ -98,7 +98,7 @@ export async function train(options: TrainOptions): Promise<Trained> {
   return trained(run, state, { ending, recovery, resumable, evaluator });
 }
 
-/** What a training inside a method takes from its problem: a key, progress, and how it runs. */
+/** The options that a training inside a method takes from its problem: key, progress and engine. */
 export const trainingIn = ({ key, tick, choice, threads, background }: Problem) => ({
   key: fold(key, "train"),
   tick,
@@ -127,9 +127,8 @@ function checked(options: TrainOptions) {
   const total = steps ?? (epochs as number) * stepsPerEpoch;
   checkWhole(name, steps === undefined ? "epochs × stepsPerEpoch" : "steps", total, 0);
   const clip = checkClip(options.clip ?? {});
-  if (validate === undefined && patience !== undefined)
-    fail("argument", `${name}: patience needs validation data to be impatient about`);
-  const politely = yieldToEventLoop();
+  if (validate === undefined && patience !== undefined) fail("argument", `${name}: patience needs validate`);
+  const pause = yieldToEventLoop();
   const recovery: Recovery | undefined = recover === true ? leastLoss() : recover || undefined;
   return {
     ...options,
@@ -139,7 +138,7 @@ function checked(options: TrainOptions) {
     clip,
     patience: patience ?? Number.POSITIVE_INFINITY,
     recovery,
-    tick: options.tick ?? (async () => politely()),
+    tick: options.tick ?? (async () => pause()),
   };
 }
 
@@ -166,7 +165,7 @@ const epochInfo = (run: Run, state: RunState, means: EpochMeans): EpochInfo => (
   state: () => snapshot(run, state),
 });
 
-/** What else there is when a run is over. */
+/** What a result needs besides the run and its last state. */
 interface RunEnd {
   readonly ending: Ending | undefined;
   readonly recovery: Recovery | undefined;

@@ -1,7 +1,7 @@
 /**
- * Training as `init` and `step`. A state is a record; what is large in it (parameters, slots of the optimiser, gradients, the history) lies
- * in buffers that every state of a run shares and a step overwrites. A step that throws leaves the state as it was, but where the optimiser
- * itself finds what is not finite: then parameters and slots mean nothing.
+ * Training as `init` and `step`. A state is a record; its large parts (parameters, slots of the optimiser, gradients, the history) are in
+ * buffers that all states of a run share and a step overwrites. A step that throws leaves the state unchanged, except where the optimiser itself
+ * finds a gradient that is not finite: then parameters and slots are invalid.
  */
 import { fold, type Key } from "../../core/key.ts";
 import { mapTree, type Tree } from "../../core/tree.ts";
@@ -13,13 +13,13 @@ import type { Evaluator } from "./evaluate.ts";
 import type { Evaluated, StepContext } from "./loss.ts";
 import type { TrainOptions, TrainState } from "./train-types.ts";
 
-/** Where a run stands. */
+/** The state of a run between steps. */
 export interface RunState extends Pick<TrainState, "step" | "carry" | "epochLoss" | "epochMetrics" | "best"> {
   readonly optimizer: OptimizerState;
   readonly history: { readonly train: number[]; readonly validation: number[] };
 }
 
-/** What stays the same for a whole run: its buffers, and how it steps. */
+/** What stays the same for a whole run: its buffers and settings. */
 export interface Run {
   readonly name: string;
   readonly key: Key;
@@ -47,7 +47,7 @@ export function init(options: TrainOptions & Pick<Run, "name" | "stepsPerEpoch" 
     ...Float32Array[],
   ];
   fill(params, layout, first);
-  // A run that recovers gives the state before a step that fails; what an optimiser has looked at, it has overwritten.
+  // A run that recovers returns the state before a step that fails, and an optimiser that checks gradients has overwritten it by then.
   const clips = clip.norm !== undefined || clip.value !== undefined;
   const checksFinite = optimizer.checksFinite === true && !clips && !options.recover;
   const { train, validation } = from?.history ?? { train: [], validation: [] };
@@ -75,13 +75,13 @@ function placed({ step, slots }: OptimizerState, buffers: readonly Float32Array[
   return { step, slots: Object.fromEntries(moved) };
 }
 
-/** What a loss is told at a state. */
+/** The context of a loss at a state. */
 export function contextAt({ stepsPerEpoch }: Run, { step, carry }: RunState, key: Key): StepContext {
   const epoch = Math.floor(step / stepsPerEpoch);
   return { key, step, epoch, stepInEpoch: step - epoch * stepsPerEpoch, carry };
 }
 
-/** What the step from this state is told. */
+/** The context of the step from this state. */
 export const nextContext = (run: Run, state: RunState): StepContext =>
   contextAt(run, state, fold(fold(run.key, "step"), state.step));
 
@@ -100,7 +100,7 @@ export async function step(
   const hint = ` at step ${state.step} of ${name}; lower the learning rate or set clip`;
   if (!checksFinite) clipGradients(grads, layout, clip, hint);
   const updated = optimizer.update(state.optimizer, params, grads, layout);
-  // Which gradient it is; or none, and only a square was too large.
+  // Throws for the gradient that is not finite; there may be none, where only a square overflowed.
   if (updated.finite === false) clipGradients(grads, layout, {}, hint);
   return [
     {
@@ -119,7 +119,7 @@ export async function step(
 const added = (sums: Tree<number>, terms: Tree<number>): Tree<number> =>
   mapTree(terms, (term, name) => (sums[name] ?? 0) + term);
 
-/** What an epoch was like on average. */
+/** Means over the steps of an epoch. */
 export interface EpochMeans {
   readonly epoch: number;
   readonly train: number;

@@ -1,4 +1,4 @@
-/** The estimate of a bound, compiled: log-weights of one chunk of rows, recorded once for all chunks, parameters as inputs. */
+/** The estimate of a bound, compiled: log-weights of one chunk of rows, traced once for all chunks, with parameters as inputs. */
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Values } from "../../compiler/step.ts";
 import { scope } from "../../core/scope.ts";
@@ -6,11 +6,11 @@ import { mapTree, type TensorTree, toTensors } from "../../core/tree.ts";
 import type { Problem } from "../method/infer.ts";
 import type { ModelAndGuide } from "../problem/model-and-guide.ts";
 import { perPopulationRow, weigh } from "../problem/weigh.ts";
-import { type Compilable, compileIfWorth, disagreement, infoOf, tooLittleWork } from "../train/compile-policy.ts";
+import { type Compilable, disagreement, infoOf, maybeCompile, tooLittleWork } from "../train/compile-policy.ts";
 import { tracedRun } from "../train/traced-run.ts";
 import { type BoundPart, type BoundParts, eagerPart } from "./estimate-bound.ts";
 
-/** Log-weights of a part, where they can be had so; undefined where they must be computed op by op. */
+/** Compiled log-weights of a part; undefined where they must be computed op by op. */
 export interface BoundProgram {
   weights(part: BoundPart): Float32Array | undefined;
   dispose(): void;
@@ -19,8 +19,8 @@ export interface BoundProgram {
 const NONE: BoundProgram = { weights: () => undefined, dispose: () => undefined };
 
 /**
- * Compiles the weighing of a model and its guide where that pays; what cannot be compiled is done op by op, also where the training that
- * it belongs to must be compiled.
+ * Compiles the log-weights of a model and its guide where that pays. What cannot be compiled runs op by op, even where the training that it
+ * belongs to must be compiled.
  *
  * @param repeats - How often the bound will be estimated.
  */
@@ -31,11 +31,11 @@ export async function compileBound(
   repeats: number,
 ): Promise<BoundProgram> {
   const runs = parts.count * repeats;
-  const { compiled } = await compileIfWorth({
+  const { compiled } = await maybeCompile({
     what: "bound",
     choice: choice === "compiled" ? "auto" : choice,
-    notWorth: runs < 2 ? "the bound is estimated at once" : undefined,
-    compile: () => recordBound(pair, threads, parts, runs),
+    skipReason: runs < 2 ? "the bound is estimated in one run" : undefined,
+    compile: () => traceBound(pair, threads, parts, runs),
     compare: (program) =>
       scope(() => {
         const part = { ...parts.first, params: toTensors(pair.params) };
@@ -46,7 +46,7 @@ export async function compileBound(
   return compiled ?? NONE;
 }
 
-async function recordBound(
+async function traceBound(
   pair: ModelAndGuide,
   threads: number | undefined,
   { first, other, closed }: BoundParts,
@@ -63,7 +63,7 @@ async function recordBound(
     body: (params: TensorTree) => ({ weights: perPopulationRow(weigh(pair, { ...run.standIn, params, closed })) }),
     vary: run.vary,
     native: true,
-    worth: (multiplications) => tooLittleWork(multiplications * runs),
+    skipReason: (multiplications) => tooLittleWork(multiplications * runs),
     ...(threads !== undefined && { threads }),
   });
   return {

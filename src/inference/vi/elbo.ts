@@ -15,14 +15,14 @@ export interface ElboOptions<Args extends readonly unknown[] = readonly unknown[
    */
   readonly estimator?: "pathwise" | "stl";
   /**
-   * `analytic` (default for `pathwise`): where KL(guide ‖ model) at a site is closed it stands for its sampled value. `stl` needs
+   * `analytic` (default for `pathwise`): where KL(guide ‖ model) at a site has a closed form, it replaces the sampled value. `stl` needs
    * `sampled`.
    */
   readonly kl?: "analytic" | "sampled";
 }
 
 /**
- * Raises the evidence lower bound E_q[log p(x, z) − log q(z)] ≤ log p(x) in the parameters of model and guide.
+ * Maximizes the evidence lower bound E_q[log p(x, z) − log q(z)] ≤ log p(x) in the parameters of model and guide.
  *
  * @param guide - q(z): a program with the same arguments and latent sites as the model.
  * @remarks The gap is KL(q ‖ posterior). Draws that cannot be reparameterised get score-function gradients, each row of the

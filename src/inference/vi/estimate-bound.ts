@@ -20,9 +20,9 @@ export interface EstimateOptions {
   readonly k: number;
   /** Independent bounds per row; at least 2 for a standard error. Default: enough for 1000 over all rows, at least 4. */
   readonly draws?: number;
-  /** Uses closed KLs where there are any; for K = 1 only. */
+  /** Uses closed forms of KL where there are any; for K = 1 only. */
   readonly closed: boolean;
-  /** Another way to the log-weights of a part; where it has none they are computed op by op. */
+  /** Computes the log-weights of a part otherwise, for instance compiled; where it gives none they are computed op by op. */
   readonly weights?: (part: BoundPart) => Float32Array | undefined;
 }
 
@@ -34,11 +34,11 @@ export interface BoundPart {
   readonly subsample: Subsample;
   readonly particles: number | undefined;
   readonly first: MaybeTraced;
-  /** Rows over which log-weights stay apart. */
+  /** Rows with a log-weight of their own. */
   readonly rows: number;
 }
 
-/** What the runs of an estimate have in common, for those who want to prepare them. */
+/** What the runs of an estimate have in common, for a caller that compiles them. */
 export interface BoundParts {
   readonly closed: boolean;
   /** The first of them. */
@@ -85,8 +85,8 @@ export const defaultDraws = (pair: ModelAndGuide): number =>
 /**
  * Estimates Σ_rows E log (1/K) Σ_k w_k over all rows of all plates, also of those that the programs subsample.
  *
- * @returns A lower bound in nats, with the Monte Carlo standard error over draws. Rows are data, not chance: their spread does
- *   not enter. With one draw the standard error is NaN.
+ * @returns A lower bound in nats, with the Monte Carlo standard error over draws. Rows are data, not random: their spread does
+ *   not count. With one draw the standard error is NaN.
  * @remarks Plates for which the program fixes `indices` itself are taken as they are.
  */
 export function estimateBound(pair: ModelAndGuide, options: EstimateOptions): Bound {
@@ -96,7 +96,7 @@ export function estimateBound(pair: ModelAndGuide, options: EstimateOptions): Bo
   return step.value;
 }
 
-/** {@link estimateBound} as a generator that stops between chunks of rows, outside every scope: for loops that must stay alive. */
+/** {@link estimateBound} as a generator that yields between chunks of rows, outside every scope, so that the event loop can run. */
 export function* estimating(pair: ModelAndGuide, options: EstimateOptions): Generator<void, Bound> {
   const { key, params, k, closed, weights } = options;
   const draws = options.draws ?? defaultDraws(pair);
@@ -124,9 +124,9 @@ export function* estimating(pair: ModelAndGuide, options: EstimateOptions): Gene
 interface RowChunk {
   readonly key: Key;
   readonly subsample: Subsample;
-  /** Rows over which log-weights stay apart, in this chunk. */
+  /** Rows of this chunk with a log-weight of their own. */
   readonly rows: number;
-  /** Rows of the population behind each of them. */
+  /** Rows of the population that each of them stands for. */
   readonly scale: number;
 }
 

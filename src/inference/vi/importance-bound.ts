@@ -24,7 +24,7 @@ import { learningSignal, type SignalOptions } from "./learning-signal.ts";
  * - `stl`: without the score of q at fixed draws, which has mean zero for K = 1: variance 0 where q is the posterior
  *   (Roeder et al. 2017). For K > 1 it is biased.
  * - `dreg`: doubly reparameterised, Σ_k w̃_k² ∂log w_k/∂z_k ∂z_k/∂φ for the guide, w̃ the normalised weights. Unbiased, and its
- *   signal does not fade as K grows (Tucker et al. 2019). For K = 1 it is `stl`.
+ *   signal-to-noise ratio does not fall as K grows (Tucker et al. 2019). For K = 1 it is `stl`.
  */
 export type Estimator = "pathwise" | "stl" | "dreg";
 
@@ -42,7 +42,7 @@ export interface BoundOptions extends RunOptions, SignalOptions {
 export interface Surrogate {
   /** Scalar: its value is the estimate of the bound over the population, its gradient the chosen estimate of the gradient. */
   readonly bound: tf.Tensor;
-  /** Mean of the bound over rows, where the baseline is `running-mean`; known when the run is done. */
+  /** Mean of the bound over rows, where the baseline is `running-mean`; known after the run. */
   readonly signal: () => number;
 }
 
@@ -53,7 +53,7 @@ const withGradientOf = (x: tf.Tensor, y: tf.Tensor): tf.Tensor => tf.add(stopGra
 export function surrogate(pair: ModelAndGuide, options: BoundOptions): Surrogate {
   const { k, draws, estimator } = options;
   const particles = k * draws === 1 ? undefined : k * draws;
-  // Known only after the forward pass; read by the gates on the way back.
+  // Known only after the forward pass; read by the gates in the backward pass.
   let normalized: (() => tf.Tensor) | undefined;
   const gated = estimator === "dreg" && k > 1;
   const weighing: WeighOptions = {

@@ -1,9 +1,9 @@
-/** The learning signal of draws that cannot be reparameterised: what multiplies the score of each in the gradient of a bound. */
+/** The learning signal of draws that cannot be reparameterised: the factor of each score in the gradient of a bound. */
 import * as tf from "@tensorflow/tfjs-core";
 import { hostTensor } from "../../core/tracing.ts";
 import type { ShiftedExp } from "../../engine/ops.ts";
 
-/** What replaces the mean of the learning signal at draws that cannot be reparameterised; it changes variance, never the mean. */
+/** What is subtracted from the learning signal at draws that cannot be reparameterised; it changes the variance of the gradient, never its mean. */
 export type Baseline = "leave-one-out" | "running-mean" | "none";
 
 /** How the signal is centred. */

@@ -1,4 +1,4 @@
-/** What a variational fit is told, and what it gives. */
+/** Options and result of a variational fit. */
 import type { NdArray } from "../../core/array.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
@@ -32,7 +32,7 @@ export interface VariationalOptions<Args extends readonly unknown[] = readonly u
   readonly patience?: number;
   /** Default: none. */
   readonly clip?: Clip;
-  /** Parameters that are not to be fitted. */
+  /** Parameters to keep fixed. */
   readonly freeze?: readonly string[] | ((name: string) => boolean);
   /**
    * At draws that cannot be reparameterised. Default: `leave-one-out` over particles where there are several, else a running
@@ -42,7 +42,7 @@ export interface VariationalOptions<Args extends readonly unknown[] = readonly u
   /** Independent bounds per row in the final estimate. Default: 1000 over all rows together, at least 4. */
   readonly boundDraws?: number;
   readonly onEpoch?: (info: EpochInfo) => void | Promise<void>;
-  /** Goes on from the `state` of an earlier fit: the result is that of a run never interrupted, bit for bit. */
+  /** Continues from the `state` of an earlier fit: the result is that of an uninterrupted run, bit for bit. */
   readonly from?: TrainState;
 }
 
@@ -50,7 +50,7 @@ export interface VariationalOptions<Args extends readonly unknown[] = readonly u
 export interface VariationalFit<E extends Effect = Effect, G extends Effect = Effect> {
   /** Unconstrained parameters of model and guide, to be given to `infer` as `params`. */
   readonly params: Tree<NdArray> & { readonly [N in ParamsOf<E> | ParamsOf<G>]: NdArray };
-  /** The same, where their constraints put them. */
+  /** The same as constrained values. */
   readonly constrained: { readonly [N in ParamsOf<E> | ParamsOf<G>]: NdArray };
   /** The bound on all data at these parameters, in nats, freshly estimated. */
   readonly bound: Bound<EvidenceOf<E>>;
@@ -62,7 +62,7 @@ export interface VariationalFit<E extends Effect = Effect, G extends Effect = Ef
   readonly epochs: number;
   readonly stopped: Trained["stopped"];
   readonly bestEpoch: number;
-  /** To go on from here, with `from`. */
+  /** To continue from here, with `from`. */
   readonly state: TrainState;
   readonly engine: EngineInfo;
 }
@@ -78,7 +78,7 @@ export type Variational<Args extends readonly unknown[], G extends Effect> = Met
   { readonly effects: G; readonly args: Args }
 >;
 
-/** What distinguishes the bounds. */
+/** What distinguishes `elbo` and `iwae`. */
 export interface BoundSpec {
   readonly name: string;
   /** K. */

@@ -1,4 +1,4 @@
-/** Variational inference: fits a guide (and the parameters of the model) by raising a bound. `elbo` and `iwae` are two names for it. */
+/** Variational inference: fits a guide (and the parameters of the model) by maximizing a bound. `elbo` and `iwae` call it. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
@@ -44,7 +44,7 @@ interface Fitting {
   readonly problem: Problem;
   readonly paired: ModelAndGuide;
   /** The same with held-out arguments. */
-  readonly held: ModelAndGuide | undefined;
+  readonly heldOut: ModelAndGuide | undefined;
   readonly fitted: Tree<NdArray>;
   readonly frozen: Tree<NdArray>;
   readonly stepsPerEpoch: number;
@@ -85,7 +85,7 @@ function prepared(spec: BoundSpec, guide: Problem["model"], options: Variational
   const { validation, epochs, steps = DEFAULT_STEPS } = options;
   const paired = matchGuide(problem, guide);
   checkSpec(spec, paired);
-  const held = validation && matchGuide({ ...problem, args: validation.args }, guide);
+  const heldOut = validation && matchGuide({ ...problem, args: validation.args }, guide);
   if (epochs !== undefined && options.steps !== undefined)
     fail("argument", `${name}: give either steps or epochs, not both`);
   const stepsPerEpoch = options.stepsPerEpoch ?? passOver(paired);
@@ -93,7 +93,7 @@ function prepared(spec: BoundSpec, guide: Problem["model"], options: Variational
   const [fitted, frozen] = divide(paired.params, options.freeze);
   if (total > 0 && Object.keys(fitted).length === 0)
     fail("argument", `${name}: model and guide have no parameters to fit; steps: 0 estimates the bound`);
-  return { spec, options, problem, paired, held, fitted, frozen, stepsPerEpoch, total };
+  return { spec, options, problem, paired, heldOut, fitted, frozen, stepsPerEpoch, total };
 }
 
 /** Trains the parameters that are not frozen. */
@@ -130,7 +130,7 @@ function lossOf(fitting: Fitting): Loss {
     const { bound, signal } = surrogate(paired, {
       key: context.key,
       params: allParams(fitting, params),
-      // Read when rows are chosen, which a recorded step does anew in every run.
+      // Called when rows are chosen, which a traced step does anew in every run.
       subsample: (...plate) => rowsAt(context.step)(...plate),
       particles: undefined,
       k,
@@ -141,25 +141,25 @@ function lossOf(fitting: Fitting): Loss {
       expected: () => expectedSignal(context.carry),
     });
     const loss = tf.div(bound, -dataRows(paired));
-    return baseline === "running-mean" ? { loss, carry: () => learn(context.carry, signal()) } : loss;
+    return baseline === "running-mean" ? { loss, carry: () => updateBaseline(context.carry, signal()) } : loss;
   };
 }
 
 /** The loss on held-out arguments, under the same noise every time. */
 async function validationOf(fitting: Fitting) {
-  const { spec, options, problem, held, total, stepsPerEpoch } = fitting;
-  if (held === undefined) return undefined;
+  const { spec, options, problem, heldOut, total, stepsPerEpoch } = fitting;
+  if (heldOut === undefined) return undefined;
   const estimate = { k: spec.k, closed: spec.closed, draws: options.validation?.draws ?? 1 };
   const key = fold(trainingIn(problem).key, "validate");
   const { weights, dispose } = await compileBound(
-    held,
+    heldOut,
     problem,
-    boundParts(held, { ...estimate, key }),
+    boundParts(heldOut, { ...estimate, key }),
     total / stepsPerEpoch,
   );
   const validate = (params: TensorTree, { key }: StepContext): number =>
-    -estimateBound(held, { ...estimate, key, params: () => allParams(fitting, params), weights }).value /
-    dataRows(held);
+    -estimateBound(heldOut, { ...estimate, key, params: () => allParams(fitting, params), weights }).value /
+    dataRows(heldOut);
   return { validate, dispose };
 }
 
@@ -206,7 +206,7 @@ function checkSpec({ name, k, estimator }: BoundSpec, paired: ModelAndGuide): vo
   if (inside !== undefined) {
     fail(
       "plate",
-      `${name}: plate "${inside.name}" is subsampled but does not enclose every site, so the minibatch would stand inside the logarithm and bound nothing; use elbo, or all rows`,
+      `${name}: plate "${inside.name}" is subsampled but does not enclose every site, so the minibatch would be inside the logarithm and the result no bound; use elbo, or all rows`,
       { site: inside.name },
     );
   }
@@ -233,7 +233,7 @@ function divide(params: Tree<NdArray>, freeze: VariationalOptions["freeze"]): [T
 }
 
 /** The running mean of the learning signal: weighted sum and weight, so that the first steps are unbiased too. */
-const learn = ({ baseline }: StepContext["carry"], signal: number): StepContext["carry"] => {
+const updateBaseline = ({ baseline }: StepContext["carry"], signal: number): StepContext["carry"] => {
   const [sum = 0, weight = 0] = baseline?.data ?? [];
   const keep = BASELINE_DECAY;
   return { baseline: ndarray(Float32Array.of(keep * sum + (1 - keep) * signal, keep * weight + 1 - keep)) };

@@ -13,7 +13,7 @@ import {
 } from "tilted";
 import { normal } from "tilted/dist";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { heldByThreads } from "../../../src/compiler/runtime/shard-thread.ts";
+import { sessionsInThreads } from "../../../src/compiler/runtime/shard-thread.ts";
 import { banana, edge, scales } from "../../support/langevin-models.ts";
 import { runTs } from "../../support/run.ts";
 
@@ -98,7 +98,7 @@ describe("chains in shards", () => {
     const init = { x: ndarray(Float32Array.of(1, 1, 1, 1, 1, 3.2)), y: ndarray(new Float32Array(6)) };
     const options = { ...base, stepSize: 0.05, warmup: 0, init };
     await expect(run(fragile as never, options, 2)).rejects.toThrow(/scale must be positive/);
-    while (heldByThreads() > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (sessionsInThreads() > 0) await new Promise((resolve) => setTimeout(resolve, 1));
   });
 
   it("stay together where the model mixes chains, against the rules", async () => {

@@ -365,7 +365,7 @@ describe("diagnostics", () => {
     });
     expect(short.trusted).toBe(false);
     expect(short.warnings.join("\n")).toMatch(/R-hat is .* the chains have not mixed/);
-    expect(short.warnings.join("\n")).toMatch(/worth only \d+ independent ones/);
+    expect(short.warnings.join("\n")).toMatch(/effective sample size is only \d+/);
   });
 
   it("find chains stuck in different modes", async () => {
@@ -458,7 +458,7 @@ describe("what cannot be run", () => {
     for (const stranger of [other("y", 1), other("x", 3)]) {
       await expect(resume(checkpoint, 4, stranger)).rejects.toMatchObject({
         code: "argument",
-        message: expect.stringMatching(/it holds "x" \[4\], here move "[xy]" \[4, [13]\]/),
+        message: expect.stringMatching(/it holds "x" \[4\], this run samples "[xy]" \[4, [13]\]/),
       });
     }
     const { state } = checkpoint;

@@ -29,7 +29,7 @@ describe("training of an energy", () => {
     );
     const fit = await infer(base, tiltLikelihood("x", slope, data, { negatives, steps: 600, every: 10 }), { seed: 1 });
     expect(fit.stopped).toBe("diverged");
-    expect(fit.message).toMatch(/gap .* rose 5 looks in a row/);
+    expect(fit.message).toMatch(/gap .* rose 5 checks in a row/);
     expect(fit.steps).toBeLessThan(fit.history.at(-1)?.step ?? 0);
     expect(fit.trusted).toBe(false);
   });

@@ -6,7 +6,7 @@ interface WalkState extends KernelState {
   readonly logp: tf.Tensor;
 }
 
-/** x' = x + √(2η) ξ, taken with probability min(1, p(x')/p(x)). */
+/** x' = x + √(2η) ξ, accepted with probability min(1, p(x')/p(x)). */
 export const randomWalk = (): Kernel<WalkState, { readonly xi: "normal"; readonly accept: "uniform" }> => ({
   name: "random-walk",
   noise: { xi: "normal", accept: "uniform" },
@@ -14,7 +14,7 @@ export const randomWalk = (): Kernel<WalkState, { readonly xi: "normal"; readonl
   step({ x, logp, eta }, { xi, accept }, target) {
     const y = tf.add(x, tf.mul(tf.sqrt(tf.mul(2, eta)), xi));
     const to = target.logp(y);
-    const { taken, info } = metropolis(tf.sub(to, logp), accept);
-    return [{ x: tf.where(tf.expandDims(taken, 1), y, x), logp: tf.where(taken, to, logp), eta }, info];
+    const { accepted, info } = metropolis(tf.sub(to, logp), accept);
+    return [{ x: tf.where(tf.expandDims(accepted, 1), y, x), logp: tf.where(accepted, to, logp), eta }, info];
   },
 });
