@@ -1,8 +1,8 @@
 /** Checkpoints: the state of chains as plain data, from which a later run continues bit for bit. */
 import { fail } from "../../core/errors.ts";
 import { type Shape, showShape, sizeOf } from "../../core/shape.ts";
+import type { Stored } from "./runner.ts";
 import type { SampledSite } from "./sites.ts";
-import type { Stored } from "./stepper.ts";
 
 /** Everything a run needs to continue. Plain data. */
 export interface Checkpoint {
@@ -40,23 +40,15 @@ export function checkpointOf(
 }
 
 /**
- * The state of a checkpoint.
+ * The positions `[chains, d]` of a checkpoint.
  *
  * @throws `argument` when it is of another number of chains, of other sites or another kernel, or no checkpoint at all.
  */
-export function restore(
+export function positionsOf(
   { kernel, sites, state, step, stepSize }: Checkpoint,
-  {
-    what,
-    kernel: wanted,
-    density,
-  }: {
-    readonly what: string;
-    readonly kernel: { readonly name: string };
-    readonly density: { readonly sites: readonly SampledSite[] };
-  },
+  { what, kernel: wanted, density }: CheckpointUse,
   chains: number,
-): Stored {
+): Float32Array {
   const show = (places: Checkpoint["sites"]) =>
     places.map(({ name, shape }) => `"${name}" ${showShape(shape)}`).join(", ");
   const here = sitesOf(density.sites, chains);
@@ -71,14 +63,35 @@ export function restore(
   }
   if (kernel !== wanted.name)
     fail("argument", `${what}: the checkpoint is of the kernel ${kernel}, this run of ${wanted.name}`);
-  const entries = Object.entries(state ?? {});
-  const whole =
-    state?.x?.data?.length === here.reduce((n, { shape }) => n + sizeOf(shape), 0) &&
-    entries.every(([, { data, shape }]) => data?.length === sizeOf(shape ?? [Number.NaN]));
-  if (!whole || !Number.isInteger(step) || step < 0 || !(stepSize > 0))
-    fail("argument", `${what}: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length`);
-  return {
-    state: { ...Object.fromEntries(entries.map(([name, { data }]) => [name, data])), eta: Float32Array.of(stepSize) },
-    shapes: { ...Object.fromEntries(entries.map(([name, { shape }]) => [name, shape])), eta: [] },
-  };
+  const size = here.reduce((n, { shape }) => n + sizeOf(shape), 0);
+  const x = state?.x?.data;
+  if (x?.length !== size || !Number.isInteger(step) || step < 0 || !(stepSize > 0)) return damaged(what);
+  return x;
 }
+
+/** Who goes on from a checkpoint. */
+export interface CheckpointUse {
+  /** The method, for messages. */
+  readonly what: string;
+  readonly kernel: { readonly name: string };
+  readonly density: { readonly sites: readonly SampledSite[] };
+}
+
+/**
+ * The state of a checkpoint whose positions have been checked.
+ *
+ * @param shapes - Of the kernel's state.
+ * @throws `argument` when its entries are not those of the kernel's state.
+ */
+export function restore(what: string, { state, stepSize }: Checkpoint, shapes: Stored["shapes"]): Stored {
+  const entries = Object.entries(shapes).map(([name, shape]): [string, Float32Array] => {
+    if (name === "eta") return [name, Float32Array.of(stepSize)];
+    const stored = state[name];
+    const fits = stored !== undefined && `${stored.shape}` === `${shape}` && stored.data?.length === sizeOf(shape);
+    return [name, fits ? stored.data : damaged(what)];
+  });
+  return { state: Object.fromEntries(entries), shapes };
+}
+
+const damaged = (what: string): never =>
+  fail("argument", `${what}: the checkpoint is damaged: arrays, step or step size are missing or of a wrong length`);

@@ -1,13 +1,13 @@
 /**
  * The driver of chains: what is the same for every kernel. Burn-in and warm-up (`warm-up.ts`), then the steps whose draws are kept;
- * `steppers.ts` runs the steps.
+ * `runners.ts` runs the steps.
  */
 import { sizeOf } from "../../core/shape.ts";
 import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
 import { beginRun, type ChainPlan, type Run } from "./run.ts";
-import type { Block, Stored } from "./stepper.ts";
-import type { Steppers } from "./steppers.ts";
+import type { Block, Stored } from "./runner.ts";
+import type { Runners } from "./runners.ts";
 import { burnInChains, warmUp } from "./warm-up.ts";
 
 /** The result of a run. */
@@ -21,6 +21,8 @@ export interface ChainRun {
   readonly jumpAcceptance: number | undefined;
   /** Proposals after warm-up that were not finite. */
   readonly nonFinite: number;
+  /** Whether the kernel accepts every proposal, so that its stationary distribution is not the target. */
+  readonly unadjusted: boolean;
   readonly compiled: CompileInfo;
 }
 
@@ -31,27 +33,27 @@ export async function runChains(problem: Problem, plan: ChainPlan, start: Stored
   try {
     const burnedIn = plan.burnIn > 0 ? await burnInChains(run, start) : start;
     const count = targetAcceptance === undefined ? warmup + steps : steps;
-    const steppers = await run.makeSteppers(kernel, burnedIn, run.keyAt(run.bounds.warm), {
+    const runners = await run.makeRunners(kernel, burnedIn, run.keyAt(run.bounds.warm), {
       steps: count,
       collect: true,
     });
-    return await keepSteps(run, await warmUp(run, burnedIn, steppers), steppers);
+    return await keepSteps(run, await warmUp(run, burnedIn, runners), runners);
   } finally {
     run.dispose();
   }
 }
 
-async function keepSteps(run: Run, from: Stored, steppers: Steppers): Promise<ChainRun> {
+async function keepSteps(run: Run, from: Stored, runners: Runners): Promise<ChainRun> {
   const { kept, end } = run.bounds;
   const draws = collectDraws(run.plan);
-  let [accepted, nonFinite] = [0, 0];
-  const last = await run.advance(steppers, from, { from: kept, to: end }, (block, at) => {
+  let [accepted, nonFinite, unadjusted] = [0, 0, false];
+  const last = await run.advance(runners, from, { from: kept, to: end }, (block, at) => {
     for (let i = 0; i < block.count; i++) {
       accepted += block.acceptance(i);
       nonFinite += block.nonFinite(i);
     }
     draws.add(block, at - kept);
-    return block.state;
+    unadjusted = block.unadjusted;
   });
   const { sum, count } = run.jumped;
   return {
@@ -60,7 +62,8 @@ async function keepSteps(run: Run, from: Stored, steppers: Steppers): Promise<Ch
     acceptance: accepted / (end - kept),
     jumpAcceptance: count === 0 ? undefined : sum / count,
     nonFinite,
-    compiled: steppers.info,
+    unadjusted,
+    compiled: runners.info,
   };
 }
 

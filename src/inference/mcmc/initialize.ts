@@ -35,7 +35,7 @@ export async function startPositions(
     ),
   );
   const complete = sites.every(({ name }) => given[name] !== undefined);
-  const drawn = complete ? undefined : await temperedStart(problem, chains);
+  const drawn = complete ? undefined : await temperedStart(what, problem, chains);
   const values = { ...drawn?.draws, ...given };
   // Improper sites start in a small arbitrary box, whose weights say little about the posterior even when they are equal.
   const boxed = sites.some(({ info }) => info.improper);
@@ -69,13 +69,18 @@ interface TemperedStart {
 }
 
 /** Draws of the prior, resampled by weights tempered until half as many as there are chains stay effective. */
-async function temperedStart(problem: Problem, chains: number): Promise<TemperedStart> {
+async function temperedStart(what: string, problem: Problem, chains: number): Promise<TemperedStart> {
   const tick = async () => {};
   const candidates = await drawWeightedPrior(
     { ...problem, key: fold(problem.key, "start"), tick },
     CANDIDATES * chains,
   );
   const data = candidates.logWeights;
+  if (!data.some((l) => l > Number.NEGATIVE_INFINITY))
+    fail(
+      "non-finite",
+      `${what}: none of ${data.length} draws of the prior is possible under the data and factors; give init, values at which the density is not zero`,
+    );
   const tempered = (power: number) => data.map((l) => (l === Number.NEGATIVE_INFINITY ? l : power * l));
   let power = 1;
   while (power > LEAST_POWER && diagnose(sumWeights(tempered(power))).ess < chains / 2) power /= 2;

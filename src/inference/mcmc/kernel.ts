@@ -3,6 +3,7 @@
  * driver draws that noise, compiles, repeats, adapts and reports. One kernel is one file that reads like its paper.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../../core/errors.ts";
 
 /** log p and its gradient at positions of all chains. */
 export interface Evaluation {
@@ -17,6 +18,8 @@ export interface Target {
   (x: tf.Tensor): Evaluation;
   /** The density alone, for kernels that follow no gradient. */
   logp(x: tf.Tensor): tf.Tensor;
+  /** log of the density of the sites under their own distributions, `[chains]`, for kernels that propose from the prior. */
+  logPrior(x: tf.Tensor): tf.Tensor;
 }
 
 /** What one step carries to the next: entries have chains on the first axis, except the step size. */
@@ -75,9 +78,13 @@ export interface GradientState extends KernelState {
   readonly grad: tf.Tensor;
 }
 
-/** A target from a function for density and gradient, and one for the density alone. */
-export const targetOf = (evaluate: (x: tf.Tensor) => Evaluation, logp = (x: tf.Tensor) => evaluate(x).logp): Target =>
-  Object.assign((x: tf.Tensor) => evaluate(x), { logp });
+/** A target from a function for density and gradient, and functions for the density alone and for the prior. */
+export const targetOf = (
+  evaluate: (x: tf.Tensor) => Evaluation,
+  { logp = (x) => evaluate(x).logp, logPrior = noPrior }: Partial<Pick<Target, "logp" | "logPrior">> = {},
+): Target => Object.assign((x: tf.Tensor) => evaluate(x), { logp, logPrior });
+
+const noPrior = (): never => fail("unsupported", "this target has no prior to propose from");
 
 /** `init` of kernels whose state holds density and gradient. */
 export const gradientStateAt = (x: tf.Tensor, target: Target): Omit<GradientState, "eta"> => ({ x, ...target(x) });

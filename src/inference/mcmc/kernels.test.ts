@@ -116,7 +116,8 @@ describe("independence Metropolis", () => {
           const prior = (at: readonly number[]) => -0.5 * at.reduce((s, v) => s + v * v, 0);
           const ratio = Math.exp((logp(y) - logp(x)) / T + prior(x) - prior(y));
           const given = { y: tf.tensor2d([[...y]]), accept: tf.tensor1d([u]) };
-          const [next, info] = independence(logPrior, T).step(stateAt([x], eta), given, quartic);
+          const target = targetOf(quartic, { logPrior });
+          const [next, info] = independence(T).step(stateAt([x], eta), given, target);
           expect(numbers(info.acceptance)[0]).toBeCloseTo(Math.min(1, ratio), 3);
           if (Math.abs(u - ratio) < 1e-3 * (1 + ratio)) return;
           (u < ratio ? y : x).forEach((v, i) => {

@@ -3,6 +3,7 @@ import { checkPositive, checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { independence } from "./independence.ts";
+import type { Kernel } from "./kernel.ts";
 import { mala } from "./mala.ts";
 import {
   type ChainOptions,
@@ -13,7 +14,14 @@ import {
   type SitesOf,
   sampleChains,
 } from "./mcmc.ts";
-import { type Drift, type DriftReport, driftWarnings, estimatedTarget, integrateOthers } from "./pseudo-marginal.ts";
+import {
+  type Drift,
+  type DriftReport,
+  driftWarnings,
+  estimatedTarget,
+  integrateOthers,
+  targetsOf,
+} from "./pseudo-marginal.ts";
 import { type ChainResult, chainResult } from "./result.ts";
 import { chooseSites } from "./sites.ts";
 import { densityOf } from "./target.ts";
@@ -82,6 +90,10 @@ export function langevin<const S extends string = string>(
   return { name: what, run: (problem) => run(problem, settings, dynamics) };
 }
 
+/** Metropolis-adjusted or not. */
+export const langevinKernel = ({ adjusted, temperature }: Pick<Dynamics, "adjusted" | "temperature">): Kernel =>
+  adjusted ? mala(temperature) : ula(temperature);
+
 /** What distinguishes Langevin dynamics from other chains. */
 interface Dynamics {
   readonly temperature: number;
@@ -110,14 +122,13 @@ async function run(problem: Problem, settings: ChainSettings, dynamics: Dynamics
   const estimated = drift && estimatedTarget(problem, drift, sampled, density.sites, { chains, temperature, adjusted });
   const setup: ChainSetup = {
     what: "langevin",
-    kernel: adjusted ? mala(temperature) : ula(temperature),
+    kernel: langevinKernel({ adjusted, temperature }),
     density,
-    targetAt: (key) => (estimated === undefined || key === undefined ? density.target : estimated.at(key)),
+    targetAt: targetsOf(density, estimated),
     temperature,
     targetAcceptance: adjusted ? targetAcceptance : undefined,
     burnIn: adjusted && drift === undefined ? Math.min(BURN_IN_STEPS, Math.floor(BURN_IN_SHARE * warmup)) : 0,
-    jumps:
-      jumpEvery === undefined ? undefined : { every: jumpEvery, kernel: independence(density.logPrior, temperature) },
+    jumps: jumpEvery === undefined ? undefined : { every: jumpEvery, kernel: independence(temperature) },
   };
   const within = drift === undefined ? problem : { ...problem, choice: "wasm" as const };
   const found = await sampleChains(within, sampled, setup, settings);
@@ -130,13 +141,11 @@ async function run(problem: Problem, settings: ChainSettings, dynamics: Dynamics
     checkpoint: found.checkpoint,
     engine: { ...problem.engine, compiled },
     proposals: steps * chains,
-    warnings: [...(adjusted ? [] : [UNADJUSTED]), ...driftWarnings(report, adjusted)],
+    unadjusted: found.run.unadjusted,
+    warnings: driftWarnings(report, adjusted),
   });
   return { ...result, jumpAcceptance: found.run.jumpAcceptance, temperature, drift: report };
 }
-
-const UNADJUSTED =
-  "unadjusted: the stationary distribution differs from the target by a bias of the order of the step size";
 
 /** The stationary distribution of chains that follow the model's own gradient. */
 const stationaryOf = (temperature: number, adjusted: boolean): string =>

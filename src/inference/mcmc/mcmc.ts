@@ -1,22 +1,22 @@
 /** Chains of any kernel over the sites of a model: `infer(model, mcmc(kernel, options))`. */
-import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { checkPositive, checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
-import { scope } from "../../core/scope.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Effect } from "../../effects/effects.ts";
 import type { LatentsOf, ObservedOf } from "../../effects/sites.ts";
 import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
-import { type Checkpoint, checkpointOf, restore } from "./checkpoint.ts";
+import { checkKernel } from "./check-kernel.ts";
+import { type Checkpoint, checkpointOf, positionsOf, restore } from "./checkpoint.ts";
 import { type ChainRun, runChains } from "./driver.ts";
 import { startPositions } from "./initialize.ts";
 import type { Kernel, KernelState, NoiseKinds } from "./kernel.ts";
 import { type ChainResult, chainResult } from "./result.ts";
 import type { ChainPlan } from "./run.ts";
+import type { TransitionSpec } from "./runner.ts";
 import { chooseSites, type SampledModel } from "./sites.ts";
-import { type StepSpec, type Stored, store } from "./stepper.ts";
+import { startState } from "./start-state.ts";
 import { type Density, densityOf } from "./target.ts";
 
 /** Options of every method that runs chains. */
@@ -38,7 +38,10 @@ export interface ChainOptions<S extends string = string> {
    * that leave half as many effective draws as chains: overdispersed, but not where the data make every step fail.
    */
   readonly init?: { readonly [N in S]?: NdArray };
-  /** Continues an earlier run at its step size, without warm-up: the same draws as one long run. */
+  /**
+   * Continues an earlier run at its step size, without warm-up. The draws are those of one long run, bit for bit on the same engine;
+   * `auto` chooses the engine by the number of steps.
+   */
   readonly from?: Checkpoint;
 }
 
@@ -97,7 +100,7 @@ export interface ChainSetup extends Pick<ChainPlan, "temperature" | "targetAccep
   readonly what: string;
   readonly kernel: Kernel;
   readonly density: Density;
-  readonly targetAt: StepSpec["targetAt"];
+  readonly targetAt: TransitionSpec["targetAt"];
   /** Steps of burn-in where the start may be far from the posterior. */
   readonly burnIn: number;
 }
@@ -114,8 +117,10 @@ export async function sampleChains(
   const initial =
     from === undefined
       ? await startPositions(what, { ...problem, model }, density, chains, init)
-      : { needsBurnIn: false, stored: restore(from, setup, chains) };
-  const start = "stored" in initial ? initial.stored : startState(problem, setup, initial.x, chains, stepSize);
+      : { needsBurnIn: false, x: positionsOf(from, setup, chains) };
+  const target = targetAt(fold(problem.key, "first"));
+  const fresh = startState(what, kernel, target, { x: initial.x, chains, stepSize });
+  const start = from === undefined ? fresh : restore(what, from, fresh.shapes);
   const first = from?.step ?? 0;
   const plan: ChainPlan = {
     ...how,
@@ -139,31 +144,6 @@ export async function sampleChains(
 }
 
 /**
- * The kernel's state at given positions.
- *
- * @throws `non-finite` when a chain starts where the density is zero or not a number.
- */
-function startState(
-  { key }: Problem,
-  { what, kernel, targetAt }: ChainSetup,
-  x: Float32Array,
-  chains: number,
-  stepSize: number,
-): Stored {
-  const start = scope(() => {
-    const at = tf.tensor2d(x, [chains, x.length / chains]);
-    return store({ ...kernel.init(at, targetAt(fold(key, "first"))), eta: tf.scalar(stepSize) });
-  });
-  const bad = start.state.logp?.findIndex((l) => !Number.isFinite(l)) ?? -1;
-  if (bad >= 0)
-    fail(
-      "non-finite",
-      `${what}: chain ${bad} starts where the log-density is ${start.state.logp?.[bad]}; give other initial values`,
-    );
-  return start;
-}
-
-/**
  * Chains of a kernel over chosen sites of a model: a sampler of your own is a {@link Kernel}, two pure functions.
  *
  * @remarks Constrained sites are sampled in unconstrained coordinates, by their bijections. Every latent site is sampled: condition those
@@ -176,6 +156,7 @@ export function mcmc<S extends KernelState, N extends NoiseKinds, const Sites ex
   kernel: Kernel<S, N>,
   options: McmcOptions<Sites> = {},
 ): Method<ChainKind<Sites>, undefined> {
+  checkKernel(kernel);
   const { name } = kernel;
   const { targetAcceptance } = options;
   const settings = chainSettings(name, options);
@@ -200,6 +181,7 @@ export function mcmc<S extends KernelState, N extends NoiseKinds, const Sites ex
         acceptance: run.acceptance,
         stepSize: checkpoint.stepSize,
         nonFinite: run.nonFinite,
+        unadjusted: run.unadjusted,
         checkpoint,
         engine: { ...problem.engine, compiled: run.compiled },
         proposals: settings.steps * settings.chains,

@@ -140,6 +140,12 @@ export function estimatedTarget(
   };
 }
 
+/** The density's own target, or the one that is estimated with a key. */
+export const targetsOf =
+  ({ target }: { readonly target: Target }, estimated: EstimatedTarget | undefined) =>
+  (key: Key | undefined): Target =>
+    estimated === undefined || key === undefined ? target : estimated.at(key);
+
 const stationaryOf = ({ name, particles }: Drift, adjusted: boolean): string =>
   adjusted
     ? "p(x) exp(−E(x))/Z itself: Metropolis with unbiased estimates of p(x), whatever the drift"

@@ -46,6 +46,8 @@ export interface ChainRunInfo
   extends Pick<ChainResult, "acceptance" | "stepSize" | "nonFinite" | "checkpoint" | "engine"> {
   /** Proposals after warm-up, over all chains. */
   readonly proposals: number;
+  /** Whether every proposal was accepted. */
+  readonly unadjusted: boolean;
   /** Warnings besides those of the diagnostics. */
   readonly warnings: readonly string[];
 }
@@ -53,7 +55,7 @@ export interface ChainRunInfo
 /** Diagnoses chains `[chains, kept steps, ...plates, ...event]`; with many entries this takes seconds. */
 export async function chainResult(
   sites: Tree<NdArray>,
-  { proposals, warnings: others, ...run }: ChainRunInfo,
+  { proposals, unadjusted, warnings: others, ...run }: ChainRunInfo,
 ): Promise<ChainResult> {
   const pause = yieldToEventLoop();
   const diagnostics: Record<string, ChainDiagnostics> = {};
@@ -66,7 +68,7 @@ export async function chainResult(
     tailEss: over((d) => d.tailEss, Math.min),
     ...run,
   };
-  const warnings = [...warningsOf(summary, proposals), ...others];
+  const warnings = [...warningsOf(summary, proposals), ...(unadjusted ? [UNADJUSTED] : []), ...others];
   return { sites, diagnostics, ...summary, trusted: warnings.length === 0, warnings };
 }
 
@@ -106,16 +108,27 @@ async function diagnoseSite(
   };
 }
 
+const UNADJUSTED =
+  "unadjusted: the stationary distribution differs from the target by a bias of the order of the step size";
+
+/** Mean acceptance below which chains hardly move. */
+const LEAST_ACCEPTANCE = 0.01;
+
 function warningsOf(
-  { rhat, bulkEss, tailEss, nonFinite }: Pick<ChainResult, "rhat" | "bulkEss" | "tailEss" | "nonFinite">,
+  summary: Pick<ChainResult, "rhat" | "bulkEss" | "tailEss" | "nonFinite" | "acceptance">,
   proposals: number,
 ): string[] {
+  const { rhat, bulkEss, tailEss, nonFinite, acceptance } = summary;
   const warnings: string[] = [];
   if (!(rhat < MIXED_RHAT))
     warnings.push(`R-hat is ${rhat.toFixed(3)}, not below ${MIXED_RHAT}: the chains have not mixed; run longer`);
   const least = Math.min(bulkEss, tailEss);
   if (!(least >= LEAST_ESS.chains))
     warnings.push(`the effective sample size is only ${Math.round(least)} (bulk or tail)`);
+  if (!(acceptance >= LEAST_ACCEPTANCE))
+    warnings.push(
+      `the mean acceptance is ${acceptance.toPrecision(2)}: hardly a proposal was taken; the step size is wrong, or the target`,
+    );
   if (nonFinite > 0)
     warnings.push(`${nonFinite} of ${proposals} proposals had no finite density or gradient; lower the step size`);
   return warnings;

@@ -1,9 +1,17 @@
-/** One run of chains: what its phases share. Its steppers, the keys of its steps, the jumps between them, and progress. */
+/** One run of chains: what its phases share. Its runners, the keys of its steps, the jumps between them, and progress. */
 import { fold, type Key } from "../../core/key.ts";
 import type { Problem } from "../method/infer.ts";
 import type { KernelState, NoiseKinds, Transition } from "./kernel.ts";
-import type { ArrayState, Block, StepSpec, Stored } from "./stepper.ts";
-import { makeSteps, type Steppers, type SteppersUse, type StepRange, steppersFor } from "./steppers.ts";
+import type { Block, Stored, TransitionSpec } from "./runner.ts";
+import {
+  type Jumps,
+  jumpIfDue,
+  type Runners,
+  type RunnersUse,
+  runnersFor,
+  runSteps,
+  type StepRange,
+} from "./runners.ts";
 import type { Density } from "./target.ts";
 
 /** The transition of any kernel. */
@@ -14,7 +22,7 @@ export interface ChainPlan {
   readonly kernel: AnyTransition;
   readonly chains: number;
   readonly density: Pick<Density, "sites" | "isUnconstrained" | "constrain" | "draw">;
-  readonly targetAt: StepSpec["targetAt"];
+  readonly targetAt: TransitionSpec["targetAt"];
   readonly temperature: number;
   /** Steps before the kept ones, and of those the first that are a burn-in. */
   readonly warmup: number;
@@ -30,6 +38,9 @@ export interface ChainPlan {
   readonly first: number;
 }
 
+/** What runners of a run are for. Default of `total`: the steps of the whole run. */
+export type RunUse = Omit<RunnersUse, "total"> & Partial<Pick<RunnersUse, "total">>;
+
 /** A run in progress. */
 export interface Run {
   readonly problem: Problem;
@@ -38,14 +49,14 @@ export interface Run {
   readonly bounds: { readonly warm: number; readonly kept: number; readonly end: number };
   /** Key of a step. */
   keyAt(t: number): Key;
-  /** Steppers of a kernel from the chains' state; `key` is that of the first step. */
-  makeSteppers(kernel: AnyTransition, from: Stored, key: Key, use: Omit<SteppersUse, "total">): Promise<Steppers>;
-  /** Runs steps and the jumps that are due between them, and reports progress. `after` gives the state to continue from. */
+  /** Runners of a kernel from the chains' state; `key` is that of the first step. */
+  makeRunners(kernel: AnyTransition, from: Stored, key: Key, use: RunUse): Promise<Runners>;
+  /** Runs steps and the jumps that are due between them, and reports progress. `after` sees every block. */
   advance(
-    steppers: Steppers,
+    runners: Runners,
     from: Stored,
-    range: Pick<StepRange, "from" | "to" | "maxStepsPerCall">,
-    after?: (block: Block, at: number) => ArrayState,
+    range: Pick<StepRange, "from" | "to">,
+    after?: (block: Block, at: number) => void,
   ): Promise<Stored>;
   /** Acceptance of the jumps among the kept steps: its sum, and how many there were. */
   readonly jumped: { readonly sum: number; readonly count: number };
@@ -56,37 +67,33 @@ export interface Run {
 export function beginRun(problem: Problem, plan: ChainPlan, shapes: Stored["shapes"]): Run {
   const { chains, density, targetAt, jumps, first, warmup, steps } = plan;
   const [warm, kept, end] = [first + plan.burnIn, first + warmup, first + warmup + steps];
-  const made: Steppers[] = [];
+  const made: Runners[] = [];
   const jumped = { sum: 0, count: 0 };
   const keysOf = (name: string) => (t: number) => fold(fold(problem.key, name), t);
-  const [keyAt, jumpKeyAt] = [keysOf("step"), keysOf("jump")];
-  let jumpSteppers: Steppers | undefined;
+  const keyAt = keysOf("step");
+  let jumpRunners: Runners | undefined;
 
-  const makeSteppers: Run["makeSteppers"] = async (kernel, { state, shapes }, key, use) => {
+  const makeRunners: Run["makeRunners"] = async (kernel, { state, shapes }, key, use) => {
     const drawPrior = (key: Key) => density.draw(key, chains);
     const spec = { transition: kernel, sites: density.sites, chains, shapes, targetAt, drawPrior };
-    const steppers = await steppersFor(problem, spec, { state, key }, { total: warmup + steps, ...use });
-    made.push(steppers);
-    return steppers;
+    const runners = await runnersFor(problem, spec, { state, key }, { total: warmup + steps, ...use });
+    made.push(runners);
+    return runners;
   };
 
-  /** The state before step `t`, after the jump that is due there. */
-  const jump = async (state: ArrayState, t: number): Promise<ArrayState> => {
-    if (jumps === undefined || t % jumps.every !== 0) return state;
-    jumpSteppers ??= await makeSteppers(jumps.kernel, { state, shapes }, jumpKeyAt(t - 1), {
-      steps: Math.ceil((end - first) / jumps.every),
-      collect: false,
-    });
-    const range = { from: t - 1, to: t, keyAt: jumpKeyAt };
-    const next = await makeSteps(jumpSteppers, state, range, (block) => {
-      if (t > kept) {
-        jumped.sum += block.acceptance(0);
-        jumped.count++;
-      }
-      return block.state;
-    });
-    // Entries that a warm-up adds to the kernel's state stay.
-    return { ...state, ...next };
+  const jumping: Jumps | undefined = jumps && {
+    every: jumps.every,
+    keyAt: keysOf("jump"),
+    async runners(state, key) {
+      const use = { steps: Math.ceil((end - first) / jumps.every), collect: false };
+      jumpRunners ??= await makeRunners(jumps.kernel, { state, shapes }, key, use);
+      return jumpRunners;
+    },
+    note(block, t) {
+      if (t <= kept) return;
+      jumped.sum += block.acceptance(0);
+      jumped.count++;
+    },
   };
 
   return {
@@ -94,15 +101,16 @@ export function beginRun(problem: Problem, plan: ChainPlan, shapes: Stored["shap
     plan,
     bounds: { warm, kept, end },
     keyAt,
-    makeSteppers,
+    makeRunners,
     jumped,
-    async advance(steppers, from, range, after = (block) => block.state) {
+    async advance(runners, from, range, after) {
       const all = { ...range, keyAt, ...(jumps && { every: jumps.every }) };
-      const state = await makeSteps(steppers, from.state, all, async (block, at) => {
+      const state = await runSteps(runners, from.state, all, async (block, at) => {
         const t = at + block.count;
         let mean = 0;
         for (let i = 0; i < block.count; i++) mean += block.acceptance(i) / block.count;
-        const next = await jump(after(block, at), t);
+        after?.(block, at);
+        const next = await jumpIfDue(jumping, block.state, t);
         const metrics = { acceptance: mean, stepSize: next.eta?.[0] as number };
         await problem.tick({ step: t - first, total: warmup + steps, metrics });
         return next;

@@ -5,7 +5,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Shape } from "../../core/shape.ts";
 import { noiseInputs, noiseShape } from "./noise.ts";
-import { type StepSpec, stepTensors } from "./stepper.ts";
+import { applyTransition, type TransitionSpec } from "./runner.ts";
 
 /** Names of a state's entries as inputs and outputs. */
 export const entry = (name: string): string => `state ${name}`;
@@ -22,7 +22,7 @@ export interface ScanSpec {
 }
 
 /** The step in ops, for this many chains. `fixed`: entries of the state that a step does not change. */
-export function scanSpec(spec: StepSpec, chains: number, fixed: ReadonlySet<string>, collect: boolean): ScanSpec {
+export function scanSpec(spec: TransitionSpec, chains: number, fixed: ReadonlySet<string>, collect: boolean): ScanSpec {
   const names = Object.keys(spec.shapes);
   const noise = noiseInputs(spec.transition.noise, spec.sites);
   const real = (shape: Shape) => ({ shape, dtype: "float32" as const });
@@ -38,7 +38,7 @@ export function scanSpec(spec: StepSpec, chains: number, fixed: ReadonlySet<stri
     ]),
     body(given) {
       const state = Object.fromEntries(names.map((name) => [name, given[entry(name)] as tf.Tensor])) as never;
-      const [next, info] = stepTensors(spec, state, given, undefined);
+      const [next, info] = applyTransition(spec, state, given, undefined);
       return {
         ...Object.fromEntries(changing.map((name) => [entry(name), next[name] as tf.Tensor])),
         ...(collect && { [DRAW]: next.x }),

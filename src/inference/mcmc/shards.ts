@@ -13,8 +13,8 @@ import { sizeOf } from "../../core/shape.ts";
 import { disagreement } from "../train/compile-policy.ts";
 import { blockLength, blockSize, partSize, startsOf } from "./block-size.ts";
 import { noiseInputs } from "./noise.ts";
+import { type ArrayState, stateTensors, type TransitionSpec } from "./runner.ts";
 import { scanSpec } from "./scan.ts";
-import { type ArrayState, type StepSpec, stateTensors } from "./stepper.ts";
 
 /** Where and how a program runs. */
 export interface ExecutionOptions {
@@ -92,7 +92,7 @@ function usesShards({ threads, background }: ExecutionOptions, { multiplications
  * @throws As `compileStep`. Failing threads are no error: the program then runs in one.
  */
 export async function chainProgram(
-  spec: StepSpec,
+  spec: TransitionSpec,
   state: ArrayState,
   fixed: ReadonlySet<string>,
   use: ScanUse,
@@ -217,7 +217,7 @@ function inRounds(program: ChainProgram): ChainProgram {
 }
 
 /** Whether chains in parts of this size have the same density as among all chains: a model that breaks the rules may mix them. */
-function areIndependent(spec: StepSpec, state: ArrayState, size: number): boolean {
+function areIndependent(spec: TransitionSpec, state: ArrayState, size: number): boolean {
   const { chains, shapes } = spec;
   const target = spec.targetAt(undefined);
   try {

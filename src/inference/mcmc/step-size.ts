@@ -3,6 +3,7 @@
  * that it runs inside a warm-up step, compiled or op by op.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { fail } from "../../core/errors.ts";
 import { type KernelState, meanAcceptance, type NoiseKinds, type Transition } from "./kernel.ts";
 
 /** State of the adaptation, scalars. The step size itself is the kernel's. */
@@ -19,6 +20,8 @@ export interface StepSizeState {
 const GAMMA = 0.05;
 const T0 = 10;
 const KAPPA = 0.75;
+/** Least log step size: its exponential is far from the least number of single precision. */
+const LEAST_LOG_STEP = -60;
 
 /** Iterates shrink towards ten times the first step size: steps that are too large are cheap to detect, steps that are too small are not. */
 export const startStepSize = (step: tf.Tensor): StepSizeState => ({
@@ -38,7 +41,8 @@ export function adaptStepSize(
   const weight = tf.div(1, tf.add(count, T0));
   // (1 − w)e + w(δ − α)
   const error = tf.add(state.error, tf.mul(weight, tf.sub(tf.sub(target, acceptance), state.error)));
-  const logStep = tf.sub(state.centre, tf.mul(tf.div(tf.sqrt(count), GAMMA), error));
+  const free = tf.sub(state.centre, tf.mul(tf.div(tf.sqrt(count), GAMMA), error));
+  const logStep = tf.maximum(free, LEAST_LOG_STEP);
   const share = tf.pow(count, -KAPPA);
   const logAverage = tf.add(state.logAverage, tf.mul(share, tf.sub(logStep, state.logAverage)));
   return { adaptation: { ...state, count, error, logAverage }, eta: tf.exp(logStep) };
@@ -65,7 +69,11 @@ export function endAdapting(state: KernelState): KernelState {
   return { ...Object.fromEntries(kept), eta: tf.exp(adaptationIn(state).logAverage) } as KernelState;
 }
 
-/** The steps of a kernel, each of which adapts its step size to a mean acceptance, after {@link startAdapting}. */
+/**
+ * The steps of a kernel, each of which adapts its step size to a mean acceptance, after {@link startAdapting}.
+ *
+ * @throws `argument` in a step of a kernel that accepts every proposal.
+ */
 export const adapting = <N extends NoiseKinds>(
   { name, noise, step }: Transition<KernelState, N>,
   target: number,
@@ -74,6 +82,11 @@ export const adapting = <N extends NoiseKinds>(
   noise,
   step(state, given, at) {
     const [next, info] = step(state, given, at);
+    if (info.acceptance === undefined)
+      fail(
+        "argument",
+        `${name}: every proposal is accepted, so that no step size follows from the acceptance; leave out targetAcceptance`,
+      );
     const { adaptation, eta } = adaptStepSize(adaptationIn(state), meanAcceptance(info), target);
     // Entries that are not the kernel's are carried along.
     return [{ ...state, ...next, ...entriesOf(adaptation), eta }, info];

@@ -31,8 +31,6 @@ export interface Density {
   readonly target: Target;
   /** Values of every site `[n, ...]` at positions `[n, d]`; the same array where these are {@link isUnconstrained}. */
   constrain(x: Float32Array): readonly Float32Array[];
-  /** log-density of the sites under their own distributions, `[chains]`, in unconstrained coordinates. */
-  logPrior(x: tf.Tensor): tf.Tensor;
   /** Positions `[chains, d]` of a run in which some sites have given values `[chains, ...]` and the others are drawn from the prior. */
   draw(key: Key, chains: number, given?: TensorTree): Float32Array;
 }
@@ -99,7 +97,10 @@ export function densityOf(what: string, problem: Problem, { model, structure }: 
         const { value, grads } = perChainGradient((values) => logDensity(placed, values, chains), parts, chains);
         return { logp: value, grad: joinPositions(grads, sites) };
       },
-      (x) => logDensity(placed, splitPositions(x, sites), x.shape[0] as number),
+      {
+        logp: (x) => logDensity(placed, splitPositions(x, sites), x.shape[0] as number),
+        logPrior: (x) => logDensity(prior, splitPositions(x, sites), x.shape[0] as number),
+      },
     ),
     isUnconstrained,
     constrain(x) {
@@ -110,7 +111,6 @@ export function densityOf(what: string, problem: Problem, { model, structure }: 
         return sites.map(({ name }) => (values[name] as tf.Tensor).dataSync().slice() as Float32Array);
       });
     },
-    logPrior: (x) => logDensity(prior, splitPositions(x, sites), x.shape[0] as number),
     draw: (key, chains, given = {}) =>
       scope(() => {
         const drawn = run(initial, given, chains, key);

@@ -4,23 +4,20 @@ import { fold } from "../../core/key.ts";
 import { burnIn, resampleStuckChains, startBurnIn } from "./burn-in.ts";
 import type { GradientState } from "./kernel.ts";
 import type { Run } from "./run.ts";
+import { mapStored, type Stored } from "./runner.ts";
+import { type Runners, runSteps } from "./runners.ts";
 import { dimensionOf } from "./sites.ts";
-import { adapting, adaptStepSize, endAdapting, type StepSizeState, startAdapting, startStepSize } from "./step-size.ts";
-import { mapStored, type Stored } from "./stepper.ts";
-import { makeSteps, type Steppers } from "./steppers.ts";
+import { adapting, endAdapting, startAdapting } from "./step-size.ts";
 
 /** The chains after burn-in: stuck chains take the positions of others. */
-export async function burnInChains(
-  { problem, plan, bounds, keyAt, makeSteppers }: Run,
-  start: Stored,
-): Promise<Stored> {
+export async function burnInChains({ problem, plan, bounds, keyAt, makeRunners }: Run, start: Stored): Promise<Stored> {
   const { temperature, density, first, warmup, steps } = plan;
   const chains = mapStored(start, (state) => startBurnIn(state as GradientState));
-  const steppers = await makeSteppers(burnIn(temperature), chains, keyAt(first), {
+  const runners = await makeRunners(burnIn(temperature), chains, keyAt(first), {
     steps: plan.burnIn,
     collect: false,
   });
-  const state = await makeSteps(steppers, chains.state, { from: first, to: bounds.warm, keyAt }, async (block, at) => {
+  const state = await runSteps(runners, chains.state, { from: first, to: bounds.warm, keyAt }, async (block, at) => {
     await problem.tick({ step: at + block.count - first, total: warmup + steps, metrics: {} });
     return block.state;
   });
@@ -32,41 +29,24 @@ export async function burnInChains(
   });
 }
 
-/** Warm-up steps from which a separate compiled program pays, which adapts inside; in shorter ones the host adapts between calls. */
-const MIN_PROGRAM_STEPS = 256;
+/** A program of the warm-up alone pays from this share of the steps that repay one for a whole run. */
+const SHARE = 1 / 4;
 
 /**
- * The chains after warm-up.
+ * The chains after warm-up. An adaptation runs inside the steps, and needs all chains in them, without shards.
  *
- * @param keptSteppers - Run the kept steps, and a warm-up that adapts nothing or is too short for its own program.
+ * @param keptRunners - Run the kept steps, and a warm-up that adapts nothing.
  */
-export async function warmUp(run: Run, chains: Stored, keptSteppers: Steppers): Promise<Stored> {
+export async function warmUp(run: Run, chains: Stored, keptRunners: Runners): Promise<Stored> {
   const { kernel, targetAcceptance } = run.plan;
   const { warm, kept } = run.bounds;
   if (warm === kept) return chains;
   const range = { from: warm, to: kept };
-  if (targetAcceptance === undefined) return run.advance(keptSteppers, chains, range);
-  // Adaptation inside the program needs all chains in one call, without shards.
-  if (keptSteppers.compiled?.rounds === 1 && kept - warm >= MIN_PROGRAM_STEPS) {
-    const adaptive = mapStored(chains, startAdapting);
-    const steppers = await run.makeSteppers(adapting(kernel, targetAcceptance), adaptive, run.keyAt(warm), {
-      steps: kept - warm,
-      collect: false,
-    });
-    return mapStored(await run.advance(steppers, adaptive, range), endAdapting);
-  }
-  let adaptation = mapStored({ state: { eta: chains.state.eta as Float32Array }, shapes: { eta: [] } }, ({ eta }) => ({
-    ...startStepSize(eta),
-    eta,
-  }));
-  const end = await run.advance(keptSteppers, chains, { ...range, maxStepsPerCall: 1 }, (block) => {
-    const mean = block.acceptance(0);
-    adaptation = mapStored(adaptation, (state) => {
-      const next = adaptStepSize(state as unknown as StepSizeState, tf.scalar(mean), targetAcceptance);
-      return { ...next.adaptation, eta: next.eta };
-    });
-    return { ...block.state, eta: adaptation.state.eta as Float32Array };
-  });
-  const average = Float32Array.of(Math.exp(adaptation.state.logAverage?.[0] as number));
-  return { ...end, state: { ...end.state, eta: average } };
+  if (targetAcceptance === undefined) return run.advance(keptRunners, chains, range);
+  const adaptive = mapStored(chains, startAdapting);
+  const steps = kept - warm;
+  const total = Math.min(steps / SHARE, run.plan.warmup + run.plan.steps);
+  const use = { steps, total, collect: false };
+  const runners = await run.makeRunners(adapting(kernel, targetAcceptance), adaptive, run.keyAt(warm), use);
+  return mapStored(await run.advance(runners, adaptive, range), endAdapting);
 }

@@ -1,5 +1,5 @@
 /**
- * A stepper runs steps of all chains on plain arrays: op by op here, or many in one compiled call (`compiled-stepper.ts`). Between calls the
+ * A runner runs steps of all chains on plain arrays: op by op here, or many in one compiled call (`compiled-runner.ts`). Between calls the
  * state is typed arrays, so that it can be stored, resumed bit for bit, split into parts and sent to threads.
  */
 import * as tf from "@tensorflow/tfjs-core";
@@ -7,6 +7,7 @@ import type { Key } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import type { Shape } from "../../core/shape.ts";
 import type { TensorTree } from "../../core/tree.ts";
+import { checkStep } from "./check-kernel.ts";
 import type { KernelState, NoiseKinds, StepInfo, Target, Transition } from "./kernel.ts";
 import { gatherNoise, type NoiseInput, noiseInputs, noiseTensors } from "./noise.ts";
 import type { SampledSite } from "./sites.ts";
@@ -14,8 +15,8 @@ import type { SampledSite } from "./sites.ts";
 /** A kernel's state as typed arrays. */
 export type ArrayState = { readonly [name: string]: Float32Array };
 
-/** What a stepper runs. */
-export interface StepSpec {
+/** What a runner runs. */
+export interface TransitionSpec {
   readonly transition: Transition<KernelState, NoiseKinds>;
   readonly sites: readonly SampledSite[];
   readonly chains: number;
@@ -27,13 +28,15 @@ export interface StepSpec {
   drawPrior(key: Key): Float32Array;
 }
 
-/** The result of some steps. Valid until the stepper runs again. */
+/** The result of some steps. Valid until the runner runs again. */
 export interface Block {
   readonly count: number;
   /** After the last of them. */
   readonly state: ArrayState;
   /** Positions `[chains, d]` after step `i`. */
   x(i: number): Float32Array;
+  /** Whether the kernel accepts every proposal. */
+  readonly unadjusted: boolean;
   /** Mean acceptance probability of step `i`; 1 for a kernel that accepts every proposal. */
   acceptance(i: number): number;
   /** Proposals of step `i` that were not finite. */
@@ -41,7 +44,7 @@ export interface Block {
 }
 
 /** Runs steps. */
-export interface Stepper {
+export interface Runner {
   /** Most steps of one call. */
   readonly length: number;
   /**
@@ -58,7 +61,7 @@ export interface Stepper {
 }
 
 /** Tensors of a state, in the current scope. */
-export const stateTensors = (state: ArrayState, shapes: StepSpec["shapes"]): KernelState =>
+export const stateTensors = (state: ArrayState, shapes: TransitionSpec["shapes"]): KernelState =>
   Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, tf.tensor(state[name] as Float32Array, [...shape])]),
   ) as unknown as KernelState;
@@ -66,11 +69,11 @@ export const stateTensors = (state: ArrayState, shapes: StepSpec["shapes"]): Ker
 /** A state as typed arrays, with the shapes of its entries. */
 export interface Stored {
   readonly state: ArrayState;
-  readonly shapes: StepSpec["shapes"];
+  readonly shapes: TransitionSpec["shapes"];
 }
 
 /** Arrays and shapes of tensors by name. */
-export function store(tensors: TensorTree): Stored {
+export function storeState(tensors: TensorTree): Stored {
   const entries = Object.entries(tensors);
   return {
     state: Object.fromEntries(entries.map(([name, x]) => [name, x.dataSync().slice() as Float32Array])),
@@ -80,7 +83,7 @@ export function store(tensors: TensorTree): Stored {
 
 /** A function of a state's tensors, applied to a stored state. */
 export const mapStored = ({ state, shapes }: Stored, f: (state: KernelState) => TensorTree): Stored =>
-  scope(() => store(f(stateTensors(state, shapes))));
+  scope(() => storeState(f(stateTensors(state, shapes))));
 
 /** The mean of a step's acceptance probabilities, as `meanAcceptance` computes it; 1 without them. */
 export function meanOf(acceptance: ArrayLike<number> | undefined, finite: ArrayLike<number>): number {
@@ -97,32 +100,35 @@ export function countNonFinite(finite: ArrayLike<number>): number {
   return count;
 }
 
-/** One step as tensors. Call it inside `scope`. */
-export function stepTensors(
-  spec: StepSpec,
+/** One step as tensors. Call it inside `scope`. @throws `shape` as {@link checkStep}. */
+export function applyTransition(
+  spec: TransitionSpec,
   state: KernelState,
   noise: { readonly [input: string]: tf.Tensor },
   key: Key | undefined,
 ): readonly [KernelState, StepInfo] {
   const { transition, sites } = spec;
-  return transition.step(state, gatherNoise(transition.noise, sites, noise), spec.targetAt(key));
+  const [next, info] = transition.step(state, gatherNoise(transition.noise, sites, noise), spec.targetAt(key));
+  checkStep(transition.name, state, next, info);
+  return [next, info];
 }
 
 /** Steps op by op, one a call. */
-export function stepperOpByOp(spec: StepSpec): Stepper {
+export function runnerOpByOp(spec: TransitionSpec): Runner {
   const inputs: readonly NoiseInput[] = noiseInputs(spec.transition.noise, spec.sites);
   return {
     length: 1,
     run: (before, [key]) =>
       scope(() => {
         const noise = noiseTensors(inputs, spec, key as Key);
-        const [next, info] = stepTensors(spec, stateTensors(before, spec.shapes), noise, key);
-        const { state } = store(next);
+        const [next, info] = applyTransition(spec, stateTensors(before, spec.shapes), noise, key);
+        const { state } = storeState(next);
         const finite = info.finite.dataSync();
         const [acceptance, nonFinite] = [meanOf(info.acceptance?.dataSync(), finite), countNonFinite(finite)];
         return {
           count: 1,
           state,
+          unadjusted: info.acceptance === undefined,
           x: () => state.x as Float32Array,
           acceptance: () => acceptance,
           nonFinite: () => nonFinite,

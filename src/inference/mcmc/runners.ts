@@ -1,56 +1,54 @@
 /**
- * The steppers of a kernel: compiled, many steps in one call, where that is wanted and pays; and op by op, one step in a call, also to find
+ * The runners of a kernel: compiled, many steps in one call, where that is wanted and pays; and op by op, one step in a call, also to find
  * the step at which a check failed.
  */
 import type { Key } from "../../core/key.ts";
 import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
 import { maybeCompile, tooFewSteps } from "../train/compile-policy.ts";
-import { type CompiledStepper, compileSteps, type FirstStep, firstStep } from "./compiled-stepper.ts";
+import { type CompiledRunner, compileRunner, type FirstStep, firstStep } from "./compiled-runner.ts";
+import { type ArrayState, type Block, type Runner, runnerOpByOp, type TransitionSpec } from "./runner.ts";
 import type { ScanUse } from "./shards.ts";
-import { type ArrayState, type Block, type Stepper, type StepSpec, stepperOpByOp } from "./stepper.ts";
 
-/** The stepper to use, and the same transition op by op. */
-export interface Steppers {
-  readonly spec: StepSpec;
-  readonly many: Stepper;
-  readonly one: Stepper;
-  readonly compiled: CompiledStepper | undefined;
+/** The runner to use, and the same transition op by op. */
+export interface Runners {
+  readonly spec: TransitionSpec;
+  readonly many: Runner;
+  readonly one: Runner;
+  readonly compiled: CompiledRunner | undefined;
   readonly info: CompileInfo;
 }
 
 /** What the steps are for. */
-export interface SteppersUse extends Pick<ScanUse, "steps" | "collect" | "maxStepsPerCall" | "hostValues"> {
+export interface RunnersUse extends Pick<ScanUse, "steps" | "collect" | "maxStepsPerCall" | "hostValues"> {
   /** Steps of the whole run. */
   readonly total: number;
 }
 
 /**
- * Steppers for a transition, compiled where that is wanted and pays.
+ * Runners for a transition, compiled where that is wanted and pays.
  *
  * @param start - The state of the chains and the key of the next step, on which the engines are compared.
- * @throws What the model throws in that step; under `compiled`: as `compileSteps`.
+ * @throws Under `compiled`: as `compileRunner`, and what the model throws in that step.
  */
-export async function steppersFor(
+export async function runnersFor(
   { choice, threads, background = false }: Pick<Problem, "choice" | "threads" | "background">,
-  spec: StepSpec,
+  spec: TransitionSpec,
   start: { readonly state: ArrayState; readonly key: Key },
-  { total, ...use }: SteppersUse,
-): Promise<Steppers> {
+  { total, ...use }: RunnersUse,
+): Promise<Runners> {
   let first: FirstStep | undefined;
-  const reference = () => {
-    first ??= firstStep(spec, start.state, start.key);
-    return first;
-  };
   const { compiled, info } = await maybeCompile({
     what: spec.transition.name,
     choice,
     skipReason: tooFewSteps(total),
-    reference,
-    compile: (native) => compileSteps(spec, start.state, reference().fixed, { ...use, threads, background, native }),
-    compare: (made, { next }) => made.compare(start.state, start.key, next),
+    compile(native) {
+      first = firstStep(spec, start.state, start.key);
+      return compileRunner(spec, start.state, first.fixed, { ...use, threads, background, native });
+    },
+    compare: (made) => made.compare(start.state, start.key, (first as FirstStep).next),
   });
-  const one = stepperOpByOp(spec);
+  const one = runnerOpByOp(spec);
   return { spec, many: compiled ?? one, one, compiled, info };
 }
 
@@ -59,7 +57,7 @@ export interface StepRange {
   readonly from: number;
   readonly to: number;
   keyAt(t: number): Key;
-  /** Default: as many as the stepper takes. */
+  /** Default: as many as the runner takes. */
   readonly maxStepsPerCall?: number;
   /** No call goes past a multiple of this step number. */
   readonly every?: number;
@@ -71,8 +69,8 @@ export interface StepRange {
  * @param after - Called after every call with its block, which begins at step `at`; gives the state to continue from.
  * @returns The last of these states.
  */
-export async function makeSteps(
-  { many, one }: Steppers,
+export async function runSteps(
+  { many, one }: Runners,
   start: ArrayState,
   { from, to, keyAt, maxStepsPerCall = Number.POSITIVE_INFINITY, every }: StepRange,
   after: (block: Block, at: number) => ArrayState | Promise<ArrayState>,
@@ -100,4 +98,27 @@ export async function makeSteps(
     }
   }
   return state;
+}
+
+/** Steps of another transition between those of a run. */
+export interface Jumps {
+  /** One after every so many steps. */
+  readonly every: number;
+  keyAt(t: number): Key;
+  /** The runners, asked for at every jump: at this state, and the jump's key. */
+  runners(state: ArrayState, key: Key): Runners | Promise<Runners>;
+  /** Called with the block of the jump before step `t`. */
+  note(block: Block, t: number): void;
+}
+
+/** The state before step `t`, after the jump that is due there. Entries that the jump does not know of stay. */
+export async function jumpIfDue(jumps: Jumps | undefined, state: ArrayState, t: number): Promise<ArrayState> {
+  if (jumps === undefined || t % jumps.every !== 0) return state;
+  const range = { from: t - 1, to: t, keyAt: jumps.keyAt };
+  const runners = await jumps.runners(state, jumps.keyAt(t - 1));
+  const next = await runSteps(runners, state, range, (block) => {
+    jumps.note(block, t);
+    return block.state;
+  });
+  return { ...state, ...next };
 }

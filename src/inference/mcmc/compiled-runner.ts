@@ -1,4 +1,4 @@
-/** The compiled stepper: a compiled program over all chains, or over parts of them, as a {@link Stepper}. */
+/** The compiled runner: a compiled program over all chains, or over parts of them, as a {@link Runner}. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { NumericArray } from "../../compiler/ir/node.ts";
 import type { Values } from "../../compiler/step.ts";
@@ -8,22 +8,22 @@ import { sizeOf } from "../../core/shape.ts";
 import type { CompileInfo } from "../../engine/info.ts";
 import { disagreement } from "../train/compile-policy.ts";
 import { blockNoise, noiseInputs, noiseTensors } from "./noise.ts";
-import { DRAW, entry } from "./scan.ts";
-import { type ChainProgram, chainProgram, type ScanUse } from "./shards.ts";
 import {
   type ArrayState,
+  applyTransition,
   type Block,
   countNonFinite,
   meanOf,
-  type Stepper,
-  type StepSpec,
+  type Runner,
   stateTensors,
-  stepTensors,
-  store,
-} from "./stepper.ts";
+  storeState,
+  type TransitionSpec,
+} from "./runner.ts";
+import { DRAW, entry } from "./scan.ts";
+import { type ChainProgram, chainProgram, type ScanUse } from "./shards.ts";
 
-/** A compiled stepper. */
-export interface CompiledStepper extends Stepper {
+/** A compiled runner. */
+export interface CompiledRunner extends Runner {
   readonly info: CompileInfo & { readonly used: true };
   /** Calls in which a step covers all chains, part by part. */
   readonly rounds: number;
@@ -31,6 +31,9 @@ export interface CompiledStepper extends Stepper {
   compare(state: ArrayState, key: Key, next: ArrayState): Promise<string | undefined>;
   dispose(): void;
 }
+
+/** In place of uniforms, where all proposals whose ratio is no less are to be accepted: inside (0, 1), in single precision too. */
+const SMALLEST_UNIFORM = 1e-30;
 
 /** The first step, op by op. */
 export interface FirstStep {
@@ -43,20 +46,20 @@ export interface FirstStep {
  * The first step op by op with every proposal accepted, so that no rounding can flip a decision when the engines are compared. An error of the
  * model in it is an error of the run: the proposals are those of the real first step.
  */
-export function firstStep(spec: StepSpec, state: ArrayState, key: Key): FirstStep {
+export function firstStep(spec: TransitionSpec, state: ArrayState, key: Key): FirstStep {
   return scope(() => {
     const inputs = noiseInputs(spec.transition.noise, spec.sites);
     const given = stateTensors(state, spec.shapes);
     const noise = noiseTensors(inputs, spec, key);
     const acceptAll = Object.fromEntries(
-      inputs.map(({ input, kind }) => [
-        input,
-        kind === "uniform" ? tf.zerosLike(noise[input] as tf.Tensor) : noise[input],
-      ]),
-    ) as typeof noise;
-    const [next] = stepTensors(spec, given, acceptAll, key);
+      inputs.map(({ input, kind }) => {
+        const own = noise[input] as tf.Tensor;
+        return [input, kind === "uniform" ? tf.fill(own.shape, SMALLEST_UNIFORM) : own];
+      }),
+    );
+    const [next] = applyTransition(spec, given, acceptAll, key);
     const fixed = new Set(Object.keys(spec.shapes).filter((name) => next[name] === given[name]));
-    return { next: store(next).state, fixed };
+    return { next: storeState(next).state, fixed };
   });
 }
 
@@ -67,18 +70,18 @@ export function firstStep(spec: StepSpec, state: ArrayState, key: Key): FirstSte
  * @param fixed - See {@link FirstStep}.
  * @throws `trace`, `engine`, as `compileStep` does.
  */
-export async function compileSteps(
-  spec: StepSpec,
+export async function compileRunner(
+  spec: TransitionSpec,
   state: ArrayState,
   fixed: ReadonlySet<string>,
   use: ScanUse,
-): Promise<CompiledStepper> {
+): Promise<CompiledRunner> {
   const began = performance.now();
   const program = await chainProgram(spec, state, fixed, use);
-  const stepper = stepperOf(spec, fixed, program);
+  const runner = runnerOf(spec, fixed, program);
   const { runtime, threads, operations, length, shards } = program;
   return {
-    ...stepper,
+    ...runner,
     rounds: Math.ceil(program.starts.length / program.shards),
     info: {
       used: true,
@@ -90,7 +93,7 @@ export async function compileSteps(
       compileMs: performance.now() - began,
     },
     async compare(state, key, next) {
-      const found = (await stepper.run(state, [key], [], { acceptAll: true }))?.state;
+      const found = (await runner.run(state, [key], [], { acceptAll: true }))?.state;
       if (found === undefined) return undefined;
       for (const [name, values] of Object.entries(next)) {
         const differs = disagreement(name, values, found[name] as Float32Array, name === "logp" ? 1 : 0);
@@ -102,13 +105,13 @@ export async function compileSteps(
 }
 
 /** Numbers of one chain in every entry of a state; 0 for what all chains share. */
-const sizesOf = ({ shapes }: StepSpec): { readonly [name: string]: number } =>
+const sizesOf = ({ shapes }: TransitionSpec): { readonly [name: string]: number } =>
   Object.fromEntries(
     Object.entries(shapes).map(([name, shape]) => [name, shape.length === 0 ? 0 : sizeOf(shape.slice(1))]),
   );
 
-/** A compiled program as a stepper. */
-function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainProgram) {
+/** A compiled program as a runner. */
+function runnerOf(spec: TransitionSpec, fixed: ReadonlySet<string>, program: ChainProgram) {
   const { size, starts, length } = program;
   const noise = blockNoise(noiseInputs(spec.transition.noise, spec.sites), spec);
   // Shards keep every core busy, which leaves none to draw noise ahead.
@@ -129,7 +132,7 @@ function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainPro
     for (const { input, fill: draw } of noise.of(keys)) fill(input, (array) => draw(array, start, size));
     if (!acceptAll) return;
     for (const [name, kind] of Object.entries(spec.transition.noise))
-      if (kind === "uniform") fill(name, (array) => array.fill(0));
+      if (kind === "uniform") fill(name, (array) => array.fill(SMALLEST_UNIFORM));
   };
   return {
     length,
@@ -157,7 +160,7 @@ function stepperOf(spec: StepSpec, fixed: ReadonlySet<string>, program: ChainPro
 
 /** The block of a program's outputs. */
 function blockOf(
-  spec: StepSpec,
+  spec: TransitionSpec,
   fixed: ReadonlySet<string>,
   { size, starts }: ChainProgram,
   before: ArrayState,
@@ -188,6 +191,7 @@ function blockOf(
   const acceptance = (i: number) => (acceptsAll ? 1 : meanOf(gathered("acceptance", 1, i), finite(i)));
   return {
     count,
+    unadjusted: acceptsAll,
     state: Object.fromEntries(Object.keys(spec.shapes).map((name) => [name, after(name)])),
     x: (i) => gathered(DRAW, each.x as number, i) as Float32Array,
     acceptance(i) {
