@@ -1,6 +1,7 @@
 /** Densities of the plane with known formulas: samples by a key, exact log densities, for teaching and as ceilings. */
 import { fail } from "../core/errors.ts";
 import { fold, type Key } from "../core/key.ts";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { logSumExp } from "../core/numeric/log-sum-exp.ts";
 import { normal, uniform } from "../core/random/draws.ts";
 
@@ -23,7 +24,7 @@ export interface PlaneDensity {
   logDensity(points: ArrayLike<number>): Float64Array;
 }
 
-const LOG_2PI = Math.log(2 * Math.PI);
+const LOG_2PI = 2 * HALF_LOG_2PI;
 
 /** Draws the components, then places each point by its own uniforms and normals. */
 function sampler(
@@ -136,7 +137,7 @@ export const twoRings = (): PlaneDensity => ({
       const r = Math.hypot(x, y);
       // A radius below zero (six scales away) falls on the opposite side: the density of |r| has both signs.
       const radial = RADII.flatMap((m) => [r, -r].map((s) => -(((s - m) / RING_SCALE) ** 2) / 2));
-      return logSumExp(radial) - Math.log(2 * RING_SCALE) - LOG_2PI / 2 - LOG_2PI - Math.log(r);
+      return logSumExp(radial) - Math.log(2 * RING_SCALE) - HALF_LOG_2PI - LOG_2PI - Math.log(r);
     }),
 });
 

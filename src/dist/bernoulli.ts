@@ -4,8 +4,8 @@ import { uniform as uniformDraws } from "../core/random/draws.ts";
 import { softplus } from "../engine/ops.ts";
 import { boolean, closedUnitInterval } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { type Family, fromFamily } from "./family.ts";
-import { fromLogits, fromProbs, givenForm, ODDS_PARAMS, type Odds, type ProbsOrLogits } from "./logits.ts";
+import type { Family } from "./family.ts";
+import { fromEitherForm, fromLogits, fromProbs, ODDS_PARAMS, type Odds, type ProbsOrLogits } from "./logits.ts";
 
 /** Entropy of a coin in nats, from its logits; even in them. */
 export function coinEntropy(logits: tf.Tensor): tf.Tensor {
@@ -56,7 +56,5 @@ export interface BernoulliOptions {
 /** P(1) = p, P(0) = 1 − p, from `{ probs }` or `{ logits }`. Values are 0 and 1. */
 export function bernoulli(p: ProbsOrLogits, options: BernoulliOptions = {}): Distribution {
   const { probs, logits } = options.grey === true ? greyCoin : coin;
-  return givenForm("bernoulli", p) === "probs"
-    ? fromFamily(probs, p as { probs: number })
-    : fromFamily(logits, p as { logits: number });
+  return fromEitherForm(p, probs, logits);
 }

@@ -1,6 +1,5 @@
 /** The categorical distribution: one of k classes, by its index. */
 import * as tf from "@tensorflow/tfjs-core";
-import type { ArrayLike } from "../core/array.ts";
 import type { Key } from "../core/key.ts";
 import { bits } from "../core/random/draws.ts";
 import type { Shape } from "../core/shape.ts";
@@ -9,9 +8,9 @@ import type { Constraint } from "./constraint.ts";
 import { independent, integerInterval, real, simplex } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { type DrawContext, type Family, fromFamily } from "./family.ts";
+import type { DrawContext, Family } from "./family.ts";
 import { isCount } from "./geometric.ts";
-import { givenForm, type ProbsOrLogits } from "./logits.ts";
+import { fromEitherForm, type ProbsOrLogits } from "./logits.ts";
 
 type Form = "probs" | "logits";
 
@@ -125,7 +124,4 @@ const byLogits = family("logits");
  * P(i) = pᵢ for i = 0 … k − 1, from `{ probs }` or `{ logits }` (unnormalised log-probabilities) of shape `[...batch, k]`.
  * Draws are `int32` tensors, ready for `gather`.
  */
-export const categorical = (p: ProbsOrLogits): Distribution =>
-  givenForm("categorical", p) === "probs"
-    ? fromFamily(byProbs, p as { probs: ArrayLike })
-    : fromFamily(byLogits, p as { logits: ArrayLike });
+export const categorical = (p: ProbsOrLogits): Distribution => fromEitherForm(p, byProbs, byLogits);

@@ -1,6 +1,7 @@
 /** Families of location and scale, and their halves: normal, Laplace, logistic, Cauchy, log-normal. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { normal as normalDraws, uniform as uniformDraws } from "../core/random/draws.ts";
 import { affine } from "../engine/affine.ts";
 import { softplus } from "../engine/ops.ts";
@@ -9,7 +10,6 @@ import { nonNegative, positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
 import { type DrawContext, type Family, fromFamily } from "./family.ts";
 
-const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
 const locScale = { loc: real, scale: positive };
 type LocScale = "loc" | "scale";
 const standardize = (x: tf.Tensor, { loc, scale }: { loc: tf.Tensor; scale: tf.Tensor }): tf.Tensor =>
@@ -35,12 +35,12 @@ const normalFamily: Family<LocScale> = {
   logProb(p, x) {
     // Four passes over the value: the half of z²/2 and the constants are left to the scale, which is often smaller.
     const half = tf.square(tf.div(tf.sub(x, p.loc), tf.mul(p.scale, Math.SQRT2)));
-    return tf.sub(tf.sub(-LOG_SQRT_2PI, tf.log(p.scale)), half);
+    return tf.sub(tf.sub(-HALF_LOG_2PI, tf.log(p.scale)), half);
   },
   draw: (p, d) => affine(p.loc, p.scale, d.noise(normalDraws)),
   mean: (p) => p.loc,
   variance: (p) => tf.square(p.scale),
-  entropy: (p) => tf.add(tf.log(p.scale), LOG_SQRT_2PI + 0.5),
+  entropy: (p) => tf.add(tf.log(p.scale), HALF_LOG_2PI + 0.5),
 };
 
 /** N(loc, scale²): p(x) = exp(−z²/2)/(scale·√2π), z = (x − loc)/scale. */
@@ -53,12 +53,12 @@ const halfNormalFamily: Family<"scale"> = {
   logProb: (p, x) =>
     within(
       tf.greaterEqual(x, 0),
-      tf.sub(tf.mul(-0.5, tf.square(tf.div(x, p.scale))), tf.add(tf.log(p.scale), LOG_SQRT_2PI - Math.LN2)),
+      tf.sub(tf.mul(-0.5, tf.square(tf.div(x, p.scale))), tf.add(tf.log(p.scale), HALF_LOG_2PI - Math.LN2)),
     ),
   draw: (p, d) => tf.mul(p.scale, tf.abs(d.noise(normalDraws))),
   mean: (p) => tf.mul(p.scale, Math.sqrt(2 / Math.PI)),
   variance: (p) => tf.mul(tf.square(p.scale), 1 - 2 / Math.PI),
-  entropy: (p) => tf.add(tf.log(p.scale), LOG_SQRT_2PI + 0.5 - Math.LN2),
+  entropy: (p) => tf.add(tf.log(p.scale), HALF_LOG_2PI + 0.5 - Math.LN2),
 };
 
 /** |X| for X ~ N(0, scale²), on x ≥ 0. */
@@ -76,7 +76,7 @@ const logNormalFamily: Family<LocScale> = {
   draw: (p, d) => tf.exp(normalFamily.draw(p, d)),
   mean: (p) => tf.exp(tf.add(p.loc, tf.div(tf.square(p.scale), 2))),
   variance: (p) => tf.mul(tf.expm1(tf.square(p.scale)), tf.exp(tf.add(tf.mul(2, p.loc), tf.square(p.scale)))),
-  entropy: (p) => tf.add(tf.add(tf.log(p.scale), p.loc), LOG_SQRT_2PI + 0.5),
+  entropy: (p) => tf.add(tf.add(tf.log(p.scale), p.loc), HALF_LOG_2PI + 0.5),
 };
 
 /** e^X for X ~ N(loc, scale²), on x > 0. */

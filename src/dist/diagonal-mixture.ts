@@ -1,8 +1,7 @@
 /** log Σₖ wₖ N(x; μₖ, diag σₖ²) for thousands of components and as many points as wanted. */
 import * as tf from "@tensorflow/tfjs-core";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { logSumGaussians } from "../engine/mixture.ts";
-
-const LOG_2PI = Math.log(2 * Math.PI);
 
 /**
  * log Σₖ wₖ Πⱼ N(xⱼ; μₖⱼ, σₖⱼ²) of points `[n, d]`, from log w `[K]` (normalised), μ and σ `[K, d]`: `[n]`.
@@ -18,7 +17,7 @@ export function diagonalMixtureLogProb(
   scale: tf.Tensor,
 ): tf.Tensor {
   const d = loc.shape[1] as number;
-  const height = tf.sub(logWeights, tf.add(tf.sum(tf.log(scale), 1), (d * LOG_2PI) / 2));
+  const height = tf.sub(logWeights, tf.add(tf.sum(tf.log(scale), 1), d * HALF_LOG_2PI));
   return logSumGaussians(
     x,
     tf.concat([tf.transpose(loc), tf.transpose(tf.reciprocal(scale)), tf.expandDims(height, 0)], 0),

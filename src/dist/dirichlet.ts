@@ -1,12 +1,12 @@
 /** The Dirichlet distribution. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { logSoftmax } from "../engine/ops.ts";
 import { digamma, stirlingCorrection } from "../engine/special.ts";
 import { independent, positive, simplex } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
 import { type Family, fromFamily } from "./family.ts";
-import { HALF_LOG_2PI } from "./gamma.ts";
 import { gammaNoise, SMALLEST } from "./gamma-path.ts";
 
 /** Σ log Γ(aᵢ) − log Γ(Σaᵢ) over the last axis, with Stirling's terms combined before they can cancel. */

@@ -1,14 +1,13 @@
 /** The gamma distribution. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { digammaCorrection, logRatioGap, stirlingCorrection } from "../engine/special.ts";
 import { positive } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
 import { type Family, fromFamily } from "./family.ts";
 import { gammaNoise } from "./gamma-path.ts";
-
-export const HALF_LOG_2PI = 0.5 * Math.log(2 * Math.PI);
 
 /**
  * a·log y − y − log Γ(a), the logarithm of y·p(y) for y ~ Gamma(a, 1), in Loader's form: the difference of the terms, not the

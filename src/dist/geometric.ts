@@ -6,8 +6,8 @@ import type { Constraint } from "./constraint.ts";
 import { nonNegativeInteger, real } from "./constraints.ts";
 import { within } from "./continuous.ts";
 import type { Distribution } from "./distribution.ts";
-import { type Family, fromFamily } from "./family.ts";
-import { fromLogits, fromProbs, givenForm, type Odds, type ProbsOrLogits } from "./logits.ts";
+import type { Family } from "./family.ts";
+import { fromEitherForm, fromLogits, fromProbs, type Odds, type ProbsOrLogits } from "./logits.ts";
 
 /** 0 < p ≤ 1: with p = 0 there is no first success. */
 const successProbability: Constraint = {
@@ -48,7 +48,4 @@ const byProbs = family("probs", fromProbs);
 const byLogits = family("logits", fromLogits);
 
 /** P(k) = p(1 − p)ᵏ for k = 0, 1, 2, …, from `{ probs }` or `{ logits }`. */
-export const geometric = (p: ProbsOrLogits): Distribution =>
-  givenForm("geometric", p) === "probs"
-    ? fromFamily(byProbs, p as { probs: number })
-    : fromFamily(byLogits, p as { logits: number });
+export const geometric = (p: ProbsOrLogits): Distribution => fromEitherForm(p, byProbs, byLogits);

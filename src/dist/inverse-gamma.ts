@@ -1,11 +1,12 @@
 /** The inverse gamma distribution: of 1/X for X gamma. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { ArrayLike } from "../core/array.ts";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { digammaCorrection, stirlingCorrection } from "../engine/special.ts";
 import { positive } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
 import { type Family, fromFamily } from "./family.ts";
-import { HALF_LOG_2PI, logGammaDensity } from "./gamma.ts";
+import { logGammaDensity } from "./gamma.ts";
 import { gammaNoise } from "./gamma-path.ts";
 
 const orInfinity = (exists: tf.Tensor, value: tf.Tensor): tf.Tensor =>

@@ -5,6 +5,8 @@ import { fail } from "../core/errors.ts";
 import { logSigmoid, softplus } from "../engine/ops.ts";
 import { log1p, xlog1py, xlogy } from "../engine/special.ts";
 import { closedUnitInterval, real } from "./constraints.ts";
+import type { Distribution } from "./distribution.ts";
+import { type Family, fromFamily } from "./family.ts";
 
 /** Probabilities, or their logits log p/(1 − p): one of the two. */
 export type ProbsOrLogits = { readonly probs: ArrayLike } | { readonly logits: ArrayLike };
@@ -39,6 +41,16 @@ export const fromProbs: Odds = {
 
 /** The constraint of each form. */
 export const ODDS_PARAMS = { probs: closedUnitInterval, logits: real } as const;
+
+/** The distribution of a family by the form that was given. @throws `argument` unless exactly one was. */
+export const fromEitherForm = (
+  given: ProbsOrLogits,
+  byProbs: Family<"probs">,
+  byLogits: Family<"logits">,
+): Distribution =>
+  givenForm(byProbs.family, given) === "probs"
+    ? fromFamily(byProbs, given as { probs: ArrayLike })
+    : fromFamily(byLogits, given as { logits: ArrayLike });
 
 /** Which of the two was given. @throws `argument` unless exactly one was. */
 export function givenForm(family: string, given: ProbsOrLogits): "probs" | "logits" {

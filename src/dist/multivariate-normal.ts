@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
 import { fail } from "../core/errors.ts";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { normal as normalDraws } from "../core/random/draws.ts";
 import { broadcastShapes, showShape } from "../core/shape.ts";
 import { checkAll } from "../core/tracing.ts";
@@ -10,7 +11,6 @@ import { broadcastTo } from "../engine/smooth.ts";
 import { independent, lowerCholesky, positive, real } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
 import { type Family, fromFamily } from "./family.ts";
-import { HALF_LOG_2PI } from "./gamma.ts";
 
 const vector = independent(real, 1);
 

@@ -1,11 +1,10 @@
 /** The categorical distribution over one-hot vectors. */
 import * as tf from "@tensorflow/tfjs-core";
-import type { ArrayLike } from "../core/array.ts";
 import { CLASS_PARAMS, classDraws, classesOf, classProbs, logClassProbs, weightedLogs } from "./categorical.ts";
 import { oneHot } from "./constraints.ts";
 import type { Distribution } from "./distribution.ts";
-import { type Family, fromFamily } from "./family.ts";
-import { givenForm, type ProbsOrLogits } from "./logits.ts";
+import type { Family } from "./family.ts";
+import { fromEitherForm, type ProbsOrLogits } from "./logits.ts";
 
 function family<P extends "probs" | "logits">(form: P): Family<P> {
   return {
@@ -37,7 +36,4 @@ const byLogits = family("logits");
  * P(eᵢ) = pᵢ over the unit vectors e₁ … e_k, from `{ probs }` or `{ logits }` (unnormalised log-probabilities) of shape
  * `[...batch, k]`.
  */
-export const oneHotCategorical = (p: ProbsOrLogits): Distribution =>
-  givenForm("oneHotCategorical", p) === "probs"
-    ? fromFamily(byProbs, p as { probs: ArrayLike })
-    : fromFamily(byLogits, p as { logits: ArrayLike });
+export const oneHotCategorical = (p: ProbsOrLogits): Distribution => fromEitherForm(p, byProbs, byLogits);

@@ -1,4 +1,5 @@
 /** The one mechanism behind every handler: run a program, and put a program of your own in place of each of its effects. */
+import { fail } from "../core/errors.ts";
 import type { Effect, Model, Program } from "./effects.ts";
 
 /** What a handler does in place of one effect; the return value is the reply. To leave it alone, `return yield effect`. */
@@ -47,6 +48,30 @@ export function answerEffects<E extends Effect, A>(program: Program<E, A>, answe
     asked = effect;
     return answered;
   }).next().value;
+}
+
+/**
+ * Makes a handler of one site: `onSite` stands in place of each effect that `isSite` finds.
+ *
+ * @throws `missing-site` in a run without any.
+ */
+export function siteHandler<S extends Effect>(
+  what: string,
+  site: string,
+  isSite: (effect: Effect) => effect is S,
+  onSite: (effect: S) => Program<Effect, unknown>,
+): <Args extends readonly unknown[], A>(model: Model<Args, Effect, A>) => Model<Args, Effect, A> {
+  return (model) =>
+    function* (...args) {
+      let met = false;
+      const result = yield* handleEffects(model(...args), function* (effect): Program<Effect, unknown> {
+        if (!isSite(effect)) return yield effect;
+        met = true;
+        return yield* onSite(effect);
+      });
+      if (!met) fail("missing-site", `${what}: the model has no site "${site}"`, { site });
+      return result;
+    };
 }
 
 /** A function from model to model that adds effects `E2`. */

@@ -18,7 +18,7 @@ import type {
   Program,
   SampleEffect,
 } from "./effects.ts";
-import { handleEffects, handler } from "./handle.ts";
+import { handleEffects, handler, siteHandler } from "./handle.ts";
 import type { DeterministicsOf, IsNormalized, KnownSites, LatentsOf, ObservedOf, ParamsOf } from "./sites.ts";
 
 /** `E` with the latent sites `N` observed. */
@@ -251,8 +251,8 @@ export function scope<const P extends string>(prefix: P) {
     handle(model) as never;
 }
 
-/** Kinds of sites with a value, which can have an energy. */
-const TILTABLE: ReadonlySet<Effect["kind"]> = new Set(["sample", "observe", "deterministic"]);
+/** Sites with a value, which can have an energy. */
+type Tiltable = SampleEffect | ObserveEffect | DeterministicEffect;
 
 /** An energy: a function of a value, or a program (a network with parameters). Shape `[...particles, ...plates]`. */
 export type Energy<E extends Effect = never> = (value: tf.Tensor) => tf.Tensor | Program<E, tf.Tensor>;
@@ -265,31 +265,25 @@ export type Energy<E extends Effect = never> = (value: tf.Tensor) => tf.Tensor |
  * The factor is named `tilt(site)`.
  */
 export function tilt<const N extends string, E2 extends Effect = never>(site: N, energy: Energy<E2>) {
-  const handle = <Args extends AnyArgs, A>(model: Model<Args, Effect, A>): Model<Args, Effect, A> =>
-    function* (...args) {
-      let met = false;
-      const result = yield* handleEffects(model(...args), function* (effect): Program<Effect, unknown> {
-        const value = yield effect;
-        if (!TILTABLE.has(effect.kind) || !("name" in effect) || effect.name !== site) return value;
-        met = true;
-        const e = energy(value as tf.Tensor);
-        const E = e instanceof tf.Tensor ? e : yield* e as Program<Effect, tf.Tensor>;
-        const { plates, scale, mask, key } = effect;
-        yield {
-          kind: "factor",
-          name: `tilt(${site})`,
-          logWeight: tf.neg(E),
-          differentiable: true,
-          ...(plates && { plates }),
-          ...(scale !== undefined && { scale }),
-          ...(mask !== undefined && { mask }),
-          ...(key && { key }),
-        };
-        return value;
-      });
-      if (!met) fail("missing-site", `tilt: the model has no site "${site}"`, { site });
-      return result;
+  const isSite = (effect: Effect): effect is Tiltable =>
+    (effect.kind === "sample" || effect.kind === "observe" || effect.kind === "deterministic") && effect.name === site;
+  const handle = siteHandler("tilt", site, isSite, function* (effect) {
+    const value = yield effect;
+    const e = energy(value as tf.Tensor);
+    const E = e instanceof tf.Tensor ? e : yield* e as Program<Effect, tf.Tensor>;
+    const { plates, scale, mask, key } = effect;
+    yield {
+      kind: "factor",
+      name: `tilt(${site})`,
+      logWeight: tf.neg(E),
+      differentiable: true,
+      ...(plates && { plates }),
+      ...(scale !== undefined && { scale }),
+      ...(mask !== undefined && { mask }),
+      ...(key && { key }),
     };
+    return value;
+  });
   return <Args extends AnyArgs, E extends Effect, A>(
     model: Model<Args, E, A> &
       KnownSites<N, LatentsOf<E> | ObservedOf<E> | DeterministicsOf<E>, "tilt: the model has no site">,

@@ -9,7 +9,7 @@ import { gamma, normal } from "../dist/index.ts";
 import { stopGradient } from "../engine/ops.ts";
 import { logNdtr } from "../engine/special.ts";
 import type { DeterministicEffect, Effect, Model, ObserveEffect, Program, SampleEffect } from "./effects.ts";
-import { handleEffects } from "./handle.ts";
+import { siteHandler } from "./handle.ts";
 import type { KnownSites, LatentsOf, ObservedOf } from "./sites.ts";
 
 type Without<E extends Effect, N extends string> = E extends SampleEffect<infer M> | ObserveEffect<infer M>
@@ -61,28 +61,20 @@ type AnyArgs = readonly unknown[];
  * @throws `missing-site` when the model has no such site; `unsupported` for other families; `argument` when the site's value is fixed.
  */
 export function inNoise<const N extends string>(name: N, options: InNoiseOptions = {}) {
-  const handle = <Args extends AnyArgs, A>(model: Model<Args, Effect, A>): Model<Args, Effect, A> =>
-    function* (...args) {
-      let met = false;
-      const result = yield* handleEffects(model(...args), function* (effect): Program<Effect, unknown> {
-        if ((effect.kind !== "sample" && effect.kind !== "observe") || effect.name !== name) return yield effect;
-        if (effect.kind === "sample" && effect.value !== undefined)
-          fail("argument", `inNoise: "${name}" has a fixed value, which has no noise to be a function of`, {
-            site: name,
-          });
-        met = true;
-        const { plates, scale, mask, key, dist } = effect;
-        const context = { ...(plates && { plates }), ...(key && { key }) };
-        const counted = { ...context, ...(scale !== undefined && { scale }), ...(mask !== undefined && { mask }) };
-        const standard = function* (part: string, noiseDist: Distribution): Program<Effect, tf.Tensor> {
-          return (yield { kind: "sample", name: `${name}/${part}`, dist: noiseDist, ...counted }) as tf.Tensor;
-        };
-        const value = yield* noiseForm(name, dist, standard, options);
-        return yield { kind: "deterministic", name, value, eventRank: dist.eventShape.length, ...context };
-      });
-      if (!met) fail("missing-site", `inNoise: the model has no site "${name}"`, { site: name });
-      return result;
+  const isSite = (effect: Effect): effect is SampleEffect | ObserveEffect =>
+    (effect.kind === "sample" || effect.kind === "observe") && effect.name === name;
+  const handle = siteHandler("inNoise", name, isSite, function* (effect) {
+    if (effect.kind === "sample" && effect.value !== undefined)
+      fail("argument", `inNoise: "${name}" has a fixed value, which has no noise to be a function of`, { site: name });
+    const { plates, scale, mask, key, dist } = effect;
+    const context = { ...(plates && { plates }), ...(key && { key }) };
+    const counted = { ...context, ...(scale !== undefined && { scale }), ...(mask !== undefined && { mask }) };
+    const standard = function* (part: string, noiseDist: Distribution): Program<Effect, tf.Tensor> {
+      return (yield { kind: "sample", name: `${name}/${part}`, dist: noiseDist, ...counted }) as tf.Tensor;
     };
+    const value = yield* noiseForm(name, dist, standard, options);
+    return yield { kind: "deterministic", name, value, eventRank: dist.eventShape.length, ...context };
+  });
   return <Args extends AnyArgs, E extends Effect, A>(
     model: Model<Args, E, A> & KnownSites<N, LatentsOf<E> | ObservedOf<E>, "inNoise: the model has no site">,
   ): Model<Args, InNoise<E, N>, A> => handle(model as never) as never;

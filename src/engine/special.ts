@@ -6,12 +6,12 @@
  * The rational approximations were fitted to float64 values (Lawson-weighted least squares); their own error is below 4e-9.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { HALF_LOG_2PI } from "../core/numeric/elementary.ts";
 import { log1p } from "./erf.ts";
 import { broadcastPair, type Elementwise, polynomial, type Rational, rational, smooth, smooth2 } from "./smooth.ts";
 
 export { erf, erfc, erfinv, expm1, inverseMills, log1mexp, log1p, logErfc, logNdtr, ndtr, ndtri } from "./erf.ts";
 
-const HALF_LOG_2_PI = 0.5 * Math.log(2 * Math.PI);
 /** From here on the asymptotic series are used: four or five of their terms give float32. */
 const ASYMPTOTIC = 4;
 
@@ -54,7 +54,7 @@ export const lgamma = smooth(
     const one = tf.sub(aroundOne(tf.where(tiny, x, tf.sub(x, 1))), tf.where(tiny, tf.log(x), tf.zerosLike(x)));
     const t = tf.sub(x, 2);
     const two = tf.mul(t, rational(LGAMMA_TWO, t));
-    const high = tf.add(tf.mul(tf.sub(x, 0.5), tf.sub(tf.log(x), 1)), tf.add(stirlingSeries(x), HALF_LOG_2_PI - 0.5));
+    const high = tf.add(tf.mul(tf.sub(x, 0.5), tf.sub(tf.log(x), 1)), tf.add(stirlingSeries(x), HALF_LOG_2PI - 0.5));
     return tf.where(tf.less(x, 1.5), one, tf.where(tf.less(x, ASYMPTOTIC), two, high));
   },
   (x) => digamma(x),
@@ -192,7 +192,7 @@ export function lbeta(a: tf.Tensor, b: tf.Tensor): tf.Tensor {
     tf.add(tf.mul(tf.sub(x, 0.5), log1p(tf.div(y, x))), tf.mul(y, log1p(tf.div(x, y)))),
     tf.mul(tf.log(y), 0.5),
   );
-  return tf.sub(tf.add(corrections, HALF_LOG_2_PI), main);
+  return tf.sub(tf.add(corrections, HALF_LOG_2PI), main);
 }
 
 /** log n-choose-k for 0 ≤ k ≤ n. Broadcasts. */

@@ -1,6 +1,7 @@
 /** Lines and dots over axes: training curves, and what a teaching example needs. */
 import * as Plot from "@observablehq/plot";
 import { fail } from "../core/errors.ts";
+import { gridY, QUIET_AXIS } from "./axes.ts";
 import { type Figure, type FigureText, frame, innerWidth, type LegendEntry, plotPanel } from "./frame.ts";
 import { colourOf, INK, REFERENCE } from "./theme.ts";
 
@@ -63,8 +64,7 @@ function chart(
   const rules = data.rules ?? [];
   const scale = (label: string | undefined, log: boolean | undefined) => ({
     label: label ?? null,
-    tickSize: 0,
-    labelArrow: "none" as const,
+    ...QUIET_AXIS,
     ...(log ? { type: "log" as const, ticks: 5 } : { ticks: TICKS, nice: true }),
   });
   const panel = plotPanel({
@@ -80,7 +80,7 @@ function chart(
     },
     y: scale(data.yLabel, data.yLog),
     marks: [
-      Plot.gridY({ ticks: 6, stroke: INK.grid, strokeOpacity: 1 }),
+      gridY(TICKS),
       ...drawn.flatMap((d) => marksOf(d.points, d.colour, d.s)),
       Plot.ruleX(rules, { x: "x", stroke: REFERENCE, strokeDasharray: "2 3" }),
       ...rules.map((rule) =>

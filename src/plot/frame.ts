@@ -74,17 +74,12 @@ function drawingName(svg: string): string {
   return `f${(hash >>> 0).toString(36)}`;
 }
 
-/** Defaults of every panel: quiet axes, no tick marks, labels in words. */
-const PANEL_DEFAULTS: Plot.PlotOptions = {
-  marginLeft: 52,
-  marginRight: 16,
-  marginTop: 26,
-  marginBottom: 42,
-};
+/** Margins of a panel unless told: room for axes. */
+export const PANEL_MARGINS = { marginLeft: 52, marginRight: 16, marginTop: 26, marginBottom: 42 } as const;
 
 /** Draws a panel with Observable Plot. */
 export function plotPanel(options: Plot.PlotOptions, title?: string): Panel {
-  const node = Plot.plot({ ...PANEL_DEFAULTS, ...options, document: document as unknown as Document });
+  const node = Plot.plot({ ...PANEL_MARGINS, ...options, document: document as unknown as Document });
   const raw = (node as unknown as { outerHTML: string }).outerHTML;
   const counted = raw.replace(/<style>[\s\S]*?<\/style>/, "").replace(/ class="plot-[^"]*"/, "");
   // Plot numbers its clip paths over the life of the process; renumber them so that a drawing does not depend on what was drawn before.

@@ -1,6 +1,7 @@
 /** Figures and reports: `tilted/plot`. */
 export { type ChartAxes, lines, type Series, scatter, type TrainingCurvesData, trainingCurves } from "./curves.ts";
 export type { Figure, FigureText } from "./frame.ts";
+export { type HistogramData, histogram } from "./histogram.ts";
 export { type ImageGridData, type ImageSet, imageGrid } from "./images.ts";
 export { type LabelHistogramData, type LabelSeries, labelHistogram } from "./labels.ts";
 export { type Cloud, type LabelledPoints, latentScatter, type PlaneAxes, samplesOverlay } from "./latent.ts";
@@ -23,4 +24,4 @@ export {
 export { type ContourData, energySurface, evaluateGrid, type GridValues, langevinPaths } from "./surface.ts";
 export { sparkline, type TextHistogramData, textHistogram } from "./terminal.ts";
 export { showNumber, showShare } from "./text.ts";
-export { type HistogramData, histogram, weightHistogram } from "./weights.ts";
+export { weightHistogram } from "./weights.ts";

@@ -1,6 +1,7 @@
 /** Pictures of a two-dimensional latent space as clouds of points: by class, and several clouds over each other. */
 import * as Plot from "@observablehq/plot";
 import { fail } from "../core/errors.ts";
+import { CENTRED_AXIS, gridY } from "./axes.ts";
 import { type Figure, type FigureText, frame, innerWidth, type LegendEntry, plotPanel } from "./frame.ts";
 import { type Bounds, boundsOf, countPoints, type PlanePoint, type PlanePoints, thin, toRecords } from "./points.ts";
 import { colourOf, INK, PLANE_WIDTH } from "./theme.ts";
@@ -18,8 +19,6 @@ export interface PlaneAxes {
   readonly yLabel?: string;
 }
 
-const BARE_AXIS = { tickSize: 0, labelAnchor: "center", labelArrow: "none" } as const;
-
 /** The words around a picture of the plane, which is narrower than other figures. */
 export const planeText = <T extends FigureText>(text: T): T => ({ ...text, width: text.width ?? PLANE_WIDTH });
 export const planeWidth = (text: FigureText): number => innerWidth(planeText(text));
@@ -30,15 +29,15 @@ export function planeOptions(axes: PlaneAxes & { readonly bounds: Bounds }, widt
     width,
     aspectRatio: 1,
     marginTop: 8,
-    x: { domain: axes.bounds.x, label: axes.xLabel ?? "z₁", ticks: 7, ...BARE_AXIS },
-    y: { domain: axes.bounds.y, label: axes.yLabel ?? "z₂", ticks: 7, ...BARE_AXIS },
+    x: { domain: axes.bounds.x, label: axes.xLabel ?? "z₁", ticks: 7, ...CENTRED_AXIS },
+    y: { domain: axes.bounds.y, label: axes.yLabel ?? "z₂", ticks: 7, ...CENTRED_AXIS },
   };
 }
 
 /** Grid lines under the data and a frame over it. */
 export const planeMarks = (marks: Plot.Markish[]): Plot.Markish[] => [
   Plot.gridX({ ticks: 7, stroke: INK.grid, strokeOpacity: 1 }),
-  Plot.gridY({ ticks: 7, stroke: INK.grid, strokeOpacity: 1 }),
+  gridY(7),
   ...marks,
   Plot.frame({ stroke: INK.axis, strokeWidth: 0.8 }),
 ];

@@ -1,5 +1,6 @@
 /** Greyscale PNG images in plain TypeScript, for pictures inside a figure: one channel of 8 bits, stored without compression. */
 import { fail } from "../core/errors.ts";
+import { joinArrays } from "../core/join.ts";
 
 const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
   let c = n;
@@ -71,19 +72,8 @@ export function encodeGreyPng(grey: Uint8Array, width: number, height: number): 
   header.set([8, 0, 0, 0, 0], 8); // 8 bits, greyscale, deflate, standard filters, not interlaced
   const rows = new Uint8Array(height * (width + 1)); // each row opens with its filter: 0, none
   for (let y = 0; y < height; y++) rows.set(grey.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
-  const parts = [
-    Uint8Array.from(PNG_MAGIC),
-    chunk("IHDR", header),
-    chunk("IDAT", zlibStored(rows)),
-    chunk("IEND", new Uint8Array(0)),
-  ];
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
+  const parts = [PNG_MAGIC, chunk("IHDR", header), chunk("IDAT", zlibStored(rows)), chunk("IEND", new Uint8Array(0))];
+  return joinArrays(parts, (length) => new Uint8Array(length));
 }
 
 /** A `data:` address that holds the file itself. */

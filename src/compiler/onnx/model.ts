@@ -1,4 +1,5 @@
 /** ONNX models written by hand: the few protobuf messages a static graph needs (opset 21, IR 10). */
+import { joinArrays } from "../../core/join.ts";
 import { sizeOf } from "../../core/shape.ts";
 
 /** Element types by their ONNX numbers. */
@@ -52,15 +53,7 @@ function varint(value: number | bigint): number[] {
   return [...out, Number(rest)];
 }
 
-function join(parts: readonly (Bytes | readonly number[])[]): Bytes {
-  const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
+const join = (parts: readonly ArrayLike<number>[]): Bytes => joinArrays(parts, (length) => new Uint8Array(length));
 
 /** One field: a number is a varint, text and bytes are length-delimited. */
 function field(id: number, value: number | string | Bytes): Bytes {

@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
+import { explicitPad, type Pad } from "../../engine/gradients/windows.ts";
 import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import type { Constructors, Decomposition, Family, TraceKernels, TypeRule } from "./primitive.ts";
@@ -11,10 +12,8 @@ import {
   CHANNELS_FIRST,
   CHANNELS_LAST,
   cropImage,
-  evenPad,
   type Four,
   outputSize,
-  type Pad,
   padImage,
   padsOf,
   places,
@@ -199,7 +198,7 @@ function options(image: Shape, filter: Shape, attrs: ConvAttrs, depthwise = fals
     [...filter] as Four,
     attrs.strides,
     attrs.dilations ?? 1,
-    evenPad(attrs.pad),
+    explicitPad(attrs.pad),
     attrs.dimRoundingMode,
     depthwise,
   );

@@ -1,6 +1,7 @@
 /** Pools: means and maxima over windows of images [n,h,w,c]. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { Shape } from "../../core/shape.ts";
+import { explicitPad, type Pad } from "../../engine/gradients/windows.ts";
 import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import type { Convolutions } from "./convolutions.ts";
@@ -10,10 +11,8 @@ import { mismatch } from "./types.ts";
 import {
   CHANNELS_FIRST,
   CHANNELS_LAST,
-  evenPad,
   type Four,
   outputSize,
-  type Pad,
   type Pair,
   padImage,
   padsOf,
@@ -96,7 +95,7 @@ interface PoolAttrs {
 }
 
 const poolInfo = (shape: Shape, { filterSize, strides, pad, dimRoundingMode }: PoolAttrs) =>
-  tf.backend_util.computePool2DInfo([...shape] as Four, filterSize, strides, 1, evenPad(pad), dimRoundingMode);
+  tf.backend_util.computePool2DInfo([...shape] as Four, filterSize, strides, 1, explicitPad(pad), dimRoundingMode);
 
 const pool =
   (op: "avgPool" | "maxPool"): TraceKernel<Pools> =>

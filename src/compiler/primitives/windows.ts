@@ -104,24 +104,6 @@ export const padsOf = (node: Node): readonly number[] => {
   return [rows![0], columns![0], rows![1], columns![1]];
 };
 
-/** The pad of tfjs's attributes. */
-export type Pad = "valid" | "same" | number | [number, number][];
-
-/** A numeric pad spelt out: tfjs computes the width of the output from the height of the filter when it is a number. */
-export const evenPad = (pad: Pad): "same" | "valid" => {
-  const spelt: Pad =
-    typeof pad === "number"
-      ? [
-          [0, 0],
-          [pad, pad],
-          [pad, pad],
-          [0, 0],
-        ]
-      : pad;
-  // tfjs takes explicit pads too, which its types do not say.
-  return spelt as "same";
-};
-
 /** What tfjs works out of its attributes, as options. */
 export const windowOptions = ({
   strideHeight,

@@ -75,7 +75,8 @@ export function exp(x: number): number {
   return (1 + r * series) * power(half) * power(k - half);
 }
 
-const HALF_LOG_2PI = 0.9189385332046727;
+/** ½ log 2π. */
+export const HALF_LOG_2PI = 0.9189385332046727;
 const EXACT_BELOW = 10;
 
 /** log k! − (½ log 2π + (k + ½) log(k + 1) − (k + 1)): Stirling's series, and the difference itself where it is short. */

@@ -16,18 +16,25 @@ export function dilate(x: tf.Tensor, axis: number, gap: number): tf.Tensor {
   return tf.slice(long, begin, [...before, (size - 1) * gap + 1, ...after]);
 }
 
+/** The pad of tfjs's attributes. */
 export type Pad = "valid" | "same" | number | [number, number][];
 
-/** A numeric pad spelt out: tfjs computes the width of the output from the *height* of the filter when it is a number. */
-export const explicitPad = (pad: Pad): Pad =>
-  typeof pad === "number"
-    ? [
-        [0, 0],
-        [pad, pad],
-        [pad, pad],
-        [0, 0],
-      ]
-    : pad;
+/**
+ * A numeric pad spelt out: tfjs computes the width of the output from the *height* of the filter when it is a number. The functions of
+ * tfjs take explicit pads, which their types do not say.
+ */
+export const explicitPad = (pad: Pad): "same" | "valid" => {
+  const spelt: Pad =
+    typeof pad === "number"
+      ? [
+          [0, 0],
+          [pad, pad],
+          [pad, pad],
+          [0, 0],
+        ]
+      : pad;
+  return spelt as "same";
+};
 
 interface PoolAttrs {
   filterSize: number | [number, number];
@@ -43,7 +50,7 @@ export function poolWindows(x: tf.Tensor, outside: number, attrs: PoolAttrs): tf
     attrs.filterSize,
     attrs.strides,
     1,
-    explicitPad(attrs.pad) as "same",
+    explicitPad(attrs.pad),
     attrs.dimRoundingMode,
   );
   const { top, bottom, left, right } = info.padInfo;

@@ -22,7 +22,7 @@ function conv2DInfo(xShape: readonly number[], filterShape: readonly number[], a
     [...filterShape] as Four,
     attrs.strides,
     attrs.dilations ?? 1,
-    explicitPad(attrs.pad) as "same",
+    explicitPad(attrs.pad),
     attrs.dimRoundingMode,
     depthwise,
   );

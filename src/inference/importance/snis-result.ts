@@ -100,28 +100,7 @@ export function snisResult(
     return normalized;
   };
   const site = (name: string) => siteOf(sites, name);
-  const mean = (name: string): SiteEstimate => {
-    const { data, shape } = site(name);
-    const event = shape.slice(1);
-    const size = sizeOf(event);
-    const w = weights();
-    const value = new Float64Array(size);
-    for (let i = 0; i < n; i++)
-      for (let j = 0; j < size; j++)
-        value[j] = (value[j] as number) + (w[i] as number) * (data[i * size + j] as number);
-    const squares = new Float64Array(size);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < size; j++) {
-        const term = (w[i] as number) * ((data[i * size + j] as number) - (value[j] as number));
-        squares[j] = (squares[j] as number) + term * term;
-      }
-    }
-    return {
-      value: ndarray(Float32Array.from(value), event),
-      standardError: ndarray(Float32Array.from(squares, Math.sqrt), event),
-    };
-  };
-
+  const mean = (name: string) => meanOf(site(name), weights());
   const label = evidenceLabel(about.normalized, about.hasData) as EvidenceOf<Effect>;
   return {
     sites,
@@ -142,21 +121,7 @@ export function snisResult(
     engine: problem.engine,
     weights,
     mean,
-    variance(name) {
-      const { data, shape } = site(name);
-      const event = shape.slice(1);
-      const size = sizeOf(event);
-      const w = weights();
-      const centre = mean(name).value.data;
-      const out = new Float64Array(size);
-      for (let i = 0; i < n; i++) {
-        for (let j = 0; j < size; j++) {
-          out[j] =
-            (out[j] as number) + (w[i] as number) * ((data[i * size + j] as number) - (centre[j] as number)) ** 2;
-        }
-      }
-      return ndarray(Float32Array.from(out), event);
-    },
+    variance: (name) => varianceOf(site(name), weights()),
     expectation(of) {
       const stream = expectationStream(max, logWeights);
       if (typeof of === "string") stream.add(scalarSite(of, site(of)), logWeights);
@@ -174,6 +139,47 @@ export function snisResult(
       return Object.fromEntries(Object.entries(sites).map(([name, array]) => [name, takeRows(array, rows)]));
     },
   };
+}
+
+/** Σᵢ wᵢ zᵢ of every entry of draws `[n, ...event]`, given weights that sum to 1. */
+function weightedMean(data: NdArray["data"], w: Float64Array, size: number): Float64Array {
+  const mean = new Float64Array(size);
+  for (let i = 0; i < w.length; i++)
+    for (let j = 0; j < size; j++) mean[j] = (mean[j] as number) + (w[i] as number) * (data[i * size + j] as number);
+  return mean;
+}
+
+/** The mean of every entry and its standard error, √Σ wᵢ²(zᵢ − mean)². */
+function meanOf({ data, shape }: NdArray, w: Float64Array): SiteEstimate {
+  const event = shape.slice(1);
+  const size = sizeOf(event);
+  const mean = weightedMean(data, w, size);
+  const squares = new Float64Array(size);
+  for (let i = 0; i < w.length; i++) {
+    for (let j = 0; j < size; j++) {
+      const term = (w[i] as number) * ((data[i * size + j] as number) - (mean[j] as number));
+      squares[j] = (squares[j] as number) + term * term;
+    }
+  }
+  return {
+    value: ndarray(Float32Array.from(mean), event),
+    standardError: ndarray(Float32Array.from(squares, Math.sqrt), event),
+  };
+}
+
+/** Σᵢ wᵢ(zᵢ − mean)² of every entry. */
+function varianceOf({ data, shape }: NdArray, w: Float64Array): NdArray {
+  const event = shape.slice(1);
+  const size = sizeOf(event);
+  const mean = Float32Array.from(weightedMean(data, w, size));
+  const variance = new Float64Array(size);
+  for (let i = 0; i < w.length; i++) {
+    for (let j = 0; j < size; j++) {
+      variance[j] =
+        (variance[j] as number) + (w[i] as number) * ((data[i * size + j] as number) - (mean[j] as number)) ** 2;
+    }
+  }
+  return ndarray(Float32Array.from(variance), event);
 }
 
 function warningsOf(ess: number, largestWeight: number, khat: number): string[] {

@@ -140,9 +140,46 @@ export interface ExpectationStream {
   result(): { readonly value: number; readonly standardError: number };
 }
 
+/** Weighted sums about a centre, the running mean. */
+interface RunningMoments {
+  /** Adds a chunk: Σw and Σw², and the sums Σw(h − c), Σw²(h − c) and Σw²(h − c)² that `run` computes about a centre c. */
+  take(weight: number, squares: number, sums: Float64Array, run: (centre: number) => void): void;
+  /** Σwh/Σw and √Σw²(h − μ)²/Σw. */
+  result(): { readonly value: number; readonly standardError: number };
+}
+
+/** The centre is the mean of all chunks before, so that no digits are lost to cancellation. */
+function runningMoments(): RunningMoments {
+  let [centre, weight, squares, first, firstSquared, secondSquared] = [0, 0, 0, 0, 0, 0];
+  return {
+    take(partWeight, partSquares, sums, run) {
+      if (weight === 0 && partWeight > 0) {
+        run(0);
+        centre = sumAt(sums, 0) / partWeight;
+      }
+      run(centre);
+      weight += partWeight;
+      squares += partSquares;
+      first += sumAt(sums, 0);
+      firstSquared += sumAt(sums, 1);
+      secondSquared += sumAt(sums, 2);
+      // Sums about the mean so far, from those about the last one.
+      if (!(weight > 0)) return;
+      const shift = first / weight;
+      centre += shift;
+      secondSquared += shift * (shift * squares - 2 * firstSquared);
+      firstSquared -= shift * squares;
+      first = 0;
+    },
+    result: () => ({
+      value: weight > 0 ? centre : Number.NaN,
+      standardError: Math.sqrt(Math.max(0, secondSquared)) / weight,
+    }),
+  };
+}
+
 /**
- * The self-normalised mean and its standard error in one pass. Deviations are taken from the mean so far, so that no
- * digits are lost to cancellation. A draw without weight may have any value.
+ * The self-normalised mean and its standard error in one pass. A draw without weight may have any value.
  *
  * @param all - Log-weights of all draws that will be added, where they are known.
  */
@@ -150,28 +187,8 @@ export function expectationStream(max: number, all: ArrayLike<number> = []): Exp
   memory ??= start();
   const own = memory;
   const cache = cachedWeights(all, max);
+  const { take, result } = runningMoments();
   let done = 0;
-  let [centre, weight, squares, first, firstSquared, secondSquared] = [0, 0, 0, 0, 0, 0];
-  /** Adds a chunk: its Σw and Σw², and the moments about a centre that `run` computes. */
-  const take = (partWeight: number, partSquares: number, sums: Float64Array, run: (centre: number) => void): void => {
-    if (weight === 0 && partWeight > 0) {
-      run(0);
-      centre = sumAt(sums, 0) / partWeight;
-    }
-    run(centre);
-    weight += partWeight;
-    squares += partSquares;
-    first += sumAt(sums, 0);
-    firstSquared += sumAt(sums, 1);
-    secondSquared += sumAt(sums, 2);
-    // Sums about the mean so far, from those about the last one.
-    if (!(weight > 0)) return;
-    const shift = first / weight;
-    centre += shift;
-    secondSquared += shift * (shift * squares - 2 * firstSquared);
-    firstSquared -= shift * squares;
-    first = 0;
-  };
   const addCached = (values: Float32Array, { memory: here, copyValues }: WeightCache, block: CachedWeights): void => {
     const { run, at, sums } = here;
     const [valuesAt, of] = [copyValues(values), block.sums];
@@ -210,9 +227,6 @@ export function expectationStream(max: number, all: ArrayLike<number> = []): Exp
         else addCached(some, cache, block);
       }
     },
-    result: () => ({
-      value: weight > 0 ? centre : Number.NaN,
-      standardError: Math.sqrt(Math.max(0, secondSquared)) / weight,
-    }),
+    result,
   };
 }

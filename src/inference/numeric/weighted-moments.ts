@@ -70,6 +70,27 @@ export interface MomentStream {
   moments(part: Pick<PartWeights, "sum" | "squares">): Moments;
 }
 
+/** Weighted means of the entries of one part, each of the row that `rowOf` says; 0 where a row has no weight. */
+function partMeans(
+  values: ArrayLike<number>,
+  { draws, weights }: PartWeights,
+  rowOf: Int32Array,
+  rows: number,
+): Float64Array {
+  const entries = rowOf.length;
+  const total = new Float64Array(entries);
+  const weight = new Float64Array(entries);
+  for (let i = 0; i < draws; i++) {
+    for (let e = 0; e < entries; e++) {
+      const w = weights[i * rows + (rowOf[e] as number)] as number;
+      if (w === 0) continue;
+      total[e] = (total[e] as number) + w * (values[i * entries + e] as number);
+      weight[e] = (weight[e] as number) + w;
+    }
+  }
+  return total.map((t, e) => ((weight[e] as number) > 0 ? t / (weight[e] as number) : 0));
+}
+
 /**
  * Sums Σwd, Σwd², Σw²d, Σw²d² of deviations d from the weighted mean of the first part: deviations from a point near the mean lose
  * no digits to cancellation and need no second pass.
@@ -84,24 +105,9 @@ export function momentStream({ outer, rows, size }: RowLayout): MomentStream {
     Float64Array,
   ];
   let centre: Float64Array | undefined;
-
-  const centreOf = (values: ArrayLike<number>, { draws, weights }: PartWeights): Float64Array => {
-    const total = new Float64Array(entries);
-    const weight = new Float64Array(entries);
-    for (let i = 0; i < draws; i++) {
-      for (let e = 0; e < entries; e++) {
-        const w = weights[i * rows + (rowOf[e] as number)] as number;
-        if (w === 0) continue;
-        total[e] = (total[e] as number) + w * (values[i * entries + e] as number);
-        weight[e] = (weight[e] as number) + w;
-      }
-    }
-    return total.map((t, e) => ((weight[e] as number) > 0 ? t / (weight[e] as number) : 0));
-  };
-
   return {
     add(values, part) {
-      centre ??= centreOf(values, part);
+      centre ??= partMeans(values, part, rowOf, rows);
       for (let e = 0; e < entries; e++) {
         const f = part.rescale[rowOf[e] as number] as number;
         if (f === 1) continue;

@@ -19,6 +19,47 @@ const GROUP = 16;
 const PRODUCT_LIMIT = 1e280;
 const NEAR_ONE = 1e-6;
 
+/** Σ log(1 − θx) of the exceedances `from` to before `to`, where the product of the factors is known. */
+function logOf(product: number, sorted: Float64Array, theta: number, from: number, to: number): number {
+  // One logarithm for many, unless the product leaves the range of doubles or digits of a term near one count.
+  if (product > 1 / PRODUCT_LIMIT && product < PRODUCT_LIMIT && Math.abs(product - 1) > NEAR_ONE)
+    return Math.log(product);
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += Math.log1p(-theta * (sorted[i] as number));
+  return sum;
+}
+
+/** k at a given θ: the mean of log(1 − θx). */
+function meanLog(sorted: Float64Array, theta: number): number {
+  const n = sorted.length;
+  let sum = 0;
+  let from = 0;
+  // Four independent products at a time, so that no multiplication waits for the one before.
+  for (; from + 4 * GROUP <= n; from += 4 * GROUP) {
+    let p = 1;
+    let q = 1;
+    let r = 1;
+    let s = 1;
+    for (let i = from; i < from + GROUP; i++) {
+      p *= 1 - theta * (sorted[i] as number);
+      q *= 1 - theta * (sorted[i + GROUP] as number);
+      r *= 1 - theta * (sorted[i + 2 * GROUP] as number);
+      s *= 1 - theta * (sorted[i + 3 * GROUP] as number);
+    }
+    sum += logOf(p, sorted, theta, from, from + GROUP);
+    sum += logOf(q, sorted, theta, from + GROUP, from + 2 * GROUP);
+    sum += logOf(r, sorted, theta, from + 2 * GROUP, from + 3 * GROUP);
+    sum += logOf(s, sorted, theta, from + 3 * GROUP, from + 4 * GROUP);
+  }
+  for (; from < n; from += GROUP) {
+    const to = Math.min(n, from + GROUP);
+    let product = 1;
+    for (let i = from; i < to; i++) product *= 1 - theta * (sorted[i] as number);
+    sum += logOf(product, sorted, theta, from, to);
+  }
+  return sum / n;
+}
+
 /**
  * Shape k of a generalised Pareto distribution fitted to exceedances (all positive): k̂ by Zhang & Stephens' quasi-Bayes mean.
  *
@@ -29,48 +70,11 @@ export function paretoShape(sorted: Float64Array): number {
   const quartile = sorted[Math.max(0, Math.floor(n / 4 + 0.5) - 1)] as number;
   const largest = sorted[n - 1] as number;
   const m = 30 + Math.floor(Math.sqrt(n));
-  /** Σ log(1 − θx) of numbers `from` to before `to`, whose product is known. */
-  const logOf = (product: number, theta: number, from: number, to: number): number => {
-    // One logarithm for many, unless the product leaves the range of doubles or digits of a term near one count.
-    if (product > 1 / PRODUCT_LIMIT && product < PRODUCT_LIMIT && Math.abs(product - 1) > NEAR_ONE)
-      return Math.log(product);
-    let sum = 0;
-    for (let i = from; i < to; i++) sum += Math.log1p(-theta * (sorted[i] as number));
-    return sum;
-  };
-  const meanLog = (theta: number): number => {
-    let sum = 0;
-    let from = 0;
-    // Four independent products at a time, so that no multiplication waits for the one before.
-    for (; from + 4 * GROUP <= n; from += 4 * GROUP) {
-      let p = 1;
-      let q = 1;
-      let r = 1;
-      let s = 1;
-      for (let i = from; i < from + GROUP; i++) {
-        p *= 1 - theta * (sorted[i] as number);
-        q *= 1 - theta * (sorted[i + GROUP] as number);
-        r *= 1 - theta * (sorted[i + 2 * GROUP] as number);
-        s *= 1 - theta * (sorted[i + 3 * GROUP] as number);
-      }
-      sum += logOf(p, theta, from, from + GROUP);
-      sum += logOf(q, theta, from + GROUP, from + 2 * GROUP);
-      sum += logOf(r, theta, from + 2 * GROUP, from + 3 * GROUP);
-      sum += logOf(s, theta, from + 3 * GROUP, from + 4 * GROUP);
-    }
-    for (; from < n; from += GROUP) {
-      const to = Math.min(n, from + GROUP);
-      let product = 1;
-      for (let i = from; i < to; i++) product *= 1 - theta * (sorted[i] as number);
-      sum += logOf(product, theta, from, to);
-    }
-    return sum / n;
-  };
   const thetas = new Float64Array(m);
   const likelihoods = new Float64Array(m);
   for (let j = 0; j < m; j++) {
     const theta = 1 / largest + (1 - Math.sqrt(m / (j + 0.5))) / (3 * quartile);
-    const k = meanLog(theta);
+    const k = meanLog(sorted, theta);
     thetas[j] = theta;
     // Exponential where θ is 0: the limit of −θ/k is 1 over the mean.
     const rate = theta === 0 ? n / sorted.reduce((a, b) => a + b) : -theta / k;
@@ -85,7 +89,7 @@ export function paretoShape(sorted: Float64Array): number {
     total += w;
     theta += w * (thetas[j] as number);
   }
-  const k = meanLog(theta / total);
+  const k = meanLog(sorted, theta / total);
   return (n * k + PRIOR_COUNT * PRIOR_K) / (n + PRIOR_COUNT);
 }
 
