@@ -1,20 +1,20 @@
 /**
- * Weighted means, variances and standard errors of streams of draws, in one pass: nothing of a draw is kept. Each row has weights
- * of its own, known only up to a factor, so sums are held relative to the largest weight so far.
+ * Weighted means, variances and standard errors of streams of draws, in one pass that stores no draw. Each row has its
+ * own weights, known only up to a factor, so sums are relative to the largest weight so far.
  */
 
-/** How draws `[..., rows, size]` lie in memory: `outer` stacks of `rows` rows of `size` entries. */
+/** Layout of draws `[..., rows, size]`: `outer` stacks of `rows` rows of `size` entries. */
 export interface RowLayout {
   readonly outer: number;
   readonly rows: number;
   readonly size: number;
 }
 
-/** Weights of some draws, `[draws, rows]`, relative to a reference of each row that may have moved since the last part. */
+/** Weights of some draws, `[draws, rows]`, relative to a reference of each row that may have changed since the last part. */
 export interface PartWeights {
   readonly draws: number;
   readonly weights: Float64Array;
-  /** What weights of earlier parts are to be multiplied by, for each row. */
+  /** Factor on the weights of earlier parts, for each row. */
   readonly rescale: Float64Array;
   /** Σw and Σw² of each row, this part included, relative to the same reference. */
   readonly sum: Float64Array;
@@ -65,7 +65,7 @@ export interface Moments {
 
 /** Sums over the stream of one site. */
 export interface MomentStream {
-  /** Takes draws `[draws, outer, rows, size]` with their weights. */
+  /** Adds draws `[draws, outer, rows, size]` with their weights. */
   add(values: ArrayLike<number>, part: PartWeights): void;
   moments(part: Pick<PartWeights, "sum" | "squares">): Moments;
 }
@@ -92,8 +92,8 @@ function partMeans(
 }
 
 /**
- * Sums Σwd, Σwd², Σw²d, Σw²d² of deviations d from the weighted mean of the first part: deviations from a near point lose no
- * digits to cancellation, and need no second pass.
+ * Sums Σwd, Σwd², Σw²d, Σw²d² of deviations d from the weighted mean of the first part: deviations from a point near the mean lose
+ * no digits to cancellation and need no second pass.
  */
 export function momentStream({ outer, rows, size }: RowLayout): MomentStream {
   const entries = outer * rows * size;

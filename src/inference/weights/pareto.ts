@@ -9,12 +9,12 @@ import { tailAbove } from "../numeric/weight-loops.ts";
 export const UNRELIABLE_K = 0.7;
 
 /** Fewest tail weights for a fit. */
-const FEWEST = 5;
-/** Weak prior of the fit: so many observations at k = ½, which tames small tails. */
+const MIN_TAIL = 5;
+/** Weak prior of the fit: so many observations at k = ½, which regularises small tails. */
 const PRIOR_COUNT = 10;
 const PRIOR_K = 0.5;
 
-/** Factors whose logarithms are taken together. */
+/** Factors multiplied before one logarithm is taken. */
 const GROUP = 16;
 const PRODUCT_LIMIT = 1e280;
 const NEAR_ONE = 1e-6;
@@ -34,7 +34,7 @@ function meanLog(sorted: Float64Array, theta: number): number {
   const n = sorted.length;
   let sum = 0;
   let from = 0;
-  // Four products at a time: one alone would wait for itself.
+  // Four independent products at a time, so that no multiplication waits for the one before.
   for (; from + 4 * GROUP <= n; from += 4 * GROUP) {
     let p = 1;
     let q = 1;
@@ -93,7 +93,7 @@ export function paretoShape(sorted: Float64Array): number {
   return (n * k + PRIOR_COUNT * PRIOR_K) / (n + PRIOR_COUNT);
 }
 
-/** The `count` largest values, in no order, by partitions around a pivot: linear in the number of values. Moves them about. */
+/** The `count` largest values, in no order, by partitions around a pivot: linear in the number of values. Reorders `values`. */
 function largest(values: Float64Array, count: number): Float64Array {
   const first = values.length - count;
   let [low, high] = [0, values.length - 1];
@@ -116,10 +116,10 @@ function largest(values: Float64Array, count: number): Float64Array {
   return values.slice(first);
 }
 
-/** Log-weights looked at to guess where the tail begins, and how many times the tail the guess is to hold. */
+/** Log-weights in the sample that suggests where the tail begins; the suggested tail is about this factor, and some spare sample points, too long. */
 const SAMPLE = 4096;
-const GENEROUS = 2;
-const SPARE = 16;
+const TAIL_FACTOR = 2;
+const SAMPLE_SPARE = 16;
 
 /**
  * Some of the values, the `count` largest among them, in no order: those above a cut that a sample suggests. Where the sample is
@@ -127,7 +127,7 @@ const SPARE = 16;
  */
 function candidates(x: ArrayLike<number>, count: number, find: typeof tailAbove): Float64Array {
   const n = x.length;
-  const wanted = GENEROUS * count + Math.ceil((SPARE * n) / SAMPLE);
+  const wanted = TAIL_FACTOR * count + Math.ceil((SAMPLE_SPARE * n) / SAMPLE);
   if (2 * wanted > n) return Float64Array.from(x);
   const sample = new Float64Array(SAMPLE);
   for (let i = 0; i < SAMPLE; i++) sample[i] = x[Math.floor((i * n) / SAMPLE)] as number;
@@ -145,14 +145,14 @@ function candidates(x: ArrayLike<number>, count: number, find: typeof tailAbove)
 /**
  * Pareto k of log-weights, from the min(n/5, 3√n) largest.
  *
- * @remarks k < .5: finite variance; .5 to .7: usable; above .7: unreliable. Even weights give −∞: they have no tail. With fewer than
- * five distinct tail weights nothing can be said: +∞.
- * @param find - Finds what is not below a number.
+ * @remarks k < .5: finite variance; .5 to .7: usable; above .7: unreliable. Equal weights give −∞: they have no tail. With fewer than
+ * five distinct tail weights there is no estimate: +∞.
+ * @param find - Finds the log-weights that are not below a number.
  */
 export function paretoK(logWeights: ArrayLike<number>, find: typeof tailAbove = tailAbove): number {
   const n = logWeights.length;
   const tail = Math.min(Math.floor(n / 5), Math.ceil(3 * Math.sqrt(n)));
-  if (tail < FEWEST) return Number.POSITIVE_INFINITY;
+  if (tail < MIN_TAIL) return Number.POSITIVE_INFINITY;
   let same = 1;
   while (same < n && logWeights[same] === logWeights[0]) same++;
   if (same === n) return Number.NEGATIVE_INFINITY;
@@ -163,5 +163,5 @@ export function paretoK(logWeights: ArrayLike<number>, find: typeof tailAbove = 
     .subarray(1)
     .map((l) => Math.exp(l - max) - cut)
     .filter((x) => x > 0);
-  return exceedances.length < FEWEST ? Number.POSITIVE_INFINITY : paretoShape(exceedances);
+  return exceedances.length < MIN_TAIL ? Number.POSITIVE_INFINITY : paretoShape(exceedances);
 }
