@@ -28,7 +28,7 @@ const rooms = {
   tilt: 6,
 };
 
-/** The rooms of `src/compiler`, each with those that it may import. What lies beside them joins them: a step, its shards, `compile`. */
+/** The rooms of `src/compiler`, each with those that it may import. */
 const compilerRooms = {
   ir: [],
   onnx: ["ir"],
@@ -38,6 +38,8 @@ const compilerRooms = {
   lower: ["ir", "onnx", "primitives", "passes"],
   runtime: ["ir", "onnx", "lower"],
 };
+/** What lies beside the rooms of `src/compiler` and joins them. */
+const compilerJoints = ["compile", "cost-model", "index", "shards", "step", "threads"];
 
 const lower = (heights, name) => Object.keys(heights).filter((other) => heights[other] < heights[name]);
 const below = (floor) => (besides.has(floor) ? ["core"] : lower(floors, floor).filter((other) => !besides.has(other)));
@@ -75,10 +77,30 @@ const compilerRoomRules = Object.entries(compilerRooms).map(([room, others]) => 
   };
 });
 
-const outsideRooms = {
-  path: "^src/inference/",
-  pathNot: `^src/inference/((${Object.keys(rooms).join("|")})/|index\\.ts$)`,
-};
+const anyOf = (table) => Object.keys(table).join("|");
+
+/** A file that lies elsewhere is found by what it imports, by who imports it, or as one that has neither. */
+const everyFile = (name, comment, elsewhere) =>
+  [
+    [elsewhere, {}],
+    [{}, elsewhere],
+    [{ orphan: true, ...elsewhere }, {}],
+  ].map(([from, to]) => ({ name, severity: "error", comment, from, to }));
+
+const placeRules = [
+  ...everyFile("every-file-on-a-floor", "Files of src lie on a floor; only the root's entry point does not.", {
+    path: "^src/",
+    pathNot: `^src/((${anyOf(floors)})/|index\\.ts$)`,
+  }),
+  ...everyFile("every-file-in-a-room", "Files of src/inference lie in a room; only the public entry point does not.", {
+    path: "^src/inference/",
+    pathNot: `^src/inference/((${anyOf(rooms)})/|index\\.ts$)`,
+  }),
+  ...everyFile("compiler-in-rooms", "Files of src/compiler lie in a room, or join the rooms and are named here.", {
+    path: "^src/compiler/",
+    pathNot: `^src/compiler/((${anyOf(compilerRooms)})/|(${compilerJoints.join("|")})(\\.test)?\\.ts$)`,
+  }),
+];
 
 /** Modules that package.json names as entry points. */
 const entryPoints = Object.values(require("./package.json").exports).map((entry) =>
@@ -90,20 +112,7 @@ module.exports = {
     ...floorRules,
     ...roomRules,
     ...compilerRoomRules,
-    {
-      name: "every-file-in-a-room",
-      severity: "error",
-      comment: "Files of src/inference lie in a room; only the public entry point does not.",
-      from: outsideRooms,
-      to: {},
-    },
-    {
-      name: "every-file-in-a-room",
-      severity: "error",
-      comment: "The same of files that import nothing.",
-      from: {},
-      to: outsideRooms,
-    },
+    ...placeRules,
     {
       name: "core-packages",
       severity: "error",

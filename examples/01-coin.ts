@@ -32,5 +32,5 @@ console.log(`              estimate             exact`);
 console.log(`E[p | data]   ${show(mean.value)} ± ${show(mean.standardError)}      ${show(exactMean)}`);
 const { value, standardError } = posterior.logEvidence;
 console.log(`log p(data)  ${show(value)} ± ${show(standardError)}     ${show(exactEvidence)}`);
-console.log(`20,000 weighted draws are worth ${Math.round(posterior.ess)} even ones (ESS);`);
+console.log(`20,000 weighted draws have an effective sample size of ${Math.round(posterior.ess)};`);
 console.log(`Pareto k = ${posterior.khat.toFixed(2)} (below 0.7: the weights can be trusted).`);

@@ -56,4 +56,4 @@ const [tilted, base] = [log(corrected), log(biased)];
 const E = [0, 1, 2].map((k) => (base[k] ?? 0) - (tilted[k] ?? 0));
 const gap = (k: number) => ((E[0] ?? 0) - (E[k] ?? 0)).toFixed(2);
 console.log(`energy gaps: A−B ${gap(1)} (exact 2.37), A−C ${gap(2)} (exact 2.08)`);
-console.log(`a weighted draw is worth ${draws.essRatio.toFixed(3)} even ones (exact .383)`);
+console.log(`ESS/n of weighted draws ${draws.essRatio.toFixed(3)} (exact .383)`);

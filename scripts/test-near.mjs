@@ -7,7 +7,7 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { posix } from "node:path";
+import { entryPoints, pathOf } from "./specifiers.mjs";
 
 /** A file that gathers what others export says little of who uses what: it counts as so many imports. */
 const GATHERING = 3;
@@ -15,6 +15,8 @@ const GATHERING = 3;
 const MOST = 10;
 const CODE = /\.(ts|mjs|cjs)$/;
 const TEST = /^(src|tests)\/(?!long\/).*\.test\.ts$/;
+
+const entries = entryPoints();
 
 const git = (...args) =>
   execFileSync("git", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).split("\n").filter(Boolean);
@@ -40,16 +42,9 @@ function change(asked) {
   return { ref: "HEAD~1", files: changedSince("HEAD~1") };
 }
 
-/** The file that a specifier names, if it is one of the tree: relative, by the package's name, or a path from the root. */
+/** The file that a specifier names, if it is one of the tree: as TypeScript has it, or by its path from the root. */
 function resolve(from, specifier, known) {
-  const [, entry] = /^tilted(?:\/([a-z]+))?$/.exec(specifier) ?? [];
-  const path = /^tilted(\/[a-z]+)?$/.test(specifier)
-    ? posix.join("src", entry ?? "", "index.ts")
-    : specifier.startsWith(".")
-      ? posix.join(posix.dirname(from), specifier)
-      : /^(tests|examples|bench|scripts)\//.test(specifier)
-        ? specifier
-        : undefined;
+  const path = pathOf(from, specifier, entries) ?? specifier;
   return known.has(path) ? path : undefined;
 }
 

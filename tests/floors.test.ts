@@ -1,4 +1,4 @@
-/** The floor check finds forbidden imports: all are planted in a small tree, and each is named with the rule that forbids it. */
+/** The floor check finds forbidden imports and misplaced files: all are planted in a small tree, and each is named with its rule. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -15,6 +15,7 @@ const ALLOWED: Files = {
   "src/compiler/ir/graph.ts": [],
   "src/compiler/lower/lower.ts": ["src/compiler/ir/graph.ts"],
   "src/compiler/step.ts": ["src/engine/ops.ts", "src/compiler/lower/lower.ts"],
+  "src/compiler/shards.test.ts": ["src/compiler/step.ts"],
   "src/dist/normal.ts": ["src/engine/ops.ts", "src/core/key.ts"],
   "src/effects/interpret.ts": ["src/dist/normal.ts"],
   "src/effects/effects.ts": ["src/effects/interpret.ts"],
@@ -42,6 +43,11 @@ const PLANTED: readonly (readonly [rule: string, from: string, to: string])[] = 
   ["room-mcmc", "src/inference/mcmc/mala.ts", "src/inference/vi/elbo.ts"],
   ["every-file-in-a-room", "src/inference/loose.ts", "src/core/key.ts"],
   ["every-file-in-a-room", "src/inference/index.ts", "src/inference/constants.ts"],
+  ["every-file-on-a-floor", "src/loose.ts", "src/core/key.ts"],
+  ["every-file-on-a-floor", "src/attic/elbo.ts", "src/inference/vi/elbo.ts"],
+  ["every-file-on-a-floor", "src/index.ts", "src/constants.ts"],
+  ["compiler-in-rooms", "src/compiler/loose.ts", "src/compiler/step.ts"],
+  ["compiler-in-rooms", "src/compiler/attic/pass.ts", "src/compiler/step.ts"],
   ["models-without-privileges", "src/models/vae.ts", "src/effects/interpret.ts"],
   ["unit-tests-alone", "src/core/key.test.ts", "tests/support/close.ts"],
   ["unit-tests-alone", "src/core/key.ts", "tests/inference/elbo.test.ts"],
@@ -51,21 +57,75 @@ const PLANTED: readonly (readonly [rule: string, from: string, to: string])[] = 
   ["no-cycles", "src/core/key.ts", "src/engine/ops.ts"],
 ];
 
-/** The project's own rules, on files in a folder of the machine's. */
-async function check(files: Files): Promise<Run> {
+/** Files that import nothing and that nothing imports. */
+const ORPHANS: readonly (readonly [rule: string, path: string])[] = [
+  ["every-file-on-a-floor", "src/orphan.ts"],
+  ["every-file-on-a-floor", "src/attic/orphan.ts"],
+  ["every-file-in-a-room", "src/inference/orphan.ts"],
+  ["every-file-in-a-room", "src/inference/attic/orphan.ts"],
+  ["compiler-in-rooms", "src/compiler/orphan.ts"],
+  ["compiler-in-rooms", "src/compiler/attic/orphan.ts"],
+];
+
+/** What dependency-cruiser does not see: a line that stands in a file, and the file that it names. */
+const HIDDEN: readonly (readonly [rule: string, from: string, line: string, to: string])[] = [
+  [
+    "room-weights",
+    "src/inference/weights/ess.ts",
+    'type Chain = import("../mcmc/mala.ts").Chain;',
+    "src/inference/mcmc/mala.ts",
+  ],
+  ["types-imported-at-the-top", "src/dist/point.ts", 'type Op = import("../engine/ops.ts").Op;', "src/engine/ops.ts"],
+  ["types-imported-at-the-top", "src/dist/kl.ts", 'type Any = typeof import("tilted/dist");', "src/dist/index.ts"],
+  ["floor-engine", "src/engine/math.ts", 'type Family = import("tilted/dist").Family;', "src/dist/index.ts"],
+  ["floor-core", "src/core/require.ts", 'createRequire(import.meta.url)("../engine/ops.ts");', "src/engine/ops.ts"],
+  ["floor-core", "src/core/url.ts", "new URL(`../engine/ops.wasm`, import.meta.url);", "src/engine/ops.wasm"],
+  ["floor-core", "src/core/folder.ts", "new URL('../engine', import.meta.url);", "src/engine/"],
+  ["floor-core", "src/core/above.ts", 'join(here, "..", "engine");', "src/"],
+  [
+    "unit-tests-alone",
+    "src/core/random/above.ts",
+    'require("../../../tests/support/close.ts");',
+    "tests/support/close.ts",
+  ],
+];
+/** The same where it is allowed. */
+const SEEN: readonly (readonly [from: string, line: string])[] = [
+  ["src/inference/mcmc/later.ts", 'await import("../../compiler/step.ts");'],
+  ["src/engine/threads.ts", 'new URL("../core/job.js", import.meta.url);'],
+  ["src/engine/peer.ts", 'type Peer = typeof import("peer");'],
+  ["src/data/data.ts", 'fail("tilted/data: no such file");'],
+];
+
+/** Both parts of the project's own check, on files in a folder of the machine's. */
+async function check(files: Files, lines: readonly (readonly [path: string, line: string])[]): Promise<Run> {
   const folder = mkdtempSync(join(tmpdir(), "tilted-floors-"));
   try {
-    writeFileSync(join(folder, "tsconfig.json"), "{}");
+    const paths = { "tilted/dist": ["./src/dist/index.ts"] };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: { paths } }));
     for (const [path, imports] of Object.entries(files)) {
-      mkdirSync(dirname(join(folder, path)), { recursive: true });
-      const lines = imports.map((target) => `import "${join(folder, target)}";\n`);
-      writeFileSync(join(folder, path), `${lines.join("")}export const here = 1;\n`);
+      const text = imports.map((target) => `import "${join(folder, target)}";\n`);
+      write(join(folder, path), `${text.join("")}export const here = 1;\n`);
     }
-    return await cruise(folder, "src", "tests", "examples");
+    for (const [path, line] of lines) write(join(folder, path), `export {};\n${line}\n`);
+    return both(await cruise(folder, "src", "tests", "examples"), await namedPaths(folder));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+const both = (one: Run, other: Run): Run => ({
+  code: one.code || other.code,
+  stdout: one.stdout + other.stdout,
+  stderr: one.stderr + other.stderr,
+});
+
+const namedPaths = (cwd: string): Promise<Run> => runNode([join(root, "scripts/check-paths.mjs")], cwd);
 
 const cruise = (cwd: string, ...folders: readonly string[]): Promise<Run> =>
   runNode(
@@ -77,8 +137,8 @@ const cruise = (cwd: string, ...folders: readonly string[]): Promise<Run> =>
   );
 
 it.each([
-  ["a small tree whose imports go down", () => check(ALLOWED)],
-  ["the sources as they are", () => cruise(root, "src")],
+  ["a small tree whose imports go down", () => check(ALLOWED, SEEN)],
+  ["the sources as they are", async () => both(await cruise(root, "src"), await namedPaths(root))],
 ])("passes %s", async (_, run) => {
   const { code, stdout, stderr } = await run();
   expect(stderr).toBe("");
@@ -86,7 +146,7 @@ it.each([
   expect(code).toBe(0);
 });
 
-describe("a tree with every forbidden import", () => {
+describe("a tree with every forbidden import and misplaced file", () => {
   let found: Run;
   beforeAll(async () => {
     const files: { [path: string]: readonly string[] } = { ...ALLOWED };
@@ -94,7 +154,11 @@ describe("a tree with every forbidden import", () => {
       files[to] ??= [];
       files[from] = [...(files[from] ?? []), to];
     }
-    found = await check(files);
+    for (const [, path] of ORPHANS) files[path] = [];
+    found = await check(
+      files,
+      HIDDEN.map(([, from, line]) => [from, line]),
+    );
   });
 
   it("fails", () => {
@@ -104,5 +168,13 @@ describe("a tree with every forbidden import", () => {
 
   it.each(PLANTED)("%s: %s may not import %s", (rule, from, to) => {
     expect(found.stdout).toMatch(new RegExp(`error ${rule}: ${from} →\\s+${to}`));
+  });
+
+  it.each(ORPHANS)("%s: not %s", (rule, path) => {
+    expect(found.stdout).toMatch(new RegExp(`error ${rule}: ${path}$`, "m"));
+  });
+
+  it.each(HIDDEN)("%s: %s may not say %s", (rule, from, _, to) => {
+    expect(found.stdout).toContain(`error ${rule}: ${from} → ${to}\n`);
   });
 });

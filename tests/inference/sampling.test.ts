@@ -185,7 +185,7 @@ describe("SNIS", () => {
   it("says so when it cannot be trusted: a tilt in 200 dimensions", async () => {
     const r = await infer(pipe(gaussian(200), tilt("x", quadratic(1, 0, 200))), snis(2000), { seed: 9 });
     expect(r.trusted).toBe(false);
-    expect(r.warnings.join()).toMatch(/Pareto k|worth only/);
+    expect(r.warnings.join()).toMatch(/Pareto k|effective sample size/);
     const dead = await infer(
       pipe(
         gaussian(1),

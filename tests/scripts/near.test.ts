@@ -17,7 +17,12 @@ const FILES = {
   "tests/dist/tail.test.ts": 'import { tail } from "../../src/dist/tail.ts";',
   "tests/dist/program.ts": 'import * as dist from "tilted/dist";',
   "tests/dist/program.test.ts": 'run("tests/dist/program.ts");',
-  "src/plain.ts": "export const plain = 1;",
+  "src/engine/math.ts": 'export * from "./special.ts";',
+  "src/engine/special.ts": "export const lgamma = 1;",
+  "tests/engine/gamma.test.ts": 'import { lgamma } from "tilted/math";',
+  "tsconfig.json": JSON.stringify({
+    compilerOptions: { paths: { "tilted/dist": ["./src/dist/index.ts"], "tilted/math": ["./src/engine/math.ts"] } },
+  }),
 };
 
 let folder: string;
@@ -65,6 +70,17 @@ it("takes what imports a file, by the shortest way, of changes committed or not 
     "tests/dist/program.ts ← tests/dist/program.test.ts",
   ]);
   expect(await near("--since", "HEAD")).not.toContain("src/core/key.ts ← src/core/key.test.ts");
+});
+
+it("knows the entry points by the paths of tsconfig.json", async () => {
+  git("add", "-A");
+  git("commit", "-q", "-m", "Others");
+  touch("src/engine/math.ts");
+  touch("src/engine/special.ts");
+  expect(await near("--since", "HEAD")).toEqual([
+    "src/engine/math.ts ← tests/engine/gamma.test.ts",
+    "src/engine/special.ts ← tests/engine/gamma.test.ts",
+  ]);
 });
 
 it("takes the commit before where nothing has changed since, and changed tests themselves", async () => {

@@ -28,13 +28,13 @@ function pool(chains: Chains): Float64Array {
   return all;
 }
 
-/** One array for all, seen as chains of the same length as the given ones. */
-function cut(all: Float64Array, chains: Chains): Float64Array[] {
+/** One array split into chains of the same length as the given ones. */
+function splitLike(all: Float64Array, chains: Chains): Float64Array[] {
   const length = chains[0]?.length ?? 0;
   return chains.map((_, c) => all.subarray(c * length, (c + 1) * length));
 }
 
-/** Draws with their order. */
+/** Draws with their argsort. */
 interface Ordered {
   readonly chains: Chains;
   readonly all: Float64Array;
@@ -51,7 +51,7 @@ export const rankNormalize = (chains: Chains): Float64Array[] => normalScores(or
 
 const scoreOf = (rank: number, count: number): number => normalQuantile((rank - 3 / 8) / (count + 1 / 4));
 
-/** Scores of the ranks 1 … count. The last ones stay: all scalars of a run have as many draws. */
+/** Scores of the ranks 1 … count. The last ones are cached: all scalars of a run have as many draws. */
 let lastScores = new Float64Array(0);
 function scoresOf(count: number): Float64Array {
   if (lastScores.length !== count) lastScores = Float64Array.from({ length: count }, (_, i) => scoreOf(i + 1, count));
@@ -68,7 +68,7 @@ function normalScores({ chains, all, order }: Ordered): Float64Array[] {
     for (let i = from; i < to; i++) scores[order[i] as number] = score;
     from = to;
   }
-  return cut(scores, chains);
+  return splitLike(scores, chains);
 }
 
 const mean = (x: Float64Array): number => {
@@ -85,13 +85,13 @@ const variance = (x: Float64Array): number => {
   return sum / (x.length - 1);
 };
 
-const less = (x: Float64Array, m: number): Float64Array => {
+const subtract = (x: Float64Array, m: number): Float64Array => {
   const out = new Float64Array(x.length);
   for (let i = 0; i < x.length; i++) out[i] = (x[i] as number) - m;
   return out;
 };
 
-/** √(((n − 1)/n·W + B/n)/W) of chains as they are. Chains that do not move give NaN, or ∞ when they stand apart. */
+/** √(((n − 1)/n·W + B/n)/W) of unsplit chains. Constant chains give NaN, or ∞ where they differ. */
 function basicRhat(chains: Chains): number {
   const n = chains[0]?.length ?? 0;
   if (n < 2 || chains.length < 2) return Number.NaN;
@@ -108,7 +108,7 @@ function quantile({ all, order }: Ordered, p: number): number {
   return sorted(low) + (at - low) * (sorted(low + 1) - sorted(low));
 }
 
-/** The larger of the rank-normalised split R-hat and that of the folded draws |x − median|: location and scale both. */
+/** The larger of the rank-normalised split R-hat and that of the folded draws |x − median|: it detects differences in location and in scale. */
 export function rhat(chains: Chains): number {
   const halves = ordered(splitChains(chains));
   return rhatOf(halves, normalScores(halves));
@@ -122,8 +122,8 @@ function rhatOf(halves: Ordered, scores: Chains): number {
 function folded({ chains, all, order }: Ordered, median: number): Ordered {
   const distances = new Float64Array(all.length);
   for (let i = 0; i < all.length; i++) distances[i] = Math.abs((all[i] as number) - median);
-  const halves = cut(distances, chains);
-  // What is no number is in no order that could be merged.
+  const halves = splitLike(distances, chains);
+  // NaN has no order that could be merged.
   if (!((distances[order[order.length - 1] as number] as number) >= 0)) return ordered(halves);
   let above = 0;
   while (above < order.length && (all[order[above] as number] as number) < median) above++;
@@ -147,7 +147,7 @@ export function meanEss(chains: Chains): number {
   const n = chains[0]?.length ?? 0;
   if (n < 4) return Number.NaN;
   const means = chains.map(mean);
-  const centred = chains.map((chain, c) => less(chain, means[c] as number));
+  const centred = chains.map((chain, c) => subtract(chain, means[c] as number));
   /** Mean over chains of the autocovariance at a lag, with 1/n. */
   const sums = autocovariances(centred);
   const autocovariance = (lag: number): number => sums(lag) / (m * n);
@@ -181,7 +181,7 @@ function tailEssOf(halves: Ordered): number {
     const q = quantile(halves, p);
     const within = new Float64Array(halves.all.length);
     for (let i = 0; i < within.length; i++) within[i] = (halves.all[i] as number) <= q ? 1 : 0;
-    return meanEss(cut(within, halves.chains));
+    return meanEss(splitLike(within, halves.chains));
   };
   return Math.min(at(0.05), at(0.95));
 }
@@ -192,7 +192,7 @@ export function meanMcse(chains: Chains): number {
   return Math.sqrt(variance(pool(halves)) / meanEss(halves));
 }
 
-/** What the diagnostics say of one scalar. */
+/** Diagnostics of one scalar. */
 export interface ScalarDiagnostics {
   readonly rhat: number;
   readonly bulkEss: number;
@@ -201,7 +201,7 @@ export interface ScalarDiagnostics {
   readonly mean: number;
 }
 
-/** All diagnostics of one scalar; its draws are put in order once. */
+/** All diagnostics of one scalar; its draws are sorted once. */
 export function diagnoseChains(chains: Chains): ScalarDiagnostics {
   const halves = ordered(splitChains(chains));
   const scores = normalScores(halves);
@@ -214,7 +214,7 @@ export function diagnoseChains(chains: Chains): ScalarDiagnostics {
   };
 }
 
-/** Φ⁻¹(p) in double precision, relative error below 1e-9 (Acklam 2003): scores of ranks need no more. */
+/** Φ⁻¹(p) in double precision, relative error below 1e-9 (Acklam 2003): enough for scores of ranks. */
 function normalQuantile(p: number): number {
   if (p > 0.5) return -normalQuantile(1 - p);
   if (p < TAIL) {

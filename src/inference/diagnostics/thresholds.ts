@@ -1,16 +1,16 @@
-/** What a result must be worth to be trusted: the fewest effective draws for each use of them, and the most that one draw may weigh. */
+/** Thresholds of trust: the least effective sample size for each use, and the largest weight that one draw may have. */
 
-/** Fewest effective draws. */
+/** Least effective sample sizes. */
 export const LEAST_ESS = {
-  /** Weighted draws behind a mean or log Z. */
+  /** Weighted draws, for a mean or log Z. */
   weights: 50,
   /** Draws of chains, for each entry of a site (Vehtari et al. 2021: 100 for each of four chains). */
   chains: 400,
-  /** Proposals behind one output of sampling-importance-resampling. */
+  /** Proposals, for one output of sampling-importance-resampling. */
   output: 5,
-  /** Particles behind a gradient that chains follow. */
+  /** Particles, for a gradient that chains follow. */
   drift: 5,
-  /** Particles behind the score of one row. */
+  /** Particles, for the score of one row. */
   score: 10,
 } as const;
 

@@ -1,4 +1,4 @@
-/** log p(x) of a latent-variable model between two bounds, by importance sampling from its encoder. */
+/** Bounds of log p(x) of a latent-variable model, from below and above, by importance sampling from its encoder. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
@@ -28,14 +28,14 @@ export interface DensityBounds<Of extends string> extends Sandwich<Of> {
   readonly rows: readonly Sandwich<Of>[];
 }
 
-/** Rows × particles that are evaluated at once. */
+/** Rows × particles in one run. */
 const CHUNK = 1 << 14;
 
 /**
  * log p(x) of each row, from K importance weights w_k = p(x, z_k)/q(z_k|x), z_k ~ q(z|x).
  *
  * Lower: the log of the mean weight (IWAE), below in expectation by Jensen. Upper: b − 1 + e^{−b} ŵ with b from other draws, above for
- * any b. Both close as 1/K while the weights have a variance; a wide gap says that the encoder misses the posterior.
+ * any b. The gap falls as 1/K if the weights have finite variance; a wide gap means that the encoder misses the posterior.
  *
  * @param x - `[n, features]`.
  * @throws `shape` unless x is `[n, features]`; `argument` with fewer than 64 particles.

@@ -36,26 +36,26 @@ export interface ScoreOptions {
 export interface Score {
   /** `[n, features]`. */
   readonly gradient: NdArray;
-  /** Monte Carlo standard error of every entry, `[n, features]`. It knows nothing of a bias. */
+  /** Monte Carlo standard error of every entry, `[n, features]`. It does not include a bias. */
   readonly standardError: NdArray;
   /**
    * What this estimates: `fisher`, ∇ log p(x), consistent in the number of particles; `elbo-approximation`, ∇ ELBO(x), which stays
    * off by the gradient of KL(q(z|x) ‖ p(z|x)).
    */
   readonly method: "fisher" | "elbo-approximation";
-  /** Effective share of each row's particles, ESS/K; 1 for the ELBO, which weighs none. */
+  /** Effective share of each row's particles, ESS/K; 1 for the ELBO, which has no weights. */
   readonly essRatio: Float64Array;
-  /** What to know before trusting it. */
+  /** Reasons not to trust it. */
   readonly warnings: readonly string[];
 }
 
-/** Rows × particles that are evaluated at once. */
+/** Rows × particles in one run. */
 const CHUNK = 1 << 14;
 
 /**
  * ∇_x log p(x) = E_{p(z|x)}[∇_x log p(x|z)] ≈ Σ_k w_k ∇_x log p(x|z_k), z_k ~ q(z|x), w_k ∝ p(x, z_k)/q(z_k|x).
  *
- * The weights repair what the encoder gets wrong; the bias is O(1/K). The standard error is that of the ratio,
+ * The weights correct the errors of the encoder; the bias is O(1/K). The standard error is that of the ratio,
  * √(Σ w_k² (g_k − ĝ)²).
  *
  * @param x - Where to take it, `[n, features]`.
@@ -88,8 +88,8 @@ export function fisherScore(net: LatentVariableModel, x: NdArray, options: Score
 /**
  * **An approximation**: ∇_x ELBO(x) = ∇_x E_{q(z|x)}[log p(x, z) − log q(z|x)], through the reparameterised encoder.
  *
- * It differs from the score by −∇_x KL(q(z|x) ‖ p(z|x)), at any number of particles: zero where the encoder is exact, and nowhere
- * else is its size known. It is here to be compared with {@link fisherScore}.
+ * It differs from the score by −∇_x KL(q(z|x) ‖ p(z|x)), at any number of particles: zero where the encoder is exact, of unknown size
+ * elsewhere. It is here to be compared with {@link fisherScore}.
  *
  * @throws As {@link fisherScore}.
  */

@@ -1,6 +1,6 @@
 /**
- * Draws of a tilted model by importance resampling, in two ways that are not alike: each output from proposals of its own, or all outputs
- * from one pool.
+ * Draws of a tilted model by sampling-importance-resampling, in one of two schemes: each output from proposals of its own, or all outputs
+ * from one pool of proposals.
  */
 import type { NdArray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
@@ -14,24 +14,24 @@ import { takeRows } from "../problem/site-draws.ts";
 import type { EvidenceOf, Sandwich } from "../weights/bound.ts";
 import { diagnose, sumWeights } from "../weights/weights.ts";
 import { snis } from "./snis.ts";
-import type { Kept, SnisResult } from "./snis-result.ts";
+import type { ResultSites, SnisResult } from "./snis-result.ts";
 
 /** Options of {@link snisOutputs}. */
 export interface SnisOutputsOptions {
-  /** Proposals behind each output with `fresh`; behind all of them with `pool`. Default 256, or 256 for each output. */
+  /** Proposals for each output with `fresh`, for all of them with `pool`. Default 256, or 256 for each output. */
   readonly proposals?: number;
   /**
-   * `fresh` (default): every output is chosen among proposals of its own. Outputs are independent, and each follows the law of SNIS with that
+   * `fresh` (default): every output is chosen among proposals of its own. Outputs are independent, and each has the distribution of SNIS with that
    * many proposals, which tends to the target.
    * `pool`: all outputs are chosen from the same proposals. Outputs repeat and depend on each other; as many proposals serve all.
    */
   readonly from?: "fresh" | "pool";
 }
 
-/** Outputs of resampling, with what they are worth. */
+/** Outputs of resampling, with diagnostics. */
 export interface SnisOutputs<E extends Effect = Effect> {
   /** Draws `[m, ...event]` of latent and deterministic sites. */
-  readonly sites: { readonly [N in Kept<E>]: NdArray };
+  readonly sites: { readonly [N in ResultSites<E>]: NdArray };
   /** How they were chosen: `fresh proposals for each output` are independent, those of `one pool` are not. */
   readonly scheme: "fresh proposals for each output" | "one pool";
   readonly outputs: number;
@@ -39,7 +39,7 @@ export interface SnisOutputs<E extends Effect = Effect> {
   readonly proposals: number;
   /** Different outputs among all: fewer than `outputs` means copies. */
   readonly distinct: number;
-  /** Effective proposals behind an output, the mean over outputs: near 1, outputs are little else than the best of their proposals. */
+  /** Effective sample size of the proposals of one output, averaged over outputs: near 1, an output is little else than its heaviest proposal. */
   readonly essPerOutput: number;
   /** Diagnostics of all proposals as one sample. */
   readonly essRatio: number;
@@ -86,7 +86,7 @@ export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method
       const warnings = [
         ...(essPerOutput < LEAST_ESS.output
           ? [
-              `the ${proposals} proposals ${from === "fresh" ? "behind an output" : "of the pool"} are worth ${essPerOutput.toPrecision(2)}: the weights have collapsed, and outputs are not draws of the tilted model; run chains in (z, ε), or tilt the latent`,
+              `the ${proposals} proposals ${from === "fresh" ? "of an output" : "of the pool"} have an effective sample size of ${essPerOutput.toPrecision(2)}: the weights have collapsed, and outputs are not draws of the tilted model; run chains in (z, ε), or tilt the latent`,
             ]
           : []),
         ...(from === "pool" && largestWeight > LARGEST_SHARE
@@ -116,7 +116,7 @@ export function snisOutputs(m: number, options: SnisOutputsOptions = {}): Method
   };
 }
 
-/** A draw from softmax(logWeights): the place of the largest log-weight plus Gumbel noise. */
+/** A draw from softmax(logWeights): the index of the largest log-weight plus Gumbel noise. */
 function gumbelMax(logWeights: ArrayLike<number>, noise: Float32Array): number {
   let best = 0;
   let top = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** What importance sampling with one weight a draw gives: weighted draws, and what can be read off them. */
+/** The result of importance sampling with one weight for each draw: weighted draws, their diagnostics, and estimates from them. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
@@ -31,13 +31,13 @@ export interface SiteEstimate {
   readonly standardError: NdArray;
 }
 
-/** Sites whose draws a result has. */
-export type Kept<E extends Effect> = LatentsOf<E> | DeterministicsOf<E>;
+/** Sites with draws: latent and deterministic ones. */
+export type ResultSites<E extends Effect> = LatentsOf<E> | DeterministicsOf<E>;
 
 /** Weighted draws of a model's latent sites. */
 export interface SnisResult<E extends Effect = Effect> {
-  /** Draws `[n, ...plates, ...event]` of latent and deterministic sites, as proposed: they count by their weights. */
-  readonly sites: { readonly [N in Kept<E>]: NdArray };
+  /** Draws `[n, ...plates, ...event]` of latent and deterministic sites, as proposed, not yet weighted. */
+  readonly sites: { readonly [N in ResultSites<E>]: NdArray };
   /** log p(z, data) − log q(z) for every draw, `[n]`, not normalised. */
   readonly logWeights: NdArray;
   /** Number of draws. */
@@ -49,11 +49,11 @@ export interface SnisResult<E extends Effect = Effect> {
   readonly largestWeight: number;
   /** Pareto shape of the weights: below .5 fine, to .7 usable, above unreliable. */
   readonly khat: number;
-  /** log of the mean weight. Its expectation is at most the truth; what it estimates, `of` says. */
+  /** log of the mean weight. Its expectation is at most the truth; `of` names the quantity. */
   readonly logEvidence: Bound<EvidenceOf<E>>;
   /** The same from both sides, see `logZ`; `undefined` with fewer than 64 draws. */
   readonly evidence: Sandwich<EvidenceOf<E>> | undefined;
-  /** Whether diagnostics let the weighted means be trusted; if not, `warnings` say why. */
+  /** Whether diagnostics support the weighted means; if not, `warnings` say why. */
   readonly trusted: boolean;
   readonly warnings: readonly string[];
   /** Parameters used, unconstrained. */
@@ -62,13 +62,13 @@ export interface SnisResult<E extends Effect = Effect> {
   /** Weights that sum to 1. */
   weights(): Float64Array;
   /** Mean of a scalar site, or of a function of the sites that gives one number for each draw. */
-  expectation(of: Kept<E> | ((sites: { readonly [N in Kept<E>]: tf.Tensor }) => tf.Tensor)): Estimate;
+  expectation(of: ResultSites<E> | ((sites: { readonly [N in ResultSites<E>]: tf.Tensor }) => tf.Tensor)): Estimate;
   /** Mean of every entry of a site. */
-  mean(site: Kept<E>): SiteEstimate;
+  mean(site: ResultSites<E>): SiteEstimate;
   /** Variance of every entry of a site, Σ w (z − mean)². */
-  variance(site: Kept<E>): NdArray;
-  /** `m` even draws of every site, `[m, ...]`, in random order; draws repeat when m is large or weights are uneven. */
-  resample(m: number, options?: ResampleOptions): { readonly [N in Kept<E>]: NdArray };
+  variance(site: ResultSites<E>): NdArray;
+  /** `m` unweighted draws of every site, `[m, ...]`, in random order; draws repeat when m is large or some weights are large. */
+  resample(m: number, options?: ResampleOptions): { readonly [N in ResultSites<E>]: NdArray };
 }
 
 /** Options of {@link SnisResult.resample}. */
@@ -79,7 +79,7 @@ export interface ResampleOptions {
   readonly seed?: Seed | Key;
 }
 
-/** Reads off weighted draws what a user wants of them. */
+/** The result of weighted draws. */
 export function snisResult(
   problem: Problem,
   sites: Tree<NdArray>,
@@ -89,7 +89,7 @@ export function snisResult(
 ): SnisResult {
   const n = logWeights.length;
   const sums = beginSums(logWeights);
-  const khat = paretoK(logWeights, sums.notBelow);
+  const khat = paretoK(logWeights, sums.tailAbove);
   const weightSums = sums.finish();
   const { max } = weightSums;
   const { ess, essRatio, largestWeight, logMean, standardError } = diagnose(weightSums);
@@ -100,28 +100,7 @@ export function snisResult(
     return normalized;
   };
   const site = (name: string) => siteOf(sites, name);
-  const mean = (name: string): SiteEstimate => {
-    const { data, shape } = site(name);
-    const event = shape.slice(1);
-    const size = sizeOf(event);
-    const w = weights();
-    const value = new Float64Array(size);
-    for (let i = 0; i < n; i++)
-      for (let j = 0; j < size; j++)
-        value[j] = (value[j] as number) + (w[i] as number) * (data[i * size + j] as number);
-    const squares = new Float64Array(size);
-    for (let i = 0; i < n; i++) {
-      for (let j = 0; j < size; j++) {
-        const term = (w[i] as number) * ((data[i * size + j] as number) - (value[j] as number));
-        squares[j] = (squares[j] as number) + term * term;
-      }
-    }
-    return {
-      value: ndarray(Float32Array.from(value), event),
-      standardError: ndarray(Float32Array.from(squares, Math.sqrt), event),
-    };
-  };
-
+  const mean = (name: string) => meanOf(site(name), weights());
   const label = evidenceLabel(about.normalized, about.hasData) as EvidenceOf<Effect>;
   return {
     sites,
@@ -132,7 +111,7 @@ export function snisResult(
     largestWeight,
     khat,
     logEvidence: { value: logMean, standardError, side: "lower", of: label },
-    // On demand: it takes three more passes over the weights.
+    // Computed on demand: it takes three more passes over the weights.
     get evidence() {
       return n < FEWEST_FOR_BOUNDS ? undefined : logZ(logWeights, label);
     },
@@ -142,21 +121,7 @@ export function snisResult(
     engine: problem.engine,
     weights,
     mean,
-    variance(name) {
-      const { data, shape } = site(name);
-      const event = shape.slice(1);
-      const size = sizeOf(event);
-      const w = weights();
-      const centre = mean(name).value.data;
-      const out = new Float64Array(size);
-      for (let i = 0; i < n; i++) {
-        for (let j = 0; j < size; j++) {
-          out[j] =
-            (out[j] as number) + (w[i] as number) * ((data[i * size + j] as number) - (centre[j] as number)) ** 2;
-        }
-      }
-      return ndarray(Float32Array.from(out), event);
-    },
+    variance: (name) => varianceOf(site(name), weights()),
     expectation(of) {
       const stream = expectationStream(max, logWeights);
       if (typeof of === "string") stream.add(scalarSite(of, site(of)), logWeights);
@@ -176,6 +141,47 @@ export function snisResult(
   };
 }
 
+/** Σᵢ wᵢ zᵢ of every entry of draws `[n, ...event]`, given weights that sum to 1. */
+function weightedMean(data: NdArray["data"], w: Float64Array, size: number): Float64Array {
+  const mean = new Float64Array(size);
+  for (let i = 0; i < w.length; i++)
+    for (let j = 0; j < size; j++) mean[j] = (mean[j] as number) + (w[i] as number) * (data[i * size + j] as number);
+  return mean;
+}
+
+/** The mean of every entry and its standard error, √Σ wᵢ²(zᵢ − mean)². */
+function meanOf({ data, shape }: NdArray, w: Float64Array): SiteEstimate {
+  const event = shape.slice(1);
+  const size = sizeOf(event);
+  const mean = weightedMean(data, w, size);
+  const squares = new Float64Array(size);
+  for (let i = 0; i < w.length; i++) {
+    for (let j = 0; j < size; j++) {
+      const term = (w[i] as number) * ((data[i * size + j] as number) - (mean[j] as number));
+      squares[j] = (squares[j] as number) + term * term;
+    }
+  }
+  return {
+    value: ndarray(Float32Array.from(mean), event),
+    standardError: ndarray(Float32Array.from(squares, Math.sqrt), event),
+  };
+}
+
+/** Σᵢ wᵢ(zᵢ − mean)² of every entry. */
+function varianceOf({ data, shape }: NdArray, w: Float64Array): NdArray {
+  const event = shape.slice(1);
+  const size = sizeOf(event);
+  const mean = Float32Array.from(weightedMean(data, w, size));
+  const variance = new Float64Array(size);
+  for (let i = 0; i < w.length; i++) {
+    for (let j = 0; j < size; j++) {
+      variance[j] =
+        (variance[j] as number) + (w[i] as number) * ((data[i * size + j] as number) - (mean[j] as number)) ** 2;
+    }
+  }
+  return ndarray(Float32Array.from(variance), event);
+}
+
 function warningsOf(ess: number, largestWeight: number, khat: number): string[] {
   if (ess === 0) return ["every weight is zero: no draw is possible under the model"];
   const warnings: string[] = [];
@@ -184,7 +190,7 @@ function warningsOf(ess: number, largestWeight: number, khat: number): string[] 
       `Pareto k is ${khat.toFixed(2)}, above ${UNRELIABLE_K}: weighted means are unreliable; use a proposal closer to the target`,
     );
   }
-  if (ess < LEAST_ESS.weights) warnings.push(`the draws are worth only ${ess.toFixed(1)} even ones`);
+  if (ess < LEAST_ESS.weights) warnings.push(`the effective sample size is only ${ess.toFixed(1)}`);
   if (largestWeight > LARGEST_SHARE) {
     warnings.push(`one draw holds ${Math.round(100 * largestWeight)} % of all weight`);
   }

@@ -1,9 +1,9 @@
-/** What the weights of each row are worth, and a summary over rows: diagnostics of importance sampling by rows. */
+/** Diagnostics of importance sampling by rows: those of each row's weights, their summary, and warnings. */
 import { LARGEST_SHARE, LEAST_ESS } from "../diagnostics/thresholds.ts";
 import { paretoK, UNRELIABLE_K } from "../weights/pareto.ts";
 import { diagnose, sumWeights } from "../weights/weights.ts";
 
-/** The rows at a glance. */
+/** Summary over rows. */
 export interface RowSummary {
   readonly leastEss: number;
   readonly medianEss: number;
@@ -13,7 +13,7 @@ export interface RowSummary {
   readonly unreliable: number;
 }
 
-/** Diagnostics of rows, `[rows]`, with their summary and the faults that they show. */
+/** Diagnostics of rows, `[rows]`, with their summary and warnings. */
 export interface RowDiagnostics {
   readonly ess: Float64Array;
   readonly essRatio: Float64Array;
@@ -57,7 +57,7 @@ const median = (x: Float64Array): number => {
   return low === high ? low : (low + high) / 2;
 };
 
-/** Each fault once, with how many rows have it and which is worst. */
+/** Each warning once, with the number of rows concerned and the worst of them. */
 function warningsOf(ess: Float64Array, largestWeight: Float64Array, khat: Float64Array): string[] {
   const rows = ess.length;
   const worst = (x: Float64Array, isBad: (v: number) => boolean, isWorse: (a: number, b: number) => boolean) => {
@@ -96,14 +96,14 @@ function warningsOf(ess: Float64Array, largestWeight: Float64Array, khat: Float6
       `${few.count} of ${rows} rows have fewer than ${LEAST_ESS.weights} effective draws (least: row ${few.at} with ${few.value.toFixed(1)})`,
     );
   }
-  const alone = worst(
+  const dominated = worst(
     largestWeight,
     (w) => w > LARGEST_SHARE,
     (a, b) => a > b,
   );
-  if (alone.count > 0) {
+  if (dominated.count > 0) {
     warnings.push(
-      `in ${alone.count} of ${rows} rows one draw holds more than ${Math.round(100 * LARGEST_SHARE)} % of all weight (most: row ${alone.at} with ${Math.round(100 * alone.value)} %)`,
+      `in ${dominated.count} of ${rows} rows one draw holds more than ${Math.round(100 * LARGEST_SHARE)} % of all weight (most: row ${dominated.at} with ${Math.round(100 * dominated.value)} %)`,
     );
   }
   return warnings;

@@ -1,4 +1,4 @@
-/** What importance sampling gives when every row has weights of its own: each row is a posterior apart, with its own diagnostics. */
+/** The result of importance sampling with weights for every row: each row is a posterior of its own, with its own diagnostics. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
@@ -15,7 +15,7 @@ import type { Bound, EvidenceOf, Sandwich } from "../weights/bound.ts";
 import { FEWEST_FOR_BOUNDS, logZ } from "../weights/log-z.ts";
 import { resampleRows } from "../weights/resample.ts";
 import { normalizeWeights } from "../weights/weights.ts";
-import type { Kept, ResampleOptions, SiteEstimate } from "./snis-result.ts";
+import type { ResampleOptions, ResultSites, SiteEstimate } from "./snis-result.ts";
 import { diagnoseRows, type RowSummary } from "./snis-rows-diagnostics.ts";
 
 /** Bounds of the evidence of all rows together, and of each row. */
@@ -28,11 +28,11 @@ export interface RowsEvidence<Of extends string = string> extends Sandwich<Of> {
  *
  * @remarks Shapes are `[draws, ...inner plates, rows, ...event]`.
  */
-export interface SnisRowsResult<E extends Effect = Effect, Names extends string = Kept<E>> {
-  /** Draws `[n, ...inner plates, rows, ...event]` as proposed: row r counts by the weights of row r. */
+export interface SnisRowsResult<E extends Effect = Effect, Names extends string = ResultSites<E>> {
+  /** Draws `[n, ...inner plates, rows, ...event]` as proposed, not yet weighted: row r has the weights of row r. */
   readonly sites: { readonly [N in Names]: NdArray };
-  /** `[m, ...inner plates, rows, ...event]`: m even draws of each row's posterior, of every site, m the option `resamples`. */
-  readonly resamples: { readonly [N in Kept<E>]: NdArray };
+  /** `[m, ...inner plates, rows, ...event]`: m unweighted draws of each row's posterior, of every site; m is the option `resamples`. */
+  readonly resamples: { readonly [N in ResultSites<E>]: NdArray };
   /** log p(z, data) − log q(z) for every draw of every row, `[n, rows]`, not normalised. */
   readonly logWeights: NdArray;
   /** Number of draws of each row. */
@@ -47,13 +47,13 @@ export interface SnisRowsResult<E extends Effect = Effect, Names extends string 
   /** Pareto shape of each row's weights. */
   readonly khat: Float64Array;
   readonly summary: RowSummary;
-  /** log of the mean weight, summed over rows (of the whole population, should the model look at a part). */
+  /** log of the mean weight, summed over rows (of the whole population, where the model fixes a part of it). */
   readonly logEvidence: Bound<EvidenceOf<E>>;
   /** The same for each row, `[rows]`. */
   readonly rowEvidence: { readonly value: Float64Array; readonly standardError: Float64Array };
   /** The evidence from both sides, of all rows and of each, see `logZ`; `undefined` with fewer than 64 draws. */
   readonly evidence: RowsEvidence<EvidenceOf<E>> | undefined;
-  /** Whether diagnostics let the means of all rows be trusted; if not, `warnings` say why. */
+  /** Whether diagnostics support the means of all rows; if not, `warnings` say why. */
   readonly trusted: boolean;
   readonly warnings: readonly string[];
   /** Parameters used, unconstrained. */
@@ -62,22 +62,22 @@ export interface SnisRowsResult<E extends Effect = Effect, Names extends string 
   /** Weights of one row, which sum to 1. */
   weights(row: number): Float64Array;
   /** Mean of every entry of a site, kept or not, `[...inner plates, rows, ...event]`. */
-  mean(site: Kept<E>): SiteEstimate;
+  mean(site: ResultSites<E>): SiteEstimate;
   /** Variance of every entry of a site, kept or not. */
-  variance(site: Kept<E>): NdArray;
+  variance(site: ResultSites<E>): NdArray;
   /** Mean of a site, as {@link SnisRowsResult.mean}, or in each row, `[rows]`, of a function of kept sites that gives `[draws, rows]` numbers. */
-  expectation(of: Kept<E> | ((sites: { readonly [N in Names]: tf.Tensor }) => tf.Tensor)): SiteEstimate;
-  /** `m` even draws of each row of the kept sites. Sites of one row stay together; rows are drawn apart. */
+  expectation(of: ResultSites<E> | ((sites: { readonly [N in Names]: tf.Tensor }) => tf.Tensor)): SiteEstimate;
+  /** `m` unweighted draws of each row of the kept sites. All sites of a row come from one draw; rows are resampled independently. */
   resample(m: number, options?: ResampleOptions): { readonly [N in Names]: NdArray };
 }
 
-/** What a run hands over. */
-export interface RowDrawing {
+/** The draws of a run. */
+export interface RowDraws {
   readonly n: number;
   readonly rows: number;
   /** `[n, rows]`. */
   readonly logWeights: Float32Array;
-  /** Rows of the population behind each row. */
+  /** Rows of the population that each row stands for. */
   readonly scale: number;
   readonly sites: Tree<NdArray>;
   readonly resamples: Tree<NdArray>;
@@ -89,10 +89,10 @@ export interface RowDrawing {
   readonly engine: EngineInfo;
 }
 
-/** Reads off weighted draws what a user wants of them. */
-export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
-  const { n, rows, logWeights, scale, sites, resamples, means, params, engine } = drawing;
-  const of = drawing.of as EvidenceOf<Effect>;
+/** The result of weighted draws. */
+export function snisRowsResult(draws: RowDraws): SnisRowsResult {
+  const { n, rows, logWeights, scale, sites, resamples, means, params, engine } = draws;
+  const of = draws.of as EvidenceOf<Effect>;
   const column = (row: number) => Float32Array.from({ length: n }, (_, i) => logWeights[i * rows + row] as number);
   const { rowEvidence, warnings, ...diagnostics } = diagnoseRows(rows, column);
   const mean = (name: string): SiteEstimate => {
@@ -112,17 +112,17 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
     ...diagnostics,
     logEvidence: {
       value: scale * rowEvidence.value.reduce((a, b) => a + b, 0),
-      // Rows are drawn apart, so their errors are independent.
+      // Rows are drawn independently, and so are their errors.
       standardError: scale * Math.sqrt(rowEvidence.standardError.reduce((a, b) => a + b * b, 0)),
       side: "lower",
       of,
     },
     rowEvidence,
-    // On demand: it passes over all weights again.
+    // Computed on demand: it passes over all weights again.
     get evidence() {
       if (n < FEWEST_FOR_BOUNDS) return undefined;
       const each = Array.from({ length: rows }, (_, r) => logZ(column(r), of));
-      return together(each, scale);
+      return sumOverRows(each, scale);
     },
     trusted: warnings.length === 0,
     warnings,
@@ -132,14 +132,14 @@ export function snisRowsResult(drawing: RowDrawing): SnisRowsResult {
     mean,
     variance: (name) => siteOf(means, name).variance,
     expectation(of) {
-      return typeof of === "string" ? mean(of) : meanOf(drawing, of as (s: TensorTree) => tf.Tensor);
+      return typeof of === "string" ? mean(of) : meanOf(draws, of as (s: TensorTree) => tf.Tensor);
     },
-    resample: (m, options = {}) => resampleEachRow(drawing, diagnostics.ess, rowWeights, m, options),
+    resample: (m, options = {}) => resampleEachRow(draws, diagnostics.ess, rowWeights, m, options),
   };
 }
 
 /** Mean of a function of the draws in each row. */
-function meanOf({ n, rows, sites, logWeights }: RowDrawing, of: (sites: TensorTree) => tf.Tensor): SiteEstimate {
+function meanOf({ n, rows, sites, logWeights }: RowDraws, of: (sites: TensorTree) => tf.Tensor): SiteEstimate {
   const h = evaluate(sites, of, n, rows);
   const part = weightStream(rows)(logWeights);
   const stream = momentStream({ outer: 1, rows, size: 1 });
@@ -149,7 +149,7 @@ function meanOf({ n, rows, sites, logWeights }: RowDrawing, of: (sites: TensorTr
 }
 
 function resampleEachRow(
-  { rows, sites, layouts, key }: RowDrawing,
+  { rows, sites, layouts, key }: RowDraws,
   ess: Float64Array,
   rowWeights: (row: number) => Float64Array,
   m: number,
@@ -158,7 +158,7 @@ function resampleEachRow(
   if (Object.keys(sites).length === 0) {
     fail(
       "argument",
-      "resample: no draws were kept; let keep name the sites, or ask snis for `resamples`, which are drawn as the run goes",
+      "resample: no draws were kept; let keep name the sites, or ask snis for `resamples`, which are drawn during the run",
     );
   }
   const root = seed === undefined ? fold(key, "resample") : toKey(seed);
@@ -178,8 +178,8 @@ function resampleEachRow(
   return Object.fromEntries(targets.map(({ name, shape, data }) => [name, ndarray(data, [m, ...shape.slice(1)])]));
 }
 
-/** Sums over rows, which are drawn apart, so that their errors are independent. */
-function together<Of extends string>(rows: readonly Sandwich<Of>[], scale: number): RowsEvidence<Of> {
+/** Sums over rows, whose errors are independent. */
+function sumOverRows<Of extends string>(rows: readonly Sandwich<Of>[], scale: number): RowsEvidence<Of> {
   const sum = (side: "lower" | "upper"): Bound<Of> => {
     const each = rows.map((row) => row[side]);
     return {

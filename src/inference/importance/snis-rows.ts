@@ -1,4 +1,4 @@
-/** Self-normalised importance sampling with weights for every row of a plate: a run in chunks of draws and blocks of rows. */
+/** Self-normalised importance sampling with weights for every row of a plate: the run, in chunks of draws and blocks of rows. */
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
 import { fold } from "../../core/key.ts";
@@ -16,7 +16,7 @@ import { weigh } from "../problem/weigh.ts";
 import { evidenceLabel } from "../weights/bound.ts";
 import { replacements } from "../weights/reservoir.ts";
 import { type SnisRowsResult, snisRowsResult } from "./snis-rows-result.ts";
-import { compiledChunk, type Weigh, weighing } from "./weighing.ts";
+import { compiledChunk, type Weigh, weigherFor } from "./weigher.ts";
 
 /** Options of a run, checked. */
 export interface RowSettings {
@@ -28,18 +28,18 @@ export interface RowSettings {
   readonly resamples: number;
 }
 
-/** Largest number of kept numbers: 2 GiB of them. */
-const KEPT_NUMBERS = 2 ** 29;
+/** Most numbers of kept draws: 2 GiB. */
+const MAX_KEPT_NUMBERS = 2 ** 29;
 
-/** Results of one site, which fill up while the run goes. */
-interface Filling {
+/** Results of one site, filled during the run. */
+interface SiteResult {
   readonly site: RowSite;
   /** Whether draws are kept. */
   readonly keeps: boolean;
-  /** `[n, ...inner, rows, ...event]`, made when the first draws show their type. */
+  /** `[n, ...inner, rows, ...event]`, allocated with the first draws, which show the type. */
   kept?: NdArray;
   /** `[resamples, ...inner, rows, ...event]`. */
-  even?: NdArray;
+  unweighted?: NdArray;
   /** `[...inner, rows, ...event]`. */
   readonly mean: NdArray;
   readonly standardError: NdArray;
@@ -66,13 +66,13 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
   const blocks = rowBlocks(frame, !subsampled.has(frame.name), problem.key);
   const rows = blocks.reduce((sum, block) => sum + block.rows, 0);
   const logWeights = new Float32Array(n * rows);
-  const fillings = fillingsOf(pair, settings, rows);
-  const compiled = await drawBlocks(pair, settings, blocks, { frame, rows, logWeights, fillings });
-  const pick = <T>(value: (filling: Filling) => T | undefined): { readonly [name: string]: T } =>
+  const results = siteResults(pair, settings, rows);
+  const compiled = await drawBlocks(pair, settings, blocks, { frame, rows, logWeights, results });
+  const pick = <T>(value: (result: SiteResult) => T | undefined): { readonly [name: string]: T } =>
     Object.fromEntries(
-      fillings.flatMap((filling) => {
-        const found = value(filling);
-        return found === undefined ? [] : [[filling.site.name, found]];
+      results.flatMap((result) => {
+        const found = value(result);
+        return found === undefined ? [] : [[result.site.name, found]];
       }),
     );
   return snisRowsResult({
@@ -81,9 +81,9 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
     logWeights,
     scale: frame.size / rows,
     sites: pick(({ kept }) => kept),
-    resamples: pick(({ even }) => even),
+    resamples: pick(({ unweighted }) => unweighted),
     means: pick(({ mean, standardError, variance }) => ({ value: mean, standardError, variance })),
-    layouts: new Map(fillings.map(({ site }) => [site.name, site])),
+    layouts: new Map(results.map(({ site }) => [site.name, site])),
     of: evidenceLabel(normalized, observed.length > 0),
     key: problem.key,
     params: pair.params,
@@ -91,21 +91,21 @@ export async function snisRows(problem: Problem, settings: RowSettings): Promise
   });
 }
 
-/** Room for the results of every site with draws. */
-function fillingsOf({ modelInfo }: ModelAndGuide, { n, keep }: RowSettings, rows: number): Filling[] {
+/** Empty results for every site with draws. */
+function siteResults({ modelInfo }: ModelAndGuide, { n, keep }: RowSettings, rows: number): SiteResult[] {
   const drawn = modelInfo.sites.filter(({ kind }) => kind === "sample" || kind === "deterministic");
   checkKeep(
     keep,
     drawn.map(({ name }) => name),
   );
-  const fillings = drawn.map((info): Filling => {
+  const results = drawn.map((info): SiteResult => {
     const site = rowSite(info);
     const make = () => empty(shapeOf(site, rows));
     const keeps = keep === undefined || keep.includes(site.name);
     return { site, keeps, mean: make(), standardError: make(), variance: make() };
   });
-  checkSize(fillings, n, rows);
-  return fillings;
+  checkSize(results, n, rows);
+  return results;
 }
 
 /** Draws every block of rows, chunk by chunk, into the target. */
@@ -119,25 +119,25 @@ async function drawBlocks(
   const { problem, modelInfo } = pair;
   const particlesOf = Math.min(n, chunk ?? compiledChunk(pair));
   const [one, two] = blocks as [RowBlock, RowBlock | undefined];
-  const apart = [target.frame];
-  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: particlesOf, first: 0, apart });
-  const way = await weighing(pair, problem.choice, {
+  const rowPlates = [target.frame];
+  const chunkOf = ({ key, subsample }: RowBlock) => ({ key, subsample, particles: particlesOf, first: 0, rowPlates });
+  const weigher = await weigherFor(pair, problem.choice, {
     particles: particlesOf,
     count: Math.floor(n / particlesOf) * blocks.length,
     first: chunkOf(one),
     ...(two?.rows === one.rows && { other: chunkOf(two) }),
   });
-  const atOnce = way.info.used ? particlesOf : Math.min(n, chunk ?? particlesAtOnce(modelInfo));
+  const atOnce = weigher.info.used ? particlesOf : Math.min(n, chunk ?? particlesAtOnce(modelInfo));
   const opByOp: Weigh = (at) => weigh(pair, at);
   let done = 0;
   try {
     for (const block of blocks) {
-      // The last block may have fewer rows than the record.
+      // The last block may have fewer rows than the traced run.
       const sameRows = block.rows === one.rows;
-      const stream = blockStream(sameRows ? way.weigh : opByOp, settings, { ...target, block });
+      const stream = blockStream(sameRows ? weigher.weigh : opByOp, settings, { ...target, block });
       for (let first = 0; first < n; first += atOnce) {
         const particles = Math.min(atOnce, n - first);
-        if (sameRows) await way.prepare({ ...chunkOf(block), particles, first });
+        if (sameRows) await weigher.prepare({ ...chunkOf(block), particles, first });
         stream.add(first, particles);
         done += particles;
         await problem.tick({ step: done, total: n * blocks.length, metrics: {} });
@@ -145,32 +145,32 @@ async function drawBlocks(
       stream.finish();
     }
   } finally {
-    way.dispose();
+    weigher.dispose();
   }
-  return way.info;
+  return weigher.info;
 }
 
-/** Where draws go. */
+/** Where all draws are written. */
 interface Target {
   readonly frame: PlateFrame;
   /** Rows of all blocks. */
   readonly rows: number;
   readonly logWeights: Float32Array;
-  readonly fillings: readonly Filling[];
+  readonly results: readonly SiteResult[];
 }
 
-/** Where the draws of one block go. */
+/** Where the draws of one block are written. */
 interface BlockTarget extends Target {
   readonly block: RowBlock;
 }
 
-/** Takes the draws of one block of rows, chunk by chunk. */
+/** Accumulates the draws of one block of rows, chunk by chunk. */
 function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: BlockTarget) {
-  const { frame, block, rows, logWeights, fillings } = target;
+  const { frame, block, rows, logWeights, results } = target;
   // Rows of the population that each row of the block stands for in its log-weights.
   const scale = frame.size / block.rows;
   const weights = weightStream(block.rows);
-  const streams = fillings.map(({ site: { inner, event } }) =>
+  const streams = results.map(({ site: { inner, event } }) =>
     momentStream({ outer: sizeOf(inner), rows: block.rows, size: sizeOf(event) }),
   );
   let last: PartWeights | undefined;
@@ -179,10 +179,10 @@ function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: Bl
     add(first: number, particles: number): void {
       const { key, subsample } = block;
       const { logW, draws } = scope(() => {
-        const weighed = weighPart({ key, subsample, particles, first, apart: [frame] });
+        const weighed = weighPart({ key, subsample, particles, first, rowPlates: [frame] });
         return {
           logW: (weighed.logWeights.dataSync() as Float32Array).map((l) => l / scale),
-          draws: fillings.map(({ site }) => rowDraws(weighed.model, site, particles, block.rows)),
+          draws: results.map(({ site }) => rowDraws(weighed.model, site, particles, block.rows)),
         };
       });
       for (let i = 0; i < particles; i++) {
@@ -192,31 +192,31 @@ function blockStream(weighPart: Weigh, { n, resamples }: RowSettings, target: Bl
       last = part;
       const changes =
         resamples === 0 ? [] : replacements(resamples, part, fold(fold(fold(key, "resamples"), block.from), first));
-      fillings.forEach((filling, s) => {
-        const { site, keeps } = filling;
+      results.forEach((result, s) => {
+        const { site, keeps } = result;
         const { data } = draws[s] as NdArray;
         streams[s]?.add(data, part);
         const here = { data, rows: block.rows };
         if (keeps) {
-          filling.kept ??= empty(shapeOf(site, rows, n), data);
-          const to = { data: filling.kept.data, rows, at: block.from };
+          result.kept ??= empty(shapeOf(site, rows, n), data);
+          const to = { data: result.kept.data, rows, at: block.from };
           for (let i = 0; i < particles; i++) {
             copyRows(site, { ...here, draw: i, at: 0 }, { ...to, draw: first + i }, block.rows);
           }
         }
-        filling.even ??= empty(shapeOf(site, rows, resamples), data);
-        const to = { data: filling.even.data, rows };
+        result.unweighted ??= empty(shapeOf(site, rows, resamples), data);
+        const to = { data: result.unweighted.data, rows };
         for (const { slot, row, draw } of changes) {
           copyRows(site, { ...here, draw, at: row }, { ...to, draw: slot, at: block.from + row }, 1);
         }
       });
     },
     finish(): void {
-      fillings.forEach(({ site, ...filling }, s) => {
+      results.forEach(({ site, ...result }, s) => {
         const moments = streams[s]?.moments(last as PartWeights);
         for (const name of ["mean", "variance", "standardError"] as const) {
           const from = { data: moments?.[name] as Float64Array, rows: block.rows, draw: 0, at: 0 };
-          copyRows(site, from, { data: filling[name].data, rows, draw: 0, at: block.from }, block.rows);
+          copyRows(site, from, { data: result[name].data, rows, draw: 0, at: block.from }, block.rows);
         }
       });
     },
@@ -230,9 +230,9 @@ function checkKeep(keep: readonly string[] | undefined, names: readonly string[]
   fail("missing-site", `snis: keep names "${unknown}", but the sites with draws are ${has}`, { site: unknown });
 }
 
-function checkSize(fillings: readonly Filling[], n: number, rows: number): void {
-  const numbers = fillings.reduce((sum, { site, keeps }) => (keeps ? sum + sizeOf(shapeOf(site, rows, n)) : sum), 0);
-  if (numbers <= KEPT_NUMBERS) return;
+function checkSize(results: readonly SiteResult[], n: number, rows: number): void {
+  const numbers = results.reduce((sum, { site, keeps }) => (keeps ? sum + sizeOf(shapeOf(site, rows, n)) : sum), 0);
+  if (numbers <= MAX_KEPT_NUMBERS) return;
   const size = ((4 * numbers) / 2 ** 30).toFixed(1);
   fail(
     "argument",

@@ -1,14 +1,14 @@
-/** Self-normalised importance sampling: draw from a proposal, weigh by the model. */
+/** Self-normalised importance sampling: draws of a proposal, weighted by the model. */
 import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import type { Effect, Model } from "../../effects/effects.ts";
 import type { EffectsIn, Method, Problem, ResultKind } from "../method/infer.ts";
 import { matchProposal, type Proposal, particlesAtOnce } from "../problem/match-proposal.ts";
 import { weightedDraws } from "../problem/weighted-draws.ts";
-import { type Kept, type SnisResult, snisResult } from "./snis-result.ts";
+import { type ResultSites, type SnisResult, snisResult } from "./snis-result.ts";
 import { snisRows } from "./snis-rows.ts";
 import type { SnisRowsResult } from "./snis-rows-result.ts";
-import { compiledChunk, weighing } from "./weighing.ts";
+import { compiledChunk, weigherFor } from "./weigher.ts";
 
 export interface SnisKind extends ResultKind {
   readonly result: SnisResult<EffectsIn<this>>;
@@ -21,10 +21,10 @@ export type Keep = readonly string[] | false | undefined;
 export type KeptBy<E extends Effect, K extends Keep> = K extends false
   ? never
   : K extends readonly (infer N extends string)[]
-    ? string extends Kept<E>
+    ? string extends ResultSites<E>
       ? N
-      : Extract<Kept<E>, N>
-    : Kept<E>;
+      : Extract<ResultSites<E>, N>
+    : ResultSites<E>;
 
 export interface SnisRowsKind<K extends Keep> extends ResultKind {
   readonly result: SnisRowsResult<EffectsIn<this>, KeptBy<EffectsIn<this>, K>>;
@@ -37,9 +37,9 @@ export interface SnisOptions<Args extends readonly unknown[] = readonly unknown[
    * Latent sites it lacks are drawn from the prior. Default: the prior.
    */
   readonly proposal?: Model<Args, G, unknown>;
-  /** Particles per run of the model: bounds memory. Default 262,144 divided by the size of the largest site, at least 64. */
+  /** Particles in one run of the model, which bounds memory. Default 262,144 divided by the size of the largest site, at least 64. */
   readonly chunk?: number;
-  /** `together` (default): one weight a draw, for all rows at once. See {@link SnisRowsOptions} for `each`. */
+  /** `together` (default): one weight for each draw of all rows. See {@link SnisRowsOptions} for `each`. */
   readonly rows?: "together";
 }
 
@@ -51,14 +51,14 @@ export interface SnisRowsOptions<
 > extends Omit<SnisOptions<Args, G>, "rows"> {
   /**
    * `each`: every row of the outermost plate, which must enclose every site, has weights of its own. With one weight for all rows
-   * the effective sample size falls exponentially in their number; with one for each it does not fall at all.
+   * the effective sample size falls exponentially in their number; with weights for each row it does not fall.
    *
-   * @remarks A plate that the model subsamples is gone through in blocks of that many rows.
+   * @remarks A plate that the model subsamples runs in blocks of that many rows.
    */
   readonly rows: "each";
   /** Sites whose draws are kept in the result; `false` for none. Means, variances and `resamples` never need them. Default: all. */
   readonly keep?: K;
-  /** Even draws of each row's posterior to be taken as the run goes, of all sites, independent given the draws. Default 0. */
+  /** Unweighted draws of each row's posterior, taken during the run, of all sites, independent given the draws. Default 0. */
   readonly resamples?: number;
 }
 
@@ -113,13 +113,23 @@ interface Settings {
 async function run(problem: Problem, n: number, { proposal, chunk }: Settings): Promise<SnisResult> {
   const pair = matchProposal(problem, proposal);
   const part = Math.min(n, chunk ?? compiledChunk(pair));
-  const start = { key: problem.key, particles: part, first: 0, apart: [] };
-  const way = await weighing(pair, problem.choice, { particles: part, count: Math.floor(n / part), first: start });
-  const size = way.info.used ? part : Math.min(n, chunk ?? particlesAtOnce(pair.modelInfo));
-  const { sites, logWeights } = await weightedDraws(problem, way, n, size, start).finally(() => way.dispose());
-  const { normalized, observed } = pair.modelInfo;
-  return snisResult({ ...problem, engine: { ...problem.engine, compiled: way.info } }, sites, logWeights, pair.params, {
-    normalized,
-    hasData: observed.length > 0,
+  const start = { key: problem.key, particles: part, first: 0, rowPlates: [] };
+  const weigher = await weigherFor(pair, problem.choice, {
+    particles: part,
+    count: Math.floor(n / part),
+    first: start,
   });
+  const size = weigher.info.used ? part : Math.min(n, chunk ?? particlesAtOnce(pair.modelInfo));
+  const { sites, logWeights } = await weightedDraws(problem, weigher, n, size, start).finally(() => weigher.dispose());
+  const { normalized, observed } = pair.modelInfo;
+  return snisResult(
+    { ...problem, engine: { ...problem.engine, compiled: weigher.info } },
+    sites,
+    logWeights,
+    pair.params,
+    {
+      normalized,
+      hasData: observed.length > 0,
+    },
+  );
 }

@@ -1,18 +1,18 @@
-/** The order of many doubles: a radix sort, some twenty times faster than a sort by comparisons. */
+/** `argsort` of doubles: a radix sort, some twenty times faster for many numbers than a sort by comparisons. */
 
 const DIGIT_BITS = 11;
 const BUCKETS = 1 << DIGIT_BITS;
-/** Below this many a table of buckets costs more than it saves. */
-const FEW = 512;
+/** Numbers from which a radix sort pays. */
+const MIN_RADIX = 512;
 
 /**
  * Indices that put `x` in ascending order; equal values keep their order. NaN comes last.
  *
- * @remarks Digits in which all values agree are skipped, so that doubles that hold single precision cost half.
+ * @remarks Digits in which all values agree are skipped, so doubles that are single-precision values cost half.
  */
 export function argsort(x: Float64Array): Uint32Array {
   const n = x.length;
-  if (n < FEW) {
+  if (n < MIN_RADIX) {
     const order = Uint32Array.from({ length: n }, (_, i) => i);
     const [last, value] = [Number.POSITIVE_INFINITY, (i: number) => x[i] as number];
     const key = (i: number) => (Number.isNaN(value(i)) ? last : value(i));
@@ -25,7 +25,7 @@ export function argsort(x: Float64Array): Uint32Array {
     );
   }
   const bits = new Float64Array(n);
-  // −0 and 0 are equal; all NaN are alike.
+  // −0 and 0 are equal, and so are all NaN.
   for (let i = 0; i < n; i++) bits[i] = Number.isNaN(x[i]) ? Number.NaN : (x[i] as number) + 0;
   return sortedBy(n, keysOf(bits));
 }
@@ -44,7 +44,7 @@ function keysOf(bits: Float64Array): readonly Uint32Array[] {
   const words = new Uint32Array(bits.buffer);
   const [low, high] = [new Uint32Array(bits.length), new Uint32Array(bits.length)];
   for (let i = 0; i < bits.length; i++) {
-    // Bits of a double ascend with its value once negative ones are turned over.
+    // The bits of doubles have the order of their values once those of negative ones are inverted.
     const l = words[2 * i] as number;
     const h = words[2 * i + 1] as number;
     const negative = h >>> 31 === 1;

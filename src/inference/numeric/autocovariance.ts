@@ -1,15 +1,15 @@
-/** Autocovariances summed over chains: lags as they are asked for directly, very many by one Fourier transform for two chains. */
+/** Autocovariances summed over chains: small lags directly, when asked for; large ones by Fourier transforms, one for two chains. */
 import { LAGS, lagSums } from "./lag-sums.ts";
 
-/** Lags that are summed directly: a transform costs as much as two to four hundred. */
-const DIRECT = 128;
+/** Lags below this are summed directly: a transform costs as much as two to four hundred of them. */
+const MAX_DIRECT_LAG = 128;
 
 /** By lag, Σ over chains and t of x_t·x_{t+lag}; chains are equally long and centred. */
 export function autocovariances(chains: readonly Float64Array[]): (lag: number) => number {
   const parts: Float64Array[] = [];
   let whole: Float64Array | undefined;
   return (lag) => {
-    if (lag >= DIRECT) {
+    if (lag >= MAX_DIRECT_LAG) {
       whole ??= byTransform(chains);
       return whole[lag] as number;
     }
@@ -20,8 +20,8 @@ export function autocovariances(chains: readonly Float64Array[]): (lag: number) 
 }
 
 /**
- * All lags at once (Wiener–Khinchin): zeros after each chain keep its ends apart. Two chains are the real and imaginary part of one
- * series, whose autocovariance has the sum of theirs as real part.
+ * All lags at once (Wiener–Khinchin): zero padding keeps the circular correlation from wrapping around. Two chains are the real and
+ * imaginary part of one series; the real part of its autocovariance is the sum of theirs.
  */
 function byTransform(chains: readonly Float64Array[]): Float64Array {
   const n = chains[0]?.length ?? 0;
@@ -35,11 +35,11 @@ function byTransform(chains: readonly Float64Array[]): Float64Array {
     im.fill(0);
     re.set(first);
     if (second !== undefined) im.set(second);
-    scatter(re, im, roots);
+    forwardTransform(re, im, roots);
     for (let f = 0; f < size; f++) power[f] = (power[f] as number) + (re[f] as number) ** 2 + (im[f] as number) ** 2;
   }
   im.fill(0);
-  gather(power, im, roots);
+  inverseTransform(power, im, roots);
   return power.subarray(0, n).map((v) => v / size);
 }
 
@@ -63,7 +63,7 @@ function rootsOf(size: number): Roots {
 }
 
 /** The discrete Fourier transform in place, frequencies in bit-reversed order (Gentleman & Sande). */
-function scatter(re: Float64Array, im: Float64Array, { cos, sin }: Roots): void {
+function forwardTransform(re: Float64Array, im: Float64Array, { cos, sin }: Roots): void {
   const size = re.length;
   for (let half = size / 2; half >= 1; half /= 2) {
     const step = size / (2 * half);
@@ -85,7 +85,7 @@ function scatter(re: Float64Array, im: Float64Array, { cos, sin }: Roots): void 
 }
 
 /** The same from bit-reversed order to natural order (Cooley & Tukey). */
-function gather(re: Float64Array, im: Float64Array, { cos, sin }: Roots): void {
+function inverseTransform(re: Float64Array, im: Float64Array, { cos, sin }: Roots): void {
   const size = re.length;
   for (let half = 1; half < size; half *= 2) {
     const step = size / (2 * half);

@@ -1,4 +1,4 @@
-/** Sums of lagged products of series, some lags at a time in double precision: every number is read once for all of them. */
+/** Sums of lagged products of series, for some lags at a time, in double precision: every number is read once for all of these lags. */
 import { instantiate, type WasmExports, wasmFunction } from "../../core/simd/assembler.ts";
 import { f64x2, i32, repeat, v128 } from "../../core/simd/instructions.ts";
 
@@ -10,7 +10,7 @@ const CHUNK = 1024;
 const DOUBLE = 8;
 const VECTOR = 16;
 const PAGE = 65536;
-/** Where the series lies, the series from the first lag on, and the sums. */
+/** Addresses of the series, of the series from the first lag on, and of the sums. */
 const [SERIES, LAGGED, SUMS] = [0, CHUNK * DOUBLE, (2 * CHUNK + LAGS) * DOUBLE];
 
 /** `lags(count)`: adds x_t·y_{t+j} to sum j, for `count` numbers x from SERIES on and numbers y from LAGGED on. */
@@ -34,16 +34,16 @@ const lags = wasmFunction("lags", ["i32"], ([count], local) => {
   ];
 });
 
-interface Machine {
+interface LagLoop {
   readonly run: WasmExports;
   readonly series: Float64Array;
   readonly lagged: Float64Array;
   readonly sums: Float64Array;
 }
 
-let machine: Machine | undefined;
+let loop: LagLoop | undefined;
 
-function start(): Machine {
+function startLoop(): LagLoop {
   const memory = new WebAssembly.Memory({ initial: Math.ceil((SUMS + LAGS * DOUBLE) / PAGE) });
   return {
     run: instantiate([lags], memory),
@@ -55,8 +55,8 @@ function start(): Machine {
 
 /** Σ over series and t of x_t·x_{t+lag+j}, for j from 0 to before {@link LAGS}. */
 export function lagSums(all: readonly Float64Array[], lag: number): Float64Array {
-  machine ??= start();
-  const { run, series, lagged, sums } = machine;
+  loop ??= startLoop();
+  const { run, series, lagged, sums } = loop;
   sums.fill(0);
   for (const x of all) {
     for (let from = 0; from < x.length - lag; from += CHUNK) {
@@ -64,7 +64,7 @@ export function lagSums(all: readonly Float64Array[], lag: number): Float64Array
       series.set(x.subarray(from, from + count));
       const rest = x.subarray(from + lag, from + lag + count + LAGS);
       lagged.set(rest);
-      // Beyond its end a series is zero.
+      // Beyond its end a series counts as zero.
       lagged.fill(0, rest.length, count + LAGS);
       run.lags?.(count);
     }

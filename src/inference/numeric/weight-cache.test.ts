@@ -5,7 +5,7 @@ import { normal } from "../../core/random/draws.ts";
 import { threadPool } from "../../core/simd/thread-pool.ts";
 import { paretoK } from "../weights/pareto.ts";
 import { normalizeWeights, sumWeights } from "../weights/weights.ts";
-import { keepWeights, PIECE } from "./weight-cache.ts";
+import { BLOCK_DRAWS, cacheWeights } from "./weight-cache.ts";
 import { CHUNK } from "./weight-kernels.ts";
 import { beginExponentialSums, expectationStream, exponentialSums, largestOf, tailAbove } from "./weight-loops.ts";
 
@@ -67,8 +67,8 @@ describe.each(["alone", "with helpers"])("%s", (who) => {
     whole.add(values, l);
     expect(whole.result()).toEqual(expected);
     const pieces = expectationStream(max, l);
-    for (let from = 0; from < n; from += PIECE) {
-      pieces.add(values.subarray(from, from + PIECE), l.subarray(from, from + PIECE));
+    for (let from = 0; from < n; from += BLOCK_DRAWS) {
+      pieces.add(values.subarray(from, from + BLOCK_DRAWS), l.subarray(from, from + BLOCK_DRAWS));
     }
     expect(pieces.result()).toEqual(expected);
   });
@@ -93,18 +93,18 @@ describe("kept weights", () => {
     const max = largestOf(l);
     const begun = beginExponentialSums(l);
     const stream = expectationStream(max, l);
-    stream.add(values.subarray(0, PIECE), l.subarray(0, PIECE));
+    stream.add(values.subarray(0, BLOCK_DRAWS), l.subarray(0, BLOCK_DRAWS));
     sumWeights(logs(200_000));
-    stream.add(values.subarray(PIECE), l.subarray(PIECE));
+    stream.add(values.subarray(BLOCK_DRAWS), l.subarray(BLOCK_DRAWS));
     expect(stream.result()).toEqual(plainMean(values, l, max));
     expect(begun.finish()).toEqual(plainSums(l, max));
   });
 
   it("stay in place where memory moves", () => {
     const l = logs(n);
-    const kept = keepWeights(l);
+    const kept = cacheWeights(l);
     threadPool()?.allocate(1 << 22);
-    expect(kept?.between(0, n)?.weights).toEqual(weightsOf(l));
+    expect(kept?.range(0, n)?.weights).toEqual(weightsOf(l));
   });
 
   it("find what is not below a number, in order, as a search of the log-weights does", () => {
@@ -113,11 +113,11 @@ describe("kept weights", () => {
     l[77] = Number.NaN;
     for (const cut of [-1, 0, 6, 11.5, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN]) {
       const [found, expected]: [number[], number[]] = [[], []];
-      beginExponentialSums(l).notBelow(l, cut, (x) => found.push(x) < 5000);
+      beginExponentialSums(l).tailAbove(l, cut, (x) => found.push(x) < 5000);
       tailAbove(l, cut, (x) => expected.push(x) < 5000);
       expect(found).toEqual(expected);
     }
-    expect(paretoK(l.subarray(100, 90_000), beginExponentialSums(l).notBelow)).toBe(paretoK(l.subarray(100, 90_000)));
+    expect(paretoK(l.subarray(100, 90_000), beginExponentialSums(l).tailAbove)).toBe(paretoK(l.subarray(100, 90_000)));
   });
 
   it("of nothing but zeros are none", () => {

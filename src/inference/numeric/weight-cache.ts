@@ -1,149 +1,149 @@
 /**
- * Weights of many draws, made in parts by a pool and kept until others come: sums over them are taken more than once, and an
- * exponential takes longer than to read it.
+ * A cache of the weights e^{l − max} of one array of log-weights, computed in chunks by the thread pool: sums over them are taken more than once,
+ * and reading a weight is faster than computing an exponential.
  */
 import type { JobSlot, LinkedModule } from "../../core/simd/job-slot.ts";
 import { type ThreadPool, threadPool } from "../../core/simd/thread-pool.ts";
+import { iterationsOf, type LoopMemory, loopMemory, SCRATCH_BYTES } from "./loop-memory.ts";
 import { CHUNK, LANES, SUM_BYTES, WEIGHT_LOOPS } from "./weight-kernels.ts";
-import { type Machine, machineIn, SCRATCH_BYTES, turnsOf } from "./weight-machine.ts";
 
-/** Fewest and most log-weights that are kept. */
-const [FEWEST, MOST] = [1 << 15, 1 << 20];
+/** Fewest and most log-weights that are cached. */
+const [MIN_DRAWS, MAX_DRAWS] = [1 << 15, 1 << 20];
 const [FLOAT, DOUBLE] = [4, 8];
 
 /** Most draws whose log-weights are compared at once. */
-export const PIECE = 1 << 16;
+export const BLOCK_DRAWS = 1 << 16;
 
-/** Weights e^{l − max}, all there or on their way, until others are kept. */
+/** Cached weights e^{l − max}, computed or being computed; valid until others are cached. */
 export interface WeightCache {
   readonly n: number;
   readonly max: number;
-  readonly machine: Machine;
-  /** Waits for weights `from` to before `to`, from the beginning of a part; undefined when others are kept by now. */
-  between(from: number, to: number): KeptPart | undefined;
-  /** The same for those draws from `at` on whose log-weights are, bit for bit, the given ones. */
-  same(logWeights: ArrayLike<number>, at: number): KeptPart | undefined;
-  /** Log-weights of draws about which one at least is not below the cut, in order; undefined when others are kept by now. */
+  readonly memory: LoopMemory;
+  /** Waits for the weights in [from, to), `from` a multiple of a chunk; undefined when others are cached by now. */
+  range(from: number, to: number): CachedWeights | undefined;
+  /** The same for draws from `at` on, if their log-weights are, bit for bit, the given ones. */
+  matching(logWeights: ArrayLike<number>, at: number): CachedWeights | undefined;
+  /** All log-weights that are not below the cut, in order, with some that are; undefined when others are cached by now. */
   above(cut: number): Float32Array | undefined;
-  /** Copies values of a {@link KeptPart}, draw by draw, to where the loops find them; returns the address. */
-  place(values: Float32Array): number;
+  /** Copies one value per draw into the loops' memory; returns its address. */
+  copyValues(values: Float32Array): number;
 }
 
-/** Some parts of the weights, one after another. */
-export interface KeptPart {
-  /** Where they lie. */
+/** A range of cached weights. */
+export interface CachedWeights {
+  /** Address of the first. */
   readonly address: number;
   readonly weights: Float64Array;
-  /** Of each part Σw and Σw², each in two halves. */
+  /** Σw and Σw² of each chunk, each as two partial sums. */
   readonly sums: Float64Array;
 }
 
-/** Where things lie in the memory of a pool. */
-interface Room {
+/** The cache's memory in that of a thread pool: addresses, loops and the current contents. */
+interface CacheMemory {
   readonly pool: ThreadPool;
   readonly slot: JobSlot;
   readonly loops: LinkedModule;
   readonly scratch: number;
-  /** Log-weights and values of a piece. */
-  readonly piece: number;
+  /** Log-weights and values of a block. */
+  readonly block: number;
   readonly values: number;
   readonly logs: number;
-  /** Log-weights that were picked out. */
-  readonly picked: number;
+  /** Log-weights that `above` found. */
+  readonly found: number;
   readonly weights: number;
   readonly sums: number;
-  machine: Machine;
-  kept: WeightCache | undefined;
+  machine: LoopMemory;
+  cached: WeightCache | undefined;
 }
 
-let room: Room | undefined;
-/** The pool that has been asked for room. */
-let asked: ThreadPool | undefined;
+let shared: CacheMemory | undefined;
+/** The pool in which memory was requested. */
+let requested: ThreadPool | undefined;
 
-function roomIn(pool: ThreadPool): Room | undefined {
+function allocateMemory(pool: ThreadPool): CacheMemory | undefined {
   const slot = pool.acquireSlot();
   if (slot === undefined) return undefined;
   const loops = pool.link(WEIGHT_LOOPS);
   const scratch = pool.allocate(SCRATCH_BYTES);
-  const [piece, values] = [pool.allocate(PIECE * FLOAT), pool.allocate(PIECE * FLOAT)];
-  const [logs, picked, weights] = [MOST * FLOAT, MOST * FLOAT, MOST * DOUBLE].map(pool.allocate) as [
+  const [block, values] = [pool.allocate(BLOCK_DRAWS * FLOAT), pool.allocate(BLOCK_DRAWS * FLOAT)];
+  const [logs, found, weights] = [MAX_DRAWS * FLOAT, MAX_DRAWS * FLOAT, MAX_DRAWS * DOUBLE].map(pool.allocate) as [
     number,
     number,
     number,
   ];
-  const sums = pool.allocate((MOST / CHUNK) * SUM_BYTES);
-  const machine = machineIn(pool.memory.buffer, scratch, loops.run);
-  return { pool, slot, loops, scratch, piece, values, logs, picked, weights, sums, machine, kept: undefined };
+  const sums = pool.allocate((MAX_DRAWS / CHUNK) * SUM_BYTES);
+  const machine = loopMemory(pool.memory.buffer, scratch, loops.run);
+  return { pool, slot, loops, scratch, block, values, logs, found, weights, sums, machine, cached: undefined };
 }
 
-function roomOf(): Room | undefined {
+function sharedMemory(): CacheMemory | undefined {
   const now = threadPool();
-  if (now !== asked) {
-    asked = now;
-    room = undefined;
+  if (now !== requested) {
+    requested = now;
+    shared = undefined;
     try {
-      room = now && roomIn(now);
+      shared = now && allocateMemory(now);
     } catch {
-      // No memory: weights are made part by part, and not kept.
+      // No memory: weights are computed chunk by chunk and not cached.
     }
   }
-  return room && refreshed(room);
+  return shared && refreshed(shared);
 }
 
-/** Memory that is not shared moves when it grows. */
-function refreshed(here: Room): Room {
+/** Memory that is not shared moves when it grows: then the views are made anew. */
+function refreshed(here: CacheMemory): CacheMemory {
   const { buffer } = here.pool.memory;
-  if (here.machine.sums.buffer !== buffer) here.machine = machineIn(buffer, here.scratch, here.loops.run);
+  if (here.machine.sums.buffer !== buffer) here.machine = loopMemory(buffer, here.scratch, here.loops.run);
   return here;
 }
 
-const floatsAt = (here: Room, address: number, length: number): Float32Array =>
+const floatsAt = (here: CacheMemory, address: number, length: number): Float32Array =>
   new Float32Array(here.machine.sums.buffer, address, length);
 
-/** The largest of the log-weights in the room. */
-function largestIn(here: Room, turns: number): number {
+/** The largest of the copied log-weights. */
+function largestIn(here: CacheMemory, iterations: number): number {
   const { at, run } = here.machine;
-  run.most?.(turns, here.logs, at.sums);
+  run.largest?.(iterations, here.logs, at.sums);
   return floatsAt(here, at.sums, LANES).reduce((a, b) => (b > a ? b : a), Number.NEGATIVE_INFINITY);
 }
 
 /**
- * Copies log-weights to the room and writes up the work on them.
+ * Copies log-weights to the cache and submits the computation of their weights to the pool.
  *
- * @returns undefined where they are few, or too many.
+ * @returns undefined where they are too few or too many.
  */
-export function keepWeights(logWeights: ArrayLike<number>, wantedMax?: number): WeightCache | undefined {
+export function cacheWeights(logWeights: ArrayLike<number>, wantedMax?: number): WeightCache | undefined {
   const n = logWeights.length;
-  if (!(logWeights instanceof Float32Array) || n < FEWEST || n > MOST) return undefined;
-  const here = roomOf();
+  if (!(logWeights instanceof Float32Array) || n < MIN_DRAWS || n > MAX_DRAWS) return undefined;
+  const here = sharedMemory();
   if (here === undefined) return undefined;
   const { slot, loops, logs, weights, sums } = here;
   const count = Math.ceil(n / CHUNK);
-  // Nobody reads what is about to be written over.
+  // The previous contents are about to be overwritten.
   slot.cancel();
   const to = floatsAt(here, logs, count * CHUNK);
   to.set(logWeights);
   to.fill(Number.NEGATIVE_INFINITY, n);
-  const max = wantedMax ?? largestIn(here, turnsOf(n));
+  const max = wantedMax ?? largestIn(here, iterationsOf(n));
   slot.submit(
     loops,
     [
       {
         name: "sums32",
-        args: [turnsOf(CHUNK), max, logs, weights, sums],
+        args: [iterationsOf(CHUNK), max, logs, weights, sums],
         strides: [0, 0, CHUNK * FLOAT, CHUNK * DOUBLE, SUM_BYTES],
       },
     ],
     count,
   );
-  const kept = keptIn(here, n, max);
-  here.kept = kept;
-  return kept;
+  const cached = cacheIn(here, n, max);
+  here.cached = cached;
+  return cached;
 }
 
-function keptIn(here: Room, n: number, max: number): WeightCache {
-  const between = (from: number, to: number): KeptPart | undefined => {
-    if (room !== here || here.kept !== kept || from % CHUNK !== 0) return undefined;
+function cacheIn(here: CacheMemory, n: number, max: number): WeightCache {
+  const range = (from: number, to: number): CachedWeights | undefined => {
+    if (shared !== here || here.cached !== cached || from % CHUNK !== 0) return undefined;
     const [first, end] = [from / CHUNK, Math.ceil(to / CHUNK)];
     here.slot.wait(end);
     const { buffer } = refreshed(here).machine.sums;
@@ -151,45 +151,45 @@ function keptIn(here: Room, n: number, max: number): WeightCache {
     const sums = new Float64Array(buffer, here.sums + first * SUM_BYTES, ((end - first) * SUM_BYTES) / DOUBLE);
     return { address, weights: new Float64Array(buffer, address, to - from), sums };
   };
-  const kept: WeightCache = {
+  const cached: WeightCache = {
     n,
     max,
-    get machine() {
+    get memory() {
       return refreshed(here).machine;
     },
-    between,
-    same(given, at) {
+    range,
+    matching(given, at) {
       const size = given.length;
-      // Sums are of whole parts.
+      // Sums are of whole chunks.
       const whole = size % CHUNK === 0 ? at + size <= n : at + size === n;
-      if (!(given instanceof Float32Array) || !whole || size === 0 || size > PIECE) return undefined;
-      const found = between(at, at + size);
+      if (!(given instanceof Float32Array) || !whole || size === 0 || size > BLOCK_DRAWS) return undefined;
+      const found = range(at, at + size);
       if (found === undefined) return undefined;
       const { run, at: own, sums } = here.machine;
-      const turns = turnsOf(size);
-      const piece = floatsAt(here, here.piece, turns * LANES);
-      piece.set(given);
-      piece.fill(Number.NEGATIVE_INFINITY, size);
-      run.unlike?.(turns, here.piece, here.logs + at * FLOAT, own.sums);
+      const iterations = iterationsOf(size);
+      const block = floatsAt(here, here.block, iterations * LANES);
+      block.set(given);
+      block.fill(Number.NEGATIVE_INFINITY, size);
+      run.differ?.(iterations, here.block, here.logs + at * FLOAT, own.sums);
       return new Int32Array(sums.buffer, own.sums, 1)[0] === 0 ? found : undefined;
     },
     above(cut) {
-      if (room !== here || here.kept !== kept || !(cut > Number.NEGATIVE_INFINITY)) return undefined;
+      if (shared !== here || here.cached !== cached || !(cut > Number.NEGATIVE_INFINITY)) return undefined;
       const { run, at, sums } = refreshed(here).machine;
-      run.above?.(turnsOf(n), cut, here.logs, here.picked, at.sums);
+      run.above?.(iterationsOf(n), cut, here.logs, here.found, at.sums);
       const [bytes] = new Int32Array(sums.buffer, at.sums, 1) as unknown as readonly [number];
-      return floatsAt(here, here.picked, bytes / FLOAT);
+      return floatsAt(here, here.found, bytes / FLOAT);
     },
-    place(values) {
+    copyValues(values) {
       floatsAt(here, here.values, values.length).set(values);
       return here.values;
     },
   };
-  return kept;
+  return cached;
 }
 
-/** The weights of these log-weights if they are likely to be those that are kept, else made anew; ask for the `same`. */
-export function keptWeights(logWeights: ArrayLike<number>, max: number): WeightCache | undefined {
-  const kept = room !== undefined && room === roomOf() ? room.kept : undefined;
-  return kept?.n === logWeights.length && kept.max === max ? kept : keepWeights(logWeights, max);
+/** The cached weights if they are likely to be those of these log-weights, else new ones; `matching` tells for sure. */
+export function cachedWeights(logWeights: ArrayLike<number>, max: number): WeightCache | undefined {
+  const cached = shared !== undefined && shared === sharedMemory() ? shared.cached : undefined;
+  return cached?.n === logWeights.length && cached.max === max ? cached : cacheWeights(logWeights, max);
 }

@@ -1,16 +1,16 @@
-/** The loops over log-weights in WebAssembly, four at a time in double precision. Addresses are arguments, so that parts can lie anywhere. */
+/** WebAssembly loops over log-weights, four at a time in double precision. Addresses are arguments, so chunks can be anywhere in memory. */
 import { type Local, wasmFunction } from "../../core/simd/assembler.ts";
 import { doubleExponential } from "../../core/simd/double-math.ts";
 import { type Code, f32x4, f64x2, i32, i32x4, repeat, v128, when } from "../../core/simd/instructions.ts";
 import { type Constants, constants, type NewLocal } from "../../core/simd/vector-math.ts";
 
-/** Numbers of a part: they stay in the first-level cache. Sums of so many are added up apart, which keeps their digits. */
+/** Numbers of a chunk: they stay in the first-level cache. Each chunk is summed separately, which limits rounding errors. */
 export const CHUNK = 2048;
-/** Numbers that one turn of a loop takes. */
+/** Numbers in one iteration of a loop. */
 export const LANES = 4;
 const DOUBLE = 8;
 const VECTOR = 16;
-/** Bytes of sums that a loop leaves. */
+/** Bytes of a loop's sums. */
 export const SUM_BYTES = 4 * VECTOR;
 
 /** Whether numbers are floats or doubles. */
@@ -31,10 +31,10 @@ function read(width: Width, at: Local, to: Pair): Code {
 }
 
 const advance = (at: Local, bytes: number): Code => at.set(i32.add(at.get, i32.const(bytes)));
-const countdown = (turns: Local): Code => turns.tee(i32.sub(turns.get, i32.const(1)));
+const countdown = (iterations: Local): Code => iterations.tee(i32.sub(iterations.get, i32.const(1)));
 const bytesOf = (width: Width): number => (LANES * width) / 8;
 
-/** w = e^{l − max} of four numbers; steps of the two halves take turns, so that neither waits for itself. */
+/** w = e^{l − max} of four numbers; instructions for the two halves alternate, so that neither waits for its own result. */
 function exponentials(l: Pair, max: Code, w: Pair, use: Constants, local: NewLocal): Code {
   const [[first, low], [second, high]] = l.map((x) => doubleExponential(x.get, use, local)) as [
     readonly [readonly Code[], Code],
@@ -48,9 +48,9 @@ function exponentials(l: Pair, max: Code, w: Pair, use: Constants, local: NewLoc
   ];
 }
 
-/** `sums(turns, max, logs, weights, sums)`: Σw and Σw² of the log-weights, and the weights themselves. */
+/** `sums(iterations, max, logs, weights, sums)`: Σw and Σw² of the log-weights, and the weights themselves. */
 const sums = (width: Width) =>
-  wasmFunction(`sums${width}`, ["i32", "f64", "i32", "i32", "i32"], ([turns, max, logs, weights, out], local) => {
+  wasmFunction(`sums${width}`, ["i32", "f64", "i32", "i32", "i32"], ([iterations, max, logs, weights, out], local) => {
     const use = constants(local);
     const top = local("v128");
     const [l, w, sum, squares] = [pair(local), pair(local), pair(local), pair(local)] as const;
@@ -70,18 +70,18 @@ const sums = (width: Width) =>
           advance(logs, bytesOf(width)),
           advance(weights, LANES * DOUBLE),
         ],
-        countdown(turns),
+        countdown(iterations),
       ),
       [sum, squares].map((total, i) => v128.store(out.get, f64x2.add(total[0].get, total[1].get), i * VECTOR)),
     ];
   });
 
-/** `moments(turns, centre, values, weights, sums)`: Σwd, Σw²d and Σw²d² of d = h − centre, with the weights that `sums` has left. Without weight, d is 0. */
+/** `moments(iterations, centre, values, weights, sums)`: Σwd, Σw²d and Σw²d² of d = h − centre, with the weights computed by `sums`. Without weight, d is 0. */
 const moments = (width: Width) =>
   wasmFunction(
     `moments${width}`,
     ["i32", "f64", "i32", "i32", "i32"],
-    ([turns, centre, values, weights, out], local) => {
+    ([iterations, centre, values, weights, out], local) => {
       const [middle, zero] = [local("v128"), local("v128")];
       const [d, w, wd] = [pair(local), pair(local), pair(local)] as const;
       const totals = [pair(local), pair(local), pair(local)] as const;
@@ -105,43 +105,47 @@ const moments = (width: Width) =>
             advance(values, bytesOf(width)),
             advance(weights, LANES * DOUBLE),
           ],
-          countdown(turns),
+          countdown(iterations),
         ),
         totals.map((total, i) => v128.store(out.get, f64x2.add(total[0].get, total[1].get), i * VECTOR)),
       ];
     },
   );
 
-/** `most(turns, logs, out)`: the largest float in each lane, NaN left out. */
-const most = wasmFunction("most", ["i32", "i32", "i32"], ([turns, logs, out], local) => {
+/** `largest(iterations, logs, out)`: the largest float in each lane, NaN left out. */
+const largest = wasmFunction("largest", ["i32", "i32", "i32"], ([iterations, logs, out], local) => {
   const top = local("v128");
   return [
     top.set(f32x4.const(Number.NEGATIVE_INFINITY)),
-    repeat([top.set(f32x4.greater(top.get, v128.load(logs.get))), advance(logs, VECTOR)], countdown(turns)),
+    repeat([top.set(f32x4.greater(top.get, v128.load(logs.get))), advance(logs, VECTOR)], countdown(iterations)),
     v128.store(out.get, top.get),
   ];
 });
 
-/** `above(turns, cut, logs, to, bytes)`: copies those vectors of floats in which any is not below the cut; how many bytes. */
-const above = wasmFunction("above", ["i32", "f32", "i32", "i32", "i32"], ([turns, cut, logs, to, bytes], local) => {
-  const [out, least, x] = [local("i32"), local("v128"), local("v128")];
-  return [
-    out.set(to.get),
-    least.set(f32x4.splat(cut.get)),
-    repeat(
-      [
-        x.set(v128.load(logs.get)),
-        when(v128.anyTrue(v128.not(f32x4.lt(x.get, least.get))), [v128.store(out.get, x.get), advance(out, VECTOR)]),
-        advance(logs, VECTOR),
-      ],
-      countdown(turns),
-    ),
-    i32.store(bytes.get, i32.sub(out.get, to.get)),
-  ];
-});
+/** `above(iterations, cut, logs, to, bytes)`: copies those vectors of floats in which any is not below the cut; how many bytes. */
+const above = wasmFunction(
+  "above",
+  ["i32", "f32", "i32", "i32", "i32"],
+  ([iterations, cut, logs, to, bytes], local) => {
+    const [out, least, x] = [local("i32"), local("v128"), local("v128")];
+    return [
+      out.set(to.get),
+      least.set(f32x4.splat(cut.get)),
+      repeat(
+        [
+          x.set(v128.load(logs.get)),
+          when(v128.anyTrue(v128.not(f32x4.lt(x.get, least.get))), [v128.store(out.get, x.get), advance(out, VECTOR)]),
+          advance(logs, VECTOR),
+        ],
+        countdown(iterations),
+      ),
+      i32.store(bytes.get, i32.sub(out.get, to.get)),
+    ];
+  },
+);
 
-/** `unlike(turns, a, b, out)`: 1 where bits of the floats at two places differ, else 0. */
-const unlike = wasmFunction("unlike", ["i32", "i32", "i32", "i32"], ([turns, a, b, out], local) => {
+/** `differ(iterations, a, b, out)`: 1 where bits of the floats at two places differ, else 0. */
+const differ = wasmFunction("differ", ["i32", "i32", "i32", "i32"], ([iterations, a, b, out], local) => {
   const bits = local("v128");
   return [
     bits.set(i32x4.const(0)),
@@ -151,10 +155,10 @@ const unlike = wasmFunction("unlike", ["i32", "i32", "i32", "i32"], ([turns, a, 
         advance(a, VECTOR),
         advance(b, VECTOR),
       ],
-      countdown(turns),
+      countdown(iterations),
     ),
     i32.store(out.get, v128.anyTrue(bits.get)),
   ];
 });
 
-export const WEIGHT_LOOPS = [sums(32), sums(64), moments(32), moments(64), most, above, unlike] as const;
+export const WEIGHT_LOOPS = [sums(32), sums(64), moments(32), moments(64), largest, above, differ] as const;

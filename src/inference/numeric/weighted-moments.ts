@@ -1,20 +1,20 @@
 /**
- * Weighted means, variances and standard errors of streams of draws, in one pass: nothing of a draw is kept. Each row has weights
- * of its own, known only up to a factor, so sums are held relative to the largest weight so far.
+ * Weighted means, variances and standard errors of streams of draws, in one pass that stores no draw. Each row has its
+ * own weights, known only up to a factor, so sums are relative to the largest weight so far.
  */
 
-/** How draws `[..., rows, size]` lie in memory: `outer` stacks of `rows` rows of `size` entries. */
+/** Layout of draws `[..., rows, size]`: `outer` stacks of `rows` rows of `size` entries. */
 export interface RowLayout {
   readonly outer: number;
   readonly rows: number;
   readonly size: number;
 }
 
-/** Weights of some draws, `[draws, rows]`, relative to a reference of each row that may have moved since the last part. */
+/** Weights of some draws, `[draws, rows]`, relative to a reference of each row that may have changed since the last part. */
 export interface PartWeights {
   readonly draws: number;
   readonly weights: Float64Array;
-  /** What weights of earlier parts are to be multiplied by, for each row. */
+  /** Factor on the weights of earlier parts, for each row. */
   readonly rescale: Float64Array;
   /** Σw and Σw² of each row, this part included, relative to the same reference. */
   readonly sum: Float64Array;
@@ -65,14 +65,35 @@ export interface Moments {
 
 /** Sums over the stream of one site. */
 export interface MomentStream {
-  /** Takes draws `[draws, outer, rows, size]` with their weights. */
+  /** Adds draws `[draws, outer, rows, size]` with their weights. */
   add(values: ArrayLike<number>, part: PartWeights): void;
   moments(part: Pick<PartWeights, "sum" | "squares">): Moments;
 }
 
+/** Weighted means of the entries of one part, each of the row that `rowOf` says; 0 where a row has no weight. */
+function partMeans(
+  values: ArrayLike<number>,
+  { draws, weights }: PartWeights,
+  rowOf: Int32Array,
+  rows: number,
+): Float64Array {
+  const entries = rowOf.length;
+  const total = new Float64Array(entries);
+  const weight = new Float64Array(entries);
+  for (let i = 0; i < draws; i++) {
+    for (let e = 0; e < entries; e++) {
+      const w = weights[i * rows + (rowOf[e] as number)] as number;
+      if (w === 0) continue;
+      total[e] = (total[e] as number) + w * (values[i * entries + e] as number);
+      weight[e] = (weight[e] as number) + w;
+    }
+  }
+  return total.map((t, e) => ((weight[e] as number) > 0 ? t / (weight[e] as number) : 0));
+}
+
 /**
- * Sums Σwd, Σwd², Σw²d, Σw²d² of deviations d from the weighted mean of the first part: deviations from a near point lose no
- * digits to cancellation, and need no second pass.
+ * Sums Σwd, Σwd², Σw²d, Σw²d² of deviations d from the weighted mean of the first part: deviations from a point near the mean lose
+ * no digits to cancellation and need no second pass.
  */
 export function momentStream({ outer, rows, size }: RowLayout): MomentStream {
   const entries = outer * rows * size;
@@ -84,24 +105,9 @@ export function momentStream({ outer, rows, size }: RowLayout): MomentStream {
     Float64Array,
   ];
   let centre: Float64Array | undefined;
-
-  const centreOf = (values: ArrayLike<number>, { draws, weights }: PartWeights): Float64Array => {
-    const total = new Float64Array(entries);
-    const weight = new Float64Array(entries);
-    for (let i = 0; i < draws; i++) {
-      for (let e = 0; e < entries; e++) {
-        const w = weights[i * rows + (rowOf[e] as number)] as number;
-        if (w === 0) continue;
-        total[e] = (total[e] as number) + w * (values[i * entries + e] as number);
-        weight[e] = (weight[e] as number) + w;
-      }
-    }
-    return total.map((t, e) => ((weight[e] as number) > 0 ? t / (weight[e] as number) : 0));
-  };
-
   return {
     add(values, part) {
-      centre ??= centreOf(values, part);
+      centre ??= partMeans(values, part, rowOf, rows);
       for (let e = 0; e < entries; e++) {
         const f = part.rescale[rowOf[e] as number] as number;
         if (f === 1) continue;

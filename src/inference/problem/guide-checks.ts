@@ -27,7 +27,7 @@ export const drawOnly: Handler = handler(
     },
 );
 
-/** *The model is inspected at what the guide drew*: latent sites take the guide's values, once all about the two sites agrees. */
+/** *The model is inspected at the guide's draws*: latent sites take the guide's values, after checks that the two sites agree. */
 export const matchedValues = (guide: Inspection): Handler =>
   handler(
     () =>
@@ -108,8 +108,8 @@ export function checkSharedParams(guide: Execution, model: Execution): void {
 }
 
 /**
- * Whether a closed KL may replace log p − log q at a site. Its value is an expectation over the site given what was drawn
- * before it *in the guide*, so what the model's prior may depend on must come before it there too.
+ * Whether a closed KL may replace log p − log q at a site. Its value is an expectation over the site given the sites drawn
+ * before it *in the guide*, so sites that the model's prior may depend on must come before it there too.
  */
 export function mayUseClosedKl(name: string, guide: Inspection, model: Inspection): boolean {
   const [q, p] = [guide.run.sites.get(name)?.dist, model.run.sites.get(name)?.dist];

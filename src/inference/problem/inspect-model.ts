@@ -1,4 +1,4 @@
-/** What one run without particles tells about a program: sites, plates, parameters. Methods plan by it. */
+/** Inspects a program by one run without particles: its sites, plates and parameters, by which methods plan. */
 import { fromTensor, type NdArray } from "../../core/array.ts";
 import { fold } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
@@ -20,16 +20,16 @@ export interface SiteInfo {
   /** `[...plates, ...event]`. */
   readonly shape: Shape;
   readonly eventRank: number;
-  /** Of its distribution; of a site without one, undefined. */
+  /** Family of its distribution; undefined for a site without one. */
   readonly family: string | undefined;
   readonly support: Constraint | undefined;
   readonly discrete: boolean;
   readonly reparameterized: boolean;
-  /** Without a proper prior. */
+  /** Whether its prior is improper. */
   readonly improper: boolean;
   /** Whether it has a log-probability. */
   readonly scored: boolean;
-  /** Whether a handler masks or scales that. */
+  /** Whether a handler masks or scales its log-probability. */
   readonly reweighted: boolean;
   /** Of a factor: whether it declared itself differentiable. */
   readonly differentiable: boolean | undefined;
@@ -50,16 +50,16 @@ export interface ModelInfo {
   readonly observed: readonly SiteInfo[];
   /** Greatest nesting of plates. */
   readonly depth: number;
-  /** Plates around every scored site: rows over which log-weights stay apart. */
+  /** Plates around every scored site: their rows can have log-weights of their own. */
   readonly rows: readonly PlateFrame[];
-  /** No factor was met. */
+  /** Whether there is no factor. */
   readonly normalized: boolean;
   /** Unconstrained values of parameters after initialisation. */
   readonly params: Tree<NdArray>;
-  /** Where parameters must stay; those free to be anything are absent. */
+  /** Constraints of parameters; unconstrained ones are absent. */
   readonly constraints: ReadonlyMap<string, Constraint>;
   readonly plates: ReadonlyMap<string, PlateInfo>;
-  /** Plates of which this run saw some rows and another run may see others. */
+  /** Plates whose rows may differ from run to run. */
   readonly subsampled: ReadonlySet<string>;
   /** Number of scalar unknowns over all latent sites. */
   readonly dimension: number;
@@ -81,7 +81,7 @@ export interface Inspection {
   readonly info: ModelInfo;
 }
 
-/** Runs a program once, under a handler, and describes what the program itself asked for. Call it inside `scope`. */
+/** Runs a program once, under a handler, and describes the program as it is without the handler. Call it inside `scope`. */
 export function inspectRun(
   { args, key, params }: Pick<Problem, "args" | "key"> & { readonly params: TensorTree },
   program: Problem["model"],

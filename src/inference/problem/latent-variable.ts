@@ -1,5 +1,5 @@
 /**
- * A model of data with one latent and an encoder, as estimates of log p(x) and of its score see it: draws of the encoder with their
+ * Latent-variable models: one latent, a decoder and an encoder. For estimates of log p(x) and of its score: draws of the encoder with their
  * importance weights, and the terms whose gradient in x is a score.
  */
 import * as tf from "@tensorflow/tfjs-core";
@@ -19,7 +19,7 @@ export interface Posteriors<T = NdArray> {
 export interface LatentVariableModel {
   readonly features: number;
   readonly latent: number;
-  /** p(x|z), `[...batch, features]`, one number an event. */
+  /** p(x|z), `[...batch, features]`, with scalar events. */
   readonly decode: (z: tf.Tensor) => Program<ParamEffect, { readonly dist: Distribution }>;
   /** Parameters of q(z|x). */
   readonly encode: (x: tf.Tensor) => Program<ParamEffect, Posteriors<tf.Tensor>>;
@@ -29,7 +29,7 @@ export interface LatentVariableModel {
 export interface EncoderDraws {
   readonly z: tf.Tensor;
   readonly logWeights: tf.Tensor;
-  /** p(x|z_k), one number an event. */
+  /** p(x|z_k), with scalar events. */
   readonly dist: Distribution;
 }
 
@@ -49,13 +49,13 @@ export function* encoderDraws(
 /** A number for each draw, `[K, n]`, whose gradient in x at fixed noise is taken. */
 export type ScoreTerm = (x: tf.Tensor, z: tf.Tensor, noise: tf.Tensor) => Program<ParamEffect, tf.Tensor>;
 
-/** log p(x|z), z as it was drawn: its weighted gradient is the score, by Fisher's identity. */
+/** log p(x|z) at fixed z: its weighted gradient is the score, by Fisher's identity. */
 export const likelihoodTerm = (net: LatentVariableModel): ScoreTerm =>
   function* (x, z) {
     return (yield* net.decode(z)).dist.event(1).logProb(x);
   };
 
-/** log p(x, z)/q(z|x), z moving with x through the encoder: its mean gradient is that of the ELBO. */
+/** log p(x, z)/q(z|x), z a function of x through the encoder: its mean gradient is that of the ELBO. */
 export const elboTerm = (net: LatentVariableModel): ScoreTerm =>
   function* (x, _, noise) {
     return (yield* encoderDraws(net, x, noise)).logWeights;

@@ -5,7 +5,7 @@ import type { Problem } from "../method/infer.ts";
 import { inspectModel, type ModelInfo } from "./inspect-model.ts";
 import { type ModelAndGuide, modelAndGuide } from "./model-and-guide.ts";
 
-/** Latent sites that the proposal lacks come from the prior; without a proposal all do. */
+/** Draws latent sites; those that it lacks are drawn from the prior, and without a proposal all are. */
 export type Proposal = Problem["model"] | undefined;
 
 /** @throws `extra-site` when the proposal has a latent site that the model lacks. */
@@ -20,13 +20,13 @@ export function matchProposal(problem: Problem, proposal: Proposal): ModelAndGui
   return modelAndGuide(problem, proposal, modelInfo, guideInfo);
 }
 
-/** Numbers that one run may hold in one site. */
-const RUN_NUMBERS = 1 << 18;
-/** Least particles of a run. */
-const LEAST_PARTICLES = 64;
+/** Elements of the largest site in one run. */
+const MAX_RUN_ELEMENTS = 1 << 18;
+/** Fewest particles in a run. */
+const MIN_PARTICLES = 64;
 
-/** Particles that one run of a model may hold. */
+/** Particles in one run of a model, so that memory stays bounded. */
 export const particlesAtOnce = ({ sites }: ModelInfo): number => {
   const largest = Math.max(1, ...sites.map((site) => sizeOf(site.shape)));
-  return Math.max(LEAST_PARTICLES, Math.floor(RUN_NUMBERS / largest));
+  return Math.max(MIN_PARTICLES, Math.floor(MAX_RUN_ELEMENTS / largest));
 };

@@ -6,7 +6,7 @@ import type { ChooseRows } from "../../effects/run-handlers.ts";
 /** Chooses `rows` of the `size` rows of a plate, as {@link withRows} asks. */
 export type Subsample = ChooseRows;
 
-/** Whole minibatches in one pass over a plate. What is left over is left out of that epoch; the shuffle decides what. */
+/** Whole minibatches in one pass over a plate. Rows left over are not in that epoch; the shuffle decides which. */
 export const batchesPerEpoch = (size: number, rows: number): number => Math.max(1, Math.floor(size / rows));
 
 /**
@@ -16,7 +16,7 @@ export const batchesPerEpoch = (size: number, rows: number): number => Math.max(
  * have the same length; each row is equally likely to be in each, so that size/rows is the unbiased scale.
  */
 export function minibatches(key: Key): (step: number) => Subsample {
-  // The shuffle of the current epoch of each plate: a cache, never state.
+  // A cache of the shuffle of each plate's current epoch; results do not depend on it.
   const shuffles = new Map<string, { readonly epoch: number; readonly size: number; readonly order: Int32Array }>();
   return (step) => (name, size, rows) => {
     const perEpoch = batchesPerEpoch(size, rows);

@@ -1,4 +1,4 @@
-/** A model and the guide, or proposal, that draws its latents: what is known of both before a run. */
+/** A model and the guide, or proposal, that draws its latents: what one inspection of each tells about their runs. */
 import type { NdArray } from "../../core/array.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Constraint } from "../../dist/constraint.ts";
@@ -7,7 +7,7 @@ import type { PlateFrame } from "../../effects/effects.ts";
 import type { Problem } from "../method/infer.ts";
 import type { ModelInfo, PlateInfo } from "./inspect-model.ts";
 
-/** What a run of the two needs to know in advance. */
+/** A model and its guide, inspected. */
 export interface ModelAndGuide {
   /** The model and its arguments, which are the guide's too. */
   readonly problem: Problem;
@@ -19,20 +19,20 @@ export interface ModelAndGuide {
   readonly complete: boolean;
   /** Greatest nesting of plates in either. */
   readonly depth: number;
-  /** Plates around every scored site of both, outermost first: rows over which log-weights stay apart. */
+  /** Plates around every scored site of both, outermost first: their rows can have log-weights of their own. */
   readonly rows: readonly PlateFrame[];
   readonly plates: ReadonlyMap<string, PlateInfo>;
   /** Unconstrained values of all parameters of both after initialisation. */
   readonly params: Tree<NdArray>;
-  /** Where parameters must stay; those free to be anything are absent. */
+  /** Constraints of parameters; unconstrained ones are absent. */
   readonly constraints: ReadonlyMap<string, Constraint>;
   /** Latent sites whose draws carry no gradient: they need the score function. */
   readonly scores: ReadonlySet<string>;
-  /** Latent sites whose KL(guide ‖ model) has a closed form that may stand for its sampled value. */
+  /** Latent sites whose KL(guide ‖ model) has a closed form that may replace its sampled value. */
   readonly closed: ReadonlySet<string>;
 }
 
-/** Puts two inspections together. Where both know something of one name, the guide's parameter and the model's plate count. */
+/** Joins two inspections. A parameter of both is the guide's, a plate of both the model's. */
 export function modelAndGuide(
   problem: Problem,
   guide: Problem["model"] | undefined,

@@ -1,4 +1,4 @@
-/** The plate whose rows are independent given the data: where it lies around every site, each row has weights of its own. */
+/** The plate whose rows are independent given the data: if it encloses every site, each row has weights of its own. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
@@ -42,23 +42,23 @@ function check({ sites }: ModelInfo, { name, size }: PlateFrame, whose: string):
   );
 }
 
-/** Rows that run together. */
+/** Rows of the plate in one run. */
 export interface RowBlock {
-  /** Place of the first of them among all rows of the result. */
+  /** Index of the first of them among all rows of the result. */
   readonly from: number;
   readonly rows: number;
   readonly key: Key;
   readonly subsample: Subsample;
 }
 
-/** All rows of the plate, in runs of as many as the model asks for at once. Rows that the program fixes by `indices` are taken as they are. */
+/** All rows of the plate, in blocks of the model's minibatch size. Rows that the program fixes by `indices` stay as they are. */
 export function rowBlocks({ name, size, length, indices }: PlateFrame, fixed: boolean, key: Key): RowBlock[] {
   if (indices === undefined || fixed || length === size) return [{ from: 0, rows: length, key, subsample: allRows }];
   return Array.from({ length: Math.ceil(size / length) }, (_, i): RowBlock => {
     const from = i * length;
     const rows = Math.min(length, size - from);
     const chosen = Int32Array.from({ length: rows }, (__, j) => from + j);
-    // A key of its own: rows of two blocks must not share noise.
+    // Each block has its own key: rows of two blocks must not share noise.
     return {
       from,
       rows,
@@ -68,7 +68,7 @@ export function rowBlocks({ name, size, length, indices }: PlateFrame, fixed: bo
   });
 }
 
-/** How a site's draws lie: `[draws, ...inner plates, rows, ...event]`. */
+/** Layout of a site's draws: `[draws, ...inner plates, rows, ...event]`. */
 export interface RowSite {
   readonly name: string;
   readonly inner: Shape;
@@ -79,7 +79,7 @@ export interface RowSite {
 export function rowSite({ name, plates, shape, kind }: SiteInfo): RowSite {
   const lengths = plates.map((frame) => frame.length).reverse();
   const inner = lengths.slice(0, -1);
-  // What is the same in every row is repeated.
+  // A value that all rows share is repeated.
   if (shape.length < lengths.length) return { name, inner, event: [] };
   if (!sameShape(tryBroadcast(shape.slice(0, lengths.length), lengths) ?? [], lengths)) {
     fail(
@@ -91,7 +91,7 @@ export function rowSite({ name, plates, shape, kind }: SiteInfo): RowSite {
   return { name, inner, event: shape.slice(lengths.length) };
 }
 
-/** Draws of one run `[particles, ...inner, rows, ...event]`; what is shared by particles or rows is repeated. */
+/** Draws of one run `[particles, ...inner, rows, ...event]`; values shared by particles or rows are repeated. */
 export function rowDraws(run: Execution, { name, inner, event }: RowSite, particles: number, rows: number): NdArray {
   const value = run.sites.get(name)?.value;
   if (value === undefined)
@@ -107,10 +107,10 @@ export function rowDraws(run: Execution, { name, inner, event }: RowSite, partic
   return ndarray(fromTensor(tf.broadcastTo(value, padded)).data, wanted);
 }
 
-/** A row of a draw in an array that {@link RowSite} describes. */
+/** A row of a draw in an array with the layout of a {@link RowSite}. */
 export interface RowPlace<Data extends ArrayLike<number>> {
   readonly data: Data;
-  /** Rows that the array has. */
+  /** Rows in the array. */
   readonly rows: number;
   readonly draw: number;
   readonly at: number;

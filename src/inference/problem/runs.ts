@@ -1,4 +1,4 @@
-/** Runs of a guide and of the model at what it drew, in the same rows of every plate. */
+/** Runs of a guide, and of the model at the guide's draws, with the same rows of every plate. */
 import type * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import type { Key } from "../../core/key.ts";
@@ -14,9 +14,9 @@ import type { ModelAndGuide } from "./model-and-guide.ts";
 /** Which draws to take. */
 export interface RunOptions {
   readonly key: Key;
-  /** Copies run at once; `undefined` runs one without an axis for it. */
+  /** Number of particles; `undefined` is one, without a particle axis. */
   readonly particles: number | undefined;
-  /** Index of the first of them. Default 0. */
+  /** Index of the first particle. Default 0. */
   readonly first?: MaybeTraced;
   /** Unconstrained. Default: those after initialisation. */
   readonly params?: TensorTree;
@@ -41,7 +41,7 @@ export const rescoreGuide = (
  *
  * @remarks Draws of the prior cancel in a weight and are not scored.
  * @throws `missing-site` when a guide that must draw every site did not: structure must not change between runs, but a program may
- *   break its promise.
+ *   break that rule.
  */
 export function runModel(pair: ModelAndGuide, options: RunOptions, values: TensorTree, drawn?: Execution): Execution {
   const given = atValues(values, pair.complete)(pair.problem.model);
@@ -49,7 +49,7 @@ export function runModel(pair: ModelAndGuide, options: RunOptions, values: Tenso
   return run(pair.complete ? given : drawnOrData(given), pair, options, drawn);
 }
 
-/** *The model is scored at what the guide drew*: latent sites take these values. Others are drawn, or an error where all must be there. */
+/** *The model is scored at the guide's draws*: latent sites take these values. Others are drawn; where `all` is true they are an error. */
 const atValues = (values: TensorTree, all: boolean): Handler =>
   handler(
     () =>

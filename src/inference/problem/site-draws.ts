@@ -1,4 +1,4 @@
-/** Draws of a site as one array `[n, ...]`: read off a run, picked by row, put through a function in chunks. */
+/** Draws of a site as one array `[n, ...]`: read from a run, selected by row, and mapped through a function in chunks. */
 import * as tf from "@tensorflow/tfjs-core";
 import { fromTensor, type NdArray, ndarray } from "../../core/array.ts";
 import { fail } from "../../core/errors.ts";
@@ -9,13 +9,13 @@ import type { Execution, SiteRecord } from "../../effects/interpret.ts";
 import { exportSite } from "../../effects/site-value.ts";
 import { readInto, readView } from "../../engine/read.ts";
 
-/** Sites of a run whose draws are of use: latent and deterministic ones. */
+/** Sites of a run that have draws: latent and deterministic ones. */
 export const drawnSites = (run: Execution): SiteRecord[] =>
   [...run.sites.values()].filter(
     (site) => (site.kind === "sample" || site.kind === "deterministic") && site.value !== undefined,
   );
 
-/** A site's draws, one row a particle also when all particles share one value. */
+/** A site's draws, one row for each particle, also where all particles share one value. */
 export function drawsOf(run: Execution, site: SiteRecord, particles: number): NdArray {
   const array = exportSite(run, site);
   if (array.shape[0] === particles && array.shape.length > site.plates.length + site.eventRank) return array;
@@ -24,8 +24,7 @@ export function drawsOf(run: Execution, site: SiteRecord, particles: number): Nd
 }
 
 /**
- * Copies a site's draws to `all[first …]`, of an array `[n, ...]` that is made with the first of them; without an array between where
- * there is none to make.
+ * Copies a site's draws into `all` from row `first` on; `all` `[n, ...]` is allocated with the first draws.
  */
 export function gatherDraws(
   run: Execution,
@@ -70,17 +69,17 @@ export const siteOf = <T>(sites: { readonly [name: string]: T }, name: string): 
       .join(", ")}`,
   );
 
-/** Draws that a function of the sites is given at once. */
-const EVALUATED_DRAWS = 1 << 16;
+/** Numbers that a function of the sites computes in one call. */
+const MAX_EVALUATED_DRAWS = 1 << 16;
 
-/** `size` numbers for each of `n` draws: hands `take` the values of some draws after others, to be read at once, and the first of them. */
+/** `size` numbers for each of `n` draws, in chunks of draws: calls `take` with the values of each chunk, valid during the call, and its first draw. */
 export function evaluateParts(
   sites: Tree<NdArray>,
   of: (sites: TensorTree) => tf.Tensor,
   { n, size = 1 }: { readonly n: number; readonly size?: number },
   take: (values: ArrayLike<number>, first: number, draws: number) => void,
 ): void {
-  const atOnce = Math.max(1, Math.floor(EVALUATED_DRAWS / size));
+  const atOnce = Math.max(1, Math.floor(MAX_EVALUATED_DRAWS / size));
   for (let first = 0; first < n; first += atOnce) {
     const draws = Math.min(atOnce, n - first);
     scope(() => {

@@ -1,4 +1,4 @@
-/** log w = log p(x, z) − log q(z): per particle and per row, the one currency of importance samplers and variational bounds. */
+/** Log-weights, log w = log p(x, z) − log q(z), per particle and row: what importance samplers and variational bounds are computed from. */
 import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../../core/shape.ts";
 import { constantsOf } from "../../core/tracing.ts";
@@ -13,19 +13,19 @@ import { type RunOptions, rescoreGuide, runGuide, runModel } from "./runs.ts";
 
 /** How to weigh. */
 export interface WeighOptions extends RunOptions {
-  /** Plates, outermost first, over which log-weights stay apart; none sums all rows. Default: all that lie around every scored site. */
-  readonly apart?: readonly PlateFrame[];
-  /** Replaces log p − log q by −KL(q ‖ p) where that is closed. Right for one particle per bound only. */
+  /** Plates, outermost first, whose rows each get a log-weight; none sums all rows. Default: all plates around every scored site. */
+  readonly rowPlates?: readonly PlateFrame[];
+  /** Replaces log p − log q by −KL(q ‖ p) where that has a closed form. Valid for one particle per bound only. */
   readonly closed?: boolean;
   /** Leaves out the part of the gradient that goes through the density of q at fixed draws ("sticking the landing"). */
   readonly pathOnly?: boolean;
-  /** Applied to every reparameterised draw on its way into the densities, for instance to weigh its gradient. */
+  /** Applied to every reparameterised draw before densities are evaluated, for instance to weight its gradient. */
   readonly gate?: (value: tf.Tensor, site: SiteRecord) => tf.Tensor;
 }
 
 /** Draws and their log-weights. */
 export interface WeightedRun {
-  /** `[particles, rows]`; each row counts for as many rows of the population as it stands for. */
+  /** `[particles, rows]`; scaled to the rows of the population that each row stands for. */
   readonly logWeights: tf.Tensor;
   readonly model: Execution;
 }
@@ -35,12 +35,12 @@ export interface Weighed extends WeightedRun {
   readonly logWeights: tf.Tensor2D;
   /** log q of the draws that need the score function, `[particles, rows]`; absent when there are none. */
   readonly logScores: tf.Tensor2D | undefined;
-  /** How many rows of the population stand behind each row of this run. */
+  /** Rows of the population that each row of this run stands for. */
   readonly rowScale: number;
   readonly guide: Execution | undefined;
 }
 
-/** Log-weights `[particles, rows]` of what one row of the population contributes. */
+/** Log-weights `[particles, rows]` of one row of the population. */
 export const perPopulationRow = ({ logWeights, rowScale }: Pick<Weighed, "logWeights" | "rowScale">): tf.Tensor2D =>
   tf.div(logWeights, rowScale);
 
@@ -51,11 +51,11 @@ export const perPopulationRow = ({ logWeights, rowScale }: Pick<Weighed, "logWei
  */
 export function weigh(pair: ModelAndGuide, given: WeighOptions): Weighed {
   const options = { ...given, params: given.params ?? toTensors(pair.params) };
-  const { apart = pair.rows, closed = false, pathOnly = false } = options;
+  const { rowPlates = pair.rows, closed = false, pathOnly = false } = options;
   const guide = runGuide(pair, options, !pathOnly);
   const values = guide === undefined ? {} : drawnValues(pair, guide, options);
   const model = runModel(pair, options, values, guide);
-  // At constant parameters the density of q has no gradient but that through its draws.
+  // At constant parameters the gradient of log q goes through the draws alone.
   const constant = () => mapTree(options.params, (x) => constantsOf(x)());
   const density =
     pathOnly && guide !== undefined ? rescoreGuide(pair, { ...options, params: constant() }, values, guide) : guide;
@@ -63,18 +63,18 @@ export function weigh(pair: ModelAndGuide, given: WeighOptions): Weighed {
   const replaced = closed ? pair.closed : new Set<string>();
   const notReplaced = (site: SiteRecord) => !replaced.has(site.name);
   const kls = [...replaced].map((name) => closedTerm(density?.sites.get(name), model.sites.get(name)));
-  const total = (run: Execution, sites: readonly SiteRecord[]) => perRow(run, sites, apart);
+  const total = (run: Execution, sites: readonly SiteRecord[]) => perRow(run, sites, rowPlates);
   const logP = total(model, [...scored(model, notReplaced), ...kls]);
   return {
     logWeights: density === undefined ? logP : tf.sub(logP, total(density, scored(density, notReplaced).map(blocked))),
-    logScores: guide && logScoresOf(pair, guide, values, apart),
-    rowScale: scaleOfRows(apart, model, guide),
+    logScores: guide && logScoresOf(pair, guide, values, rowPlates),
+    rowScale: scaleOfRows(rowPlates, model, guide),
     guide,
     model,
   };
 }
 
-/** What the guide drew, as the model is to take it. */
+/** The guide's draws, as the model receives them. */
 function drawnValues(
   { scores }: ModelAndGuide,
   guide: Execution,
@@ -89,7 +89,7 @@ function drawnValues(
   );
 }
 
-/** The score is that of the draw itself, whatever handlers say about how much its density counts. */
+/** log q of draws that need the score function, without handlers' masks and scales: the score is that of the draw itself. */
 function logScoresOf(
   { scores }: ModelAndGuide,
   guide: Execution,
@@ -102,7 +102,7 @@ function logScoresOf(
   return perRow(guide, terms, rows);
 }
 
-/** A factor of the guide that lets no gradient through. */
+/** Blocks the gradient of a guide's factor that is not differentiable. */
 const blocked = (site: SiteRecord): SiteRecord =>
   site.kind === "factor" && site.differentiable === false && site.logProb !== undefined
     ? { ...site, logProb: stopGradient(site.logProb) }
@@ -116,7 +116,7 @@ function closedTerm(guide: SiteRecord | undefined, model: SiteRecord | undefined
     throw new Error("no closed KL: checked by matchGuide");
   const rows = guide.plates.reduce((s, frame) => s * (frame.size / frame.length), 1);
   const shape = logQ.shape.slice();
-  // A KL that is the same for all particles keeps 1 on their axis, as the interpreter's log-probabilities do.
+  // A KL that is the same for all particles has a particle axis of 1, as the interpreter's log-probabilities do.
   if (shape.length > guide.plates.length) shape[0] = kl.rank < shape.length ? 1 : (kl.shape[0] as number);
   return { ...guide, logProb: tf.mul(tf.broadcastTo(kl, shape), -rows) };
 }

@@ -1,4 +1,4 @@
-/** Weighted draws of a proposal, made in parts that bound memory: what importance samplers return and what chains start from. */
+/** Weighted draws of a proposal, in chunks that bound memory: for importance samplers, and for the starting points of chains. */
 import type { NdArray } from "../../core/array.ts";
 import { readAhead } from "../../core/random/draws.ts";
 import { scope } from "../../core/scope.ts";
@@ -17,7 +17,7 @@ export interface WeightedDraws {
   readonly logWeights: Float32Array;
 }
 
-/** How one part is drawn and weighed: op by op, or compiled. */
+/** Draws and weighs one chunk: op by op, or compiled. */
 export interface PartWeigher {
   weigh(at: WeighOptions): WeightedRun;
   /** Awaited before `weigh` with the same options, outside every scope. */
@@ -27,7 +27,7 @@ export interface PartWeigher {
 /** Draws and weighs `n` particles, `size` at a time. */
 export async function weightedDraws(
   { tick }: Pick<Problem, "tick">,
-  way: PartWeigher,
+  weigher: PartWeigher,
   n: number,
   size: number,
   start: WeighOptions,
@@ -38,9 +38,9 @@ export async function weightedDraws(
   try {
     for (let first = 0; first < n; first += size) {
       const at = { ...start, particles: Math.min(size, n - first), first };
-      await way.prepare(at);
+      await weigher.prepare(at);
       scope(() => {
-        const part = way.weigh(at);
+        const part = weigher.weigh(at);
         readInto(part.logWeights, logWeights, first);
         for (const site of drawnSites(part.model))
           kept.set(site.name, gatherDraws(part.model, site, at.particles, { all: kept.get(site.name), first, n }));
@@ -53,15 +53,15 @@ export async function weightedDraws(
   return { sites: Object.fromEntries(kept), logWeights };
 }
 
-/** Op by op. */
+/** A weigher that runs op by op. */
 export const weighOpByOp = (pair: ModelAndGuide): PartWeigher => ({
   weigh: (at) => weigh(pair, at),
   prepare: async () => undefined,
 });
 
-/** Weighted draws of the prior, improper sites too: places to start from. */
+/** Weighted draws of the prior, also of improper sites, from which chains start. */
 export function drawWeightedPrior(problem: Problem, n: number): Promise<WeightedDraws> {
   const pair = matchProposal({ ...problem, model: startImproper(problem.model) }, undefined);
-  const start = { key: problem.key, particles: n, first: 0, apart: [] };
+  const start = { key: problem.key, particles: n, first: 0, rowPlates: [] };
   return weightedDraws(problem, weighOpByOp(pair), n, Math.min(n, particlesAtOnce(pair.modelInfo)), start);
 }

@@ -1,4 +1,4 @@
-/** What an estimate of evidence is an estimate of, and on which side it errs. A `factor` leaves log Z in it, and it says so. */
+/** Bounds of a log-evidence: the quantity that an estimate bounds, and from which side. With a `factor` in the model it includes log Z. */
 import type { Effect } from "../../effects/effects.ts";
 import type { IsNormalized, ObservedOf } from "../../effects/sites.ts";
 

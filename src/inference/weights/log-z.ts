@@ -3,9 +3,9 @@ import { fail } from "../../core/errors.ts";
 import { logAddExp, logMeanExp, logSumExp } from "../../core/numeric/log-sum-exp.ts";
 import type { Bound, Sandwich } from "./bound.ts";
 
-/** Batches from which standard errors are taken. */
+/** Batches for the standard errors. */
 const BATCHES = 32;
-/** Weights that {@link logZ} asks for. */
+/** Fewest weights for {@link logZ}. */
 export const FEWEST_FOR_BOUNDS = 2 * BATCHES;
 
 /**
@@ -28,7 +28,7 @@ export function logZ<Of extends string = "log Z">(logWeights: ArrayLike<number>,
   const tangent = (b: number, logMean: number) => b - 1 + Math.exp(logMean - b);
   const upper = (tangent(first, second) + tangent(second, first)) / 2;
   const value = logMeanExp(logWeights);
-  // Relative standard error of the mean weight, which is that of its log; batch means keep it honest under heavy tails.
+  // Relative standard error of the mean weight, which is that of its log; batch means keep it reliable under heavy tails.
   const size = Math.floor(n / BATCHES);
   const means = Array.from({ length: BATCHES }, (_, i) =>
     Math.exp(logMeanExp(logWeights, { from: i * size, to: (i + 1) * size }) - value),
@@ -44,9 +44,9 @@ export function logZ<Of extends string = "log Z">(logWeights: ArrayLike<number>,
  * Bounds log Z from draws of both: log-weights log w = −E(x) of x ~ p, and those of x* ~ p_E, draws of the tilted model itself.
  *
  * - lower: log mean w over base draws, as {@link logZ};
- * - upper: log((w(x*) + Σ w)/K), K − 1 base draws beside one of the tilted model, averaged over all x* (Grosse, Ghahramani & Adams 2015).
+ * - upper: log((w(x*) + Σ w)/K), K − 1 base draws and one draw of the tilted model, averaged over all x* (Grosse, Ghahramani & Adams 2015).
  *
- * Where base draws miss what the tilt likes, the upper side of {@link logZ} does not notice; this one does. It holds as far as x* are
+ * Where base draws miss the mass of the tilted model, the upper side of {@link logZ} does not show it; this one does. It is valid only if x* are
  * draws of p_E: for a chain, once it has converged. Each x* counts as one draw, so the standard error of draws from few chains is
  * too small.
  *

@@ -9,15 +9,56 @@ import { tailAbove } from "../numeric/weight-loops.ts";
 export const UNRELIABLE_K = 0.7;
 
 /** Fewest tail weights for a fit. */
-const FEWEST = 5;
-/** Weak prior of the fit: so many observations at k = ½, which tames small tails. */
+const MIN_TAIL = 5;
+/** Weak prior of the fit: so many observations at k = ½, which regularises small tails. */
 const PRIOR_COUNT = 10;
 const PRIOR_K = 0.5;
 
-/** Factors whose logarithms are taken together. */
+/** Factors multiplied before one logarithm is taken. */
 const GROUP = 16;
 const PRODUCT_LIMIT = 1e280;
 const NEAR_ONE = 1e-6;
+
+/** Σ log(1 − θx) of the exceedances `from` to before `to`, where the product of the factors is known. */
+function logOf(product: number, sorted: Float64Array, theta: number, from: number, to: number): number {
+  // One logarithm for many, unless the product leaves the range of doubles or digits of a term near one count.
+  if (product > 1 / PRODUCT_LIMIT && product < PRODUCT_LIMIT && Math.abs(product - 1) > NEAR_ONE)
+    return Math.log(product);
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += Math.log1p(-theta * (sorted[i] as number));
+  return sum;
+}
+
+/** k at a given θ: the mean of log(1 − θx). */
+function meanLog(sorted: Float64Array, theta: number): number {
+  const n = sorted.length;
+  let sum = 0;
+  let from = 0;
+  // Four independent products at a time, so that no multiplication waits for the one before.
+  for (; from + 4 * GROUP <= n; from += 4 * GROUP) {
+    let p = 1;
+    let q = 1;
+    let r = 1;
+    let s = 1;
+    for (let i = from; i < from + GROUP; i++) {
+      p *= 1 - theta * (sorted[i] as number);
+      q *= 1 - theta * (sorted[i + GROUP] as number);
+      r *= 1 - theta * (sorted[i + 2 * GROUP] as number);
+      s *= 1 - theta * (sorted[i + 3 * GROUP] as number);
+    }
+    sum += logOf(p, sorted, theta, from, from + GROUP);
+    sum += logOf(q, sorted, theta, from + GROUP, from + 2 * GROUP);
+    sum += logOf(r, sorted, theta, from + 2 * GROUP, from + 3 * GROUP);
+    sum += logOf(s, sorted, theta, from + 3 * GROUP, from + 4 * GROUP);
+  }
+  for (; from < n; from += GROUP) {
+    const to = Math.min(n, from + GROUP);
+    let product = 1;
+    for (let i = from; i < to; i++) product *= 1 - theta * (sorted[i] as number);
+    sum += logOf(product, sorted, theta, from, to);
+  }
+  return sum / n;
+}
 
 /**
  * Shape k of a generalised Pareto distribution fitted to exceedances (all positive): k̂ by Zhang & Stephens' quasi-Bayes mean.
@@ -29,48 +70,11 @@ export function paretoShape(sorted: Float64Array): number {
   const quartile = sorted[Math.max(0, Math.floor(n / 4 + 0.5) - 1)] as number;
   const largest = sorted[n - 1] as number;
   const m = 30 + Math.floor(Math.sqrt(n));
-  /** Σ log(1 − θx) of numbers `from` to before `to`, whose product is known. */
-  const logOf = (product: number, theta: number, from: number, to: number): number => {
-    // One logarithm for many, unless the product leaves the range of doubles or digits of a term near one count.
-    if (product > 1 / PRODUCT_LIMIT && product < PRODUCT_LIMIT && Math.abs(product - 1) > NEAR_ONE)
-      return Math.log(product);
-    let sum = 0;
-    for (let i = from; i < to; i++) sum += Math.log1p(-theta * (sorted[i] as number));
-    return sum;
-  };
-  const meanLog = (theta: number): number => {
-    let sum = 0;
-    let from = 0;
-    // Four products at a time: one alone would wait for itself.
-    for (; from + 4 * GROUP <= n; from += 4 * GROUP) {
-      let p = 1;
-      let q = 1;
-      let r = 1;
-      let s = 1;
-      for (let i = from; i < from + GROUP; i++) {
-        p *= 1 - theta * (sorted[i] as number);
-        q *= 1 - theta * (sorted[i + GROUP] as number);
-        r *= 1 - theta * (sorted[i + 2 * GROUP] as number);
-        s *= 1 - theta * (sorted[i + 3 * GROUP] as number);
-      }
-      sum += logOf(p, theta, from, from + GROUP);
-      sum += logOf(q, theta, from + GROUP, from + 2 * GROUP);
-      sum += logOf(r, theta, from + 2 * GROUP, from + 3 * GROUP);
-      sum += logOf(s, theta, from + 3 * GROUP, from + 4 * GROUP);
-    }
-    for (; from < n; from += GROUP) {
-      const to = Math.min(n, from + GROUP);
-      let product = 1;
-      for (let i = from; i < to; i++) product *= 1 - theta * (sorted[i] as number);
-      sum += logOf(product, theta, from, to);
-    }
-    return sum / n;
-  };
   const thetas = new Float64Array(m);
   const likelihoods = new Float64Array(m);
   for (let j = 0; j < m; j++) {
     const theta = 1 / largest + (1 - Math.sqrt(m / (j + 0.5))) / (3 * quartile);
-    const k = meanLog(theta);
+    const k = meanLog(sorted, theta);
     thetas[j] = theta;
     // Exponential where θ is 0: the limit of −θ/k is 1 over the mean.
     const rate = theta === 0 ? n / sorted.reduce((a, b) => a + b) : -theta / k;
@@ -85,11 +89,11 @@ export function paretoShape(sorted: Float64Array): number {
     total += w;
     theta += w * (thetas[j] as number);
   }
-  const k = meanLog(theta / total);
+  const k = meanLog(sorted, theta / total);
   return (n * k + PRIOR_COUNT * PRIOR_K) / (n + PRIOR_COUNT);
 }
 
-/** The `count` largest values, in no order, by partitions around a pivot: linear in the number of values. Moves them about. */
+/** The `count` largest values, in no order, by partitions around a pivot: linear in the number of values. Reorders `values`. */
 function largest(values: Float64Array, count: number): Float64Array {
   const first = values.length - count;
   let [low, high] = [0, values.length - 1];
@@ -112,10 +116,10 @@ function largest(values: Float64Array, count: number): Float64Array {
   return values.slice(first);
 }
 
-/** Log-weights looked at to guess where the tail begins, and how many times the tail the guess is to hold. */
+/** Log-weights in the sample that suggests where the tail begins; the suggested tail is about this factor, and some spare sample points, too long. */
 const SAMPLE = 4096;
-const GENEROUS = 2;
-const SPARE = 16;
+const TAIL_FACTOR = 2;
+const SAMPLE_SPARE = 16;
 
 /**
  * Some of the values, the `count` largest among them, in no order: those above a cut that a sample suggests. Where the sample is
@@ -123,7 +127,7 @@ const SPARE = 16;
  */
 function candidates(x: ArrayLike<number>, count: number, find: typeof tailAbove): Float64Array {
   const n = x.length;
-  const wanted = GENEROUS * count + Math.ceil((SPARE * n) / SAMPLE);
+  const wanted = TAIL_FACTOR * count + Math.ceil((SAMPLE_SPARE * n) / SAMPLE);
   if (2 * wanted > n) return Float64Array.from(x);
   const sample = new Float64Array(SAMPLE);
   for (let i = 0; i < SAMPLE; i++) sample[i] = x[Math.floor((i * n) / SAMPLE)] as number;
@@ -141,14 +145,14 @@ function candidates(x: ArrayLike<number>, count: number, find: typeof tailAbove)
 /**
  * Pareto k of log-weights, from the min(n/5, 3√n) largest.
  *
- * @remarks k < .5: finite variance; .5 to .7: usable; above .7: unreliable. Even weights give −∞: they have no tail. With fewer than
- * five distinct tail weights nothing can be said: +∞.
- * @param find - Finds what is not below a number.
+ * @remarks k < .5: finite variance; .5 to .7: usable; above .7: unreliable. Equal weights give −∞: they have no tail. With fewer than
+ * five distinct tail weights there is no estimate: +∞.
+ * @param find - Finds the log-weights that are not below a number.
  */
 export function paretoK(logWeights: ArrayLike<number>, find: typeof tailAbove = tailAbove): number {
   const n = logWeights.length;
   const tail = Math.min(Math.floor(n / 5), Math.ceil(3 * Math.sqrt(n)));
-  if (tail < FEWEST) return Number.POSITIVE_INFINITY;
+  if (tail < MIN_TAIL) return Number.POSITIVE_INFINITY;
   let same = 1;
   while (same < n && logWeights[same] === logWeights[0]) same++;
   if (same === n) return Number.NEGATIVE_INFINITY;
@@ -159,5 +163,5 @@ export function paretoK(logWeights: ArrayLike<number>, find: typeof tailAbove = 
     .subarray(1)
     .map((l) => Math.exp(l - max) - cut)
     .filter((x) => x > 0);
-  return exceedances.length < FEWEST ? Number.POSITIVE_INFINITY : paretoShape(exceedances);
+  return exceedances.length < MIN_TAIL ? Number.POSITIVE_INFINITY : paretoShape(exceedances);
 }

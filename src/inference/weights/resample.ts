@@ -1,4 +1,4 @@
-/** Resampling: weighted draws to even ones. Every scheme is unbiased: draw i is expected m·wᵢ times. */
+/** Resampling: from weighted draws to unweighted ones. Every scheme is unbiased: draw i is expected m·wᵢ times. */
 import { checkWhole } from "../../core/check.ts";
 import { fail } from "../../core/errors.ts";
 import { fold, type Key } from "../../core/key.ts";
@@ -8,7 +8,7 @@ import { uniform } from "../../core/random/draws.ts";
 /**
  * - `multinomial`: independent draws.
  * - `stratified`: one in each of m equal strata of the cumulative weight: never noisier than multinomial.
- * - `systematic`: one offset for all strata, so that draw i comes ⌊m·wᵢ⌋ or ⌈m·wᵢ⌉ times. Its noise hangs on the order of the
+ * - `systematic`: one offset for all strata, so that draw i comes ⌊m·wᵢ⌋ or ⌈m·wᵢ⌉ times. Its noise depends on the order of the
  *   draws: for draws in random order it is about that of `stratified`; for draws that are sorted, and a smooth function of them, its
  *   variance falls as m⁻² where that of `stratified` falls as m⁻³, and an order in step with m can make it noisier than multinomial.
  * - `residual`: ⌊m·wᵢ⌋ copies for certain, the rest multinomially: never noisier than multinomial.

@@ -1,12 +1,12 @@
 /**
- * Even draws from a stream of weighted ones, nothing else kept (Chao 1982, one slot at a time): each slot holds one draw, and every
- * part of the stream takes it over with probability (weight of the part)/(weight so far).
+ * Reservoir sampling: unweighted draws from a stream of weighted ones, which is not stored (Chao 1982, one slot at a time). Each slot holds one
+ * draw, which every part of the stream replaces with probability (weight of the part)/(weight so far).
  */
 import { fold, type Key } from "../../core/key.ts";
 import { uniform } from "../../core/random/draws.ts";
 import type { PartWeights } from "../numeric/weighted-moments.ts";
 
-/** A slot that changes hands: draw `draw` of this part, row `row`. */
+/** A slot whose draw is replaced: draw `draw` of this part, row `row`. */
 export interface Replacement {
   readonly slot: number;
   readonly row: number;
@@ -14,9 +14,9 @@ export interface Replacement {
 }
 
 /**
- * Slots of every row to be filled anew by this part: independent multinomial draws, when all parts have gone by.
+ * Replacements by one part, for every row: after all parts, slots hold independent multinomial draws.
  *
- * @param key - Another for every part.
+ * @param key - Must differ between parts.
  */
 export function replacements(slots: number, { draws, weights, sum }: PartWeights, key: Key): Replacement[] {
   const rows = sum.length;

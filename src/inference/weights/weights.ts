@@ -1,4 +1,4 @@
-/** Importance weights: what they sum to and what they are worth. Always in logarithms, always in double precision. */
+/** Importance weights: their sums, and diagnostics such as the effective sample size. Always from logarithms, in double precision. */
 import type { Monoid } from "fp-ts/lib/Monoid.js";
 import { beginExponentialSums, exponentialSums, largestOf, type tailAbove } from "../numeric/weight-loops.ts";
 
@@ -13,12 +13,12 @@ export interface WeightSums {
   readonly squares: number;
 }
 
-/** Sums of parts merge into sums of the whole: chunks can be weighed one by one. */
+/** Sums of parts merge into sums of the whole, so weights can be processed in chunks. */
 export const weightSums: Monoid<WeightSums> = {
   empty: { count: 0, max: Number.NEGATIVE_INFINITY, sum: 0, squares: 0 },
   concat(a, b) {
     const max = Math.max(a.max, b.max);
-    // With no weight at all the maximum is −∞, and nothing is to be shifted.
+    // With no weights the maximum is −∞, and there is nothing to rescale.
     const shift = (m: number) => (m === Number.NEGATIVE_INFINITY ? 0 : Math.exp(m - max));
     const [s, t] = [shift(a.max), shift(b.max)];
     return {
@@ -33,18 +33,18 @@ export const weightSums: Monoid<WeightSums> = {
 /** Sums over one batch of log-weights. */
 export const sumWeights = (logWeights: ArrayLike<number>): WeightSums => beginSums(logWeights).finish();
 
-/** The same in two steps: between them a helper may be at work. Log-weights must stay as they are until the second. */
+/** The same in two steps: between them the thread pool may compute. Log-weights must not change until the second. */
 export function beginSums(logWeights: ArrayLike<number>): {
   readonly finish: () => WeightSums;
-  readonly notBelow: typeof tailAbove;
+  readonly tailAbove: typeof tailAbove;
 } {
-  const { max, finish, notBelow: search } = beginExponentialSums(logWeights);
-  return { finish: () => ({ count: logWeights.length, max, ...finish() }), notBelow: search };
+  const { max, finish, tailAbove: search } = beginExponentialSums(logWeights);
+  return { finish: () => ({ count: logWeights.length, max, ...finish() }), tailAbove: search };
 }
 
-/** What a set of weights is worth. */
+/** Diagnostics of a set of weights. */
 export interface WeightDiagnostics {
-  /** (Σw)²/Σw²: the number of even draws that would estimate as well. */
+  /** (Σw)²/Σw²: the number of unweighted draws that would estimate as well. */
   readonly ess: number;
   /** ess/n. */
   readonly essRatio: number;

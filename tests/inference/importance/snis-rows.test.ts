@@ -174,7 +174,7 @@ describe("without keeping the draws", () => {
     expect(Object.keys(one.resample(4))).toEqual(["xm"]);
   });
 
-  it("takes even draws as it goes: each row's are of its posterior, and sites of a draw stay together", async () => {
+  it("takes unweighted draws during the run: each row's are of its posterior, and sites of a draw stay together", async () => {
     const slots = 4000;
     const options = { rows: "each", keep: false, resamples: slots, chunk: 500 } as const;
     const r = await infer(ppca(), snis(20_000, options), { seed: 5 });
@@ -191,7 +191,7 @@ describe("without keeping the draws", () => {
         const choice = (S[j]?.[j] as number) / slots;
         const { standardError } = entry(r.mean("z"), 2 * row + j);
         const estimate = { value: sum / slots, standardError: Math.sqrt(choice + standardError ** 2) };
-        expectEstimate(estimate, truth, { what: `even draws of z${row}${j}`, detects: 0.17 });
+        expectEstimate(estimate, truth, { what: `unweighted draws of z${row}${j}`, detects: 0.17 });
       });
     });
     for (let i = 0; i < slots * 5; i += 97) {

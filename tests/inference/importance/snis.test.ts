@@ -255,7 +255,7 @@ describe("when things go wrong", () => {
     );
     const r = await infer(heavy, snis(200), { seed: 9 });
     expect(r.trusted).toBe(false);
-    expect(r.warnings.join("\n")).toMatch(/worth only/);
+    expect(r.warnings.join("\n")).toMatch(/effective sample size is only/);
     expect(r.warnings.join("\n")).toMatch(/one draw holds \d+ % of all weight/);
     expect(r.largestWeight).toBeGreaterThan(0.1);
   });

@@ -56,7 +56,7 @@ describe("paretoK", () => {
     expect(value).toBeLessThan(-0.7);
   });
 
-  it("has no tail to speak of for even weights, and nothing to say of very few", () => {
+  it("has no tail to speak of for equal weights, and nothing to say of very few", () => {
     expect(paretoK(new Float64Array(1000))).toBe(Number.NEGATIVE_INFINITY);
     expect(paretoK([0, 1, 2])).toBe(Number.POSITIVE_INFINITY);
     expect(paretoK(Float64Array.from({ length: 24 }, (_, i) => i))).toBe(Number.POSITIVE_INFINITY);

@@ -97,7 +97,7 @@ describe.each(schemes)("%s resampling", (scheme) => {
 });
 
 describe("resampling", () => {
-  it("of even weights keeps every row once, where the scheme is that even", () => {
+  it("of equal weights keeps every row once, for schemes that promise it", () => {
     for (const n of [3, 7, 8, 49, 100]) {
       const even = new Float64Array(n).fill(1 / n);
       for (const scheme of ["systematic", "stratified", "residual"] as const) {

@@ -1,15 +1,15 @@
-/** Where the loops over log-weights find a part of them, what belongs to it, and room for what they make. */
+/** The memory of the loops over log-weights: one chunk of log-weights, its values, its weights and their sums. */
 import type { WasmExports } from "../../core/simd/assembler.ts";
 import { CHUNK, LANES, SUM_BYTES, type Width } from "./weight-kernels.ts";
 
 const DOUBLE = 8;
-/** Where log-weights, values, weights and sums lie, from the beginning of the room. */
+/** Offsets of log-weights, values, weights and sums. */
 const [LOGS, VALUES, WEIGHTS, SUMS] = [0, CHUNK * DOUBLE, 2 * CHUNK * DOUBLE, 3 * CHUNK * DOUBLE];
-/** Bytes of the room. */
+/** Bytes of the memory of one chunk. */
 export const SCRATCH_BYTES = SUMS + SUM_BYTES;
 
-/** Loops, with room for one part. */
-export interface Machine {
+/** The loops, with views of the memory of one chunk. */
+export interface LoopMemory {
   readonly run: WasmExports;
   readonly at: { readonly logs: number; readonly values: number; readonly weights: number; readonly sums: number };
   readonly floats: Float32Array;
@@ -20,8 +20,8 @@ export interface Machine {
   readonly sums: Float64Array;
 }
 
-/** A machine whose room begins at `base`. */
-export function machineIn(memory: ArrayBufferLike, base: number, run: WasmExports): Machine {
+/** The memory that begins at `base`. */
+export function loopMemory(memory: ArrayBufferLike, base: number, run: WasmExports): LoopMemory {
   const buffer = memory as ArrayBuffer;
   return {
     run,
@@ -35,8 +35,8 @@ export function machineIn(memory: ArrayBufferLike, base: number, run: WasmExport
   };
 }
 
-/** Copies numbers `from` to before `to` to where the loops read them; returns their width. Doubles stay what they are. */
-export function place(
+/** Copies the numbers in [from, to) to the loops' memory; returns their width. Arrays other than Float32Array are copied as doubles. */
+export function copyInto(
   x: ArrayLike<number>,
   from: number,
   to: number,
@@ -51,19 +51,19 @@ export function place(
   return 64;
 }
 
-/** Places up to a whole turn. */
-export const turnsOf = (count: number): number => Math.ceil(count / LANES);
+/** Iterations for so many numbers, the last one padded. */
+export const iterationsOf = (count: number): number => Math.ceil(count / LANES);
 
-/** Weights of log-weights `from` to before `to`; places up to a whole turn have weight zero. */
-export function weigh(
-  { run, at, floats, doubles }: Machine,
+/** Computes the weights and their sums for the log-weights in [from, to); padding has weight zero. */
+export function computeWeights(
+  { run, at, floats, doubles }: LoopMemory,
   logWeights: ArrayLike<number>,
   max: number,
   from: number,
   to: number,
 ): void {
-  const width = place(logWeights, from, to, floats, doubles);
-  const turns = turnsOf(to - from);
-  (width === 32 ? floats : doubles).fill(Number.NEGATIVE_INFINITY, to - from, turns * LANES);
-  run[`sums${width}`]?.(turns, max, at.logs, at.weights, at.sums);
+  const width = copyInto(logWeights, from, to, floats, doubles);
+  const iterations = iterationsOf(to - from);
+  (width === 32 ? floats : doubles).fill(Number.NEGATIVE_INFINITY, to - from, iterations * LANES);
+  run[`sums${width}`]?.(iterations, max, at.logs, at.weights, at.sums);
 }

@@ -1,4 +1,4 @@
-/** Importance weights, op by op or compiled: then one run of model and proposal is recorded for all chunks of draws. */
+/** Draws and weighs chunks of a proposal, op by op or compiled: then one run of model and proposal is traced for all chunks. */
 import * as tf from "@tensorflow/tfjs-core";
 import type { CompiledStep, Values } from "../../compiler/step.ts";
 import { scope } from "../../core/scope.ts";
@@ -10,11 +10,11 @@ import { type WeighOptions, type WeightedRun, weigh } from "../problem/weigh.ts"
 import { type Compilable, disagreement, infoOf, maybeCompile, tooLittleWork } from "../train/compile-policy.ts";
 import { tracedRun } from "../train/traced-run.ts";
 
-/** As {@link weigh}, whichever way. Call it inside `scope`. */
+/** As {@link weigh}, op by op or compiled. Call it inside `scope`. */
 export type Weigh = (at: WeighOptions) => WeightedRun;
 
-/** A way to weigh. */
-export interface Weighing {
+/** Weighs chunks. */
+export interface Weigher {
   readonly weigh: Weigh;
   /** To be awaited before `weigh` with the same options, outside every scope. */
   prepare(at: WeighOptions): Promise<void>;
@@ -30,31 +30,31 @@ export interface Chunks {
   readonly count: number;
   /** The first of them. */
   readonly first: WeighOptions;
-  /** One of other rows, where there are any: what the rows decide must not be frozen. */
+  /** A chunk of other rows, where there are any: what depends on the rows must not become a constant. */
   readonly other?: WeighOptions;
 }
 
-/** Particles × numbers of one draw in a compiled run: its intermediate results stay near the processor. */
-const NUMBERS = 1 << 14;
-/** So many particles are taken at least, for the price of a call, as long as they are not more numbers than the second. */
-const [LEAST_PARTICLES, MOST_NUMBERS] = [64, 1 << 19];
+/** Particles × elements of one draw in a compiled run: intermediate results stay in the processor's caches. */
+const CHUNK_ELEMENTS = 1 << 14;
+/** Fewest particles of a compiled run, which repay the call, and the most elements that these may have. */
+const [MIN_PARTICLES, MAX_ELEMENTS] = [64, 1 << 19];
 
-/** Particles at once when compiled. */
+/** Particles in one compiled run. */
 export const compiledChunk = ({ modelInfo }: ModelAndGuide): number => {
   const size = Math.max(1, ...modelInfo.sites.map(({ shape }) => sizeOf(shape)));
-  const least = Math.min(LEAST_PARTICLES, Math.max(1, Math.floor(MOST_NUMBERS / size)));
-  return Math.max(least, Math.floor(NUMBERS / size));
+  const least = Math.min(MIN_PARTICLES, Math.max(1, Math.floor(MAX_ELEMENTS / size)));
+  return Math.max(least, Math.floor(CHUNK_ELEMENTS / size));
 };
 
-/** The way to weigh that is wanted and pays. */
-export async function weighing(pair: ModelAndGuide, choice: EngineChoice, chunks: Chunks): Promise<Weighing> {
+/** The weigher, compiled where that is wanted and pays. */
+export async function weigherFor(pair: ModelAndGuide, choice: EngineChoice, chunks: Chunks): Promise<Weigher> {
   const eagerly: Weigh = (at) => weigh(pair, at);
-  const weightsBy = (way: Weigh) => scope(() => way(chunks.first).logWeights.dataSync());
+  const weightsBy = (weigh: Weigh) => scope(() => weigh(chunks.first).logWeights.dataSync());
   const { compiled, info } = await maybeCompile({
     what: "snis",
     choice,
     skipReason: chunks.count < 2 ? "all draws are made at once" : undefined,
-    compile: (native) => compileWeighing(pair, chunks, native),
+    compile: (native) => compileWeigher(pair, chunks, native),
     async compare(compiled) {
       await compiled.prepare(chunks.first);
       return disagreement("log-weight", weightsBy(eagerly), weightsBy(compiled.weigh), 1);
@@ -63,7 +63,7 @@ export async function weighing(pair: ModelAndGuide, choice: EngineChoice, chunks
   return compiled ?? { weigh: eagerly, prepare: async () => undefined, info, dispose: () => undefined };
 }
 
-async function compileWeighing(pair: ModelAndGuide, chunks: Chunks, mustPay: boolean): Promise<Weighing & Compilable> {
+async function compileWeigher(pair: ModelAndGuide, chunks: Chunks, mustPay: boolean): Promise<Weigher & Compilable> {
   const began = performance.now();
   const { particles, first, other = first, count } = chunks;
   const run = tracedRun<WeighOptions>("snis", { ...first, particles }, other);
@@ -91,7 +91,7 @@ async function compileWeighing(pair: ModelAndGuide, chunks: Chunks, mustPay: boo
       if (at.particles !== particles) return weigh(pair, at);
       run.set(at);
       const out = step.synchronous ? (step.run({}) as Values | undefined) : prepared;
-      // A check inside the model failed: the other engine says which.
+      // A check inside the model failed: op by op, the run throws its error.
       return out === undefined ? weigh(pair, at) : restored(out, shape as RunShape);
     },
     async prepare(at) {
@@ -103,7 +103,7 @@ async function compileWeighing(pair: ModelAndGuide, chunks: Chunks, mustPay: boo
   };
 }
 
-/** What is known of a weighed run beside its values. */
+/** A weighted run without its values. */
 interface RunShape {
   readonly sites: readonly {
     readonly record: SiteRecord;
@@ -135,7 +135,7 @@ const shapeOf = ({ logWeights, model }: WeightedRun): RunShape => ({
   weight: [...logWeights.shape],
 });
 
-/** The run whose outputs these are. */
+/** The weighted run with these outputs. */
 function restored(out: Values, { sites, execution, weight }: RunShape): WeightedRun {
   const drawn = sites.map(({ record, shape, dtype }, i) => {
     const values = out[output(i)] as Float32Array | Int32Array | Uint8Array;
