@@ -2,6 +2,7 @@
  * The driver of chains: what is the same for every kernel. Burn-in and warm-up (`warm-up.ts`), then the steps whose draws are kept;
  * `runners.ts` runs the steps.
  */
+import { joinArrays } from "../../core/join.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { CompileInfo } from "../../engine/info.ts";
 import type { Problem } from "../method/infer.ts";
@@ -95,22 +96,11 @@ function collectDraws({ density, chains, steps, thin }: ChainPlan) {
       // Where positions must be mapped to values, one call maps those of all steps.
       const runs = density.isUnconstrained
         ? kept.map((i) => ({ x: block.x(i), at: place(i) }))
-        : [{ x: concat(kept.map(block.x)), at: place(kept[0] as number) }];
+        : [{ x: joinArrays(kept.map(block.x), (n) => new Float32Array(n)), at: place(kept[0] as number) }];
       for (const run of runs)
         density.constrain(run.x).forEach((values, s) => {
           put(all[s] as Float32Array, values, sizes[s] as number, run.at);
         });
     },
   };
-}
-
-/** The arrays one after another. */
-function concat(arrays: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(arrays.reduce((n, { length }) => n + length, 0));
-  let at = 0;
-  for (const array of arrays) {
-    all.set(array, at);
-    at += array.length;
-  }
-  return all;
 }

@@ -3,6 +3,7 @@
  * and put back. The steps are those of `langevin`, run as the driver runs them.
  */
 import { type NdArray, ndarray } from "../../core/array.ts";
+import { joinArrays } from "../../core/join.ts";
 import { fold, type Key } from "../../core/key.ts";
 import { scope } from "../../core/scope.ts";
 import { toTensors } from "../../core/tree.ts";
@@ -193,11 +194,11 @@ function bufferedDraws(buffer: ChainBuffer, wanted: number, valuesAt: Chains["va
   const batches = Math.max(1, Math.min(buffer.batches, wanted));
   const parts = Array.from({ length: batches }, (_, b) => valuesAt(buffer.batch(b)));
   return Object.fromEntries(
-    Object.entries(parts[0] as NegativeDraws).map(([name, { shape, data }]) => {
-      const all = new Float32Array(batches * data.length);
-      parts.forEach((part, b) => {
-        all.set((part[name] as NdArray).data, b * data.length);
-      });
+    Object.entries(parts[0] as NegativeDraws).map(([name, { shape }]) => {
+      const all = joinArrays(
+        parts.map((part) => (part[name] as NdArray).data),
+        (n) => new Float32Array(n),
+      );
       return [name, ndarray(all, [batches * (shape[0] as number), ...shape.slice(1)])];
     }),
   );
