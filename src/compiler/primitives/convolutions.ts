@@ -1,8 +1,6 @@
 /** Convolutions and their gradients: [n,h,w,c] with filters [kh,kw,c/groups,out]. */
-import * as tf from "@tensorflow/tfjs-core";
-import { fail } from "../../core/errors.ts";
 import { type Shape, sameShape, sizeOf } from "../../core/shape.ts";
-import { explicitPad, type Pad } from "../../engine/gradients/windows.ts";
+import { type ConvAttrs, convInfo, type Four } from "../../engine/window-info.ts";
 import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import type { Constructors, Decomposition, Family, TraceKernels, TypeRule } from "./primitive.ts";
@@ -12,7 +10,6 @@ import {
   CHANNELS_FIRST,
   CHANNELS_LAST,
   cropImage,
-  type Four,
   outputSize,
   padImage,
   padsOf,
@@ -181,27 +178,14 @@ export const CONVOLUTION_CONSTRUCTORS: Constructors<Convolutions, Products> = {
   },
 };
 
-interface ConvAttrs {
-  readonly strides: number | [number, number];
-  readonly dilations?: number | [number, number];
-  readonly pad: Pad;
-  readonly dimRoundingMode?: "floor" | "round" | "ceil";
-  readonly dataFormat?: string;
+/** Attributes of a kernel: those of a convolution, and of its derivatives the shape that comes out. */
+interface KernelAttrs extends ConvAttrs {
   readonly filterShape: Four;
   readonly inputShape: Four;
 }
 
 function options(image: Shape, filter: Shape, attrs: ConvAttrs, depthwise = false): Conv2dOptions {
-  if (attrs.dataFormat === "NCHW") fail("unsupported", 'convolution: the engines want dataFormat "NHWC"');
-  const info = tf.backend_util.computeConv2DInfo(
-    [...image] as Four,
-    [...filter] as Four,
-    attrs.strides,
-    attrs.dilations ?? 1,
-    explicitPad(attrs.pad),
-    attrs.dimRoundingMode,
-    depthwise,
-  );
+  const info = convInfo(image, filter, attrs, depthwise);
   return {
     ...windowOptions(info),
     dilations: [info.dilationHeight, info.dilationWidth],
@@ -213,19 +197,19 @@ function options(image: Shape, filter: Shape, attrs: ConvAttrs, depthwise = fals
 const grouped = ([h, w, c, m]: Shape): Shape => [h!, w!, 1, c! * m!];
 
 export const CONVOLUTION_KERNELS: TraceKernels<Convolutions> = {
-  Conv2D: (b, { x, filter }, attrs: ConvAttrs) => b.conv2d(x!, filter!, options(x!.shape, filter!.shape, attrs)),
-  Conv2DBackpropInput: (b, { dy, filter }, attrs: ConvAttrs) =>
+  Conv2D: (b, { x, filter }, attrs: KernelAttrs) => b.conv2d(x!, filter!, options(x!.shape, filter!.shape, attrs)),
+  Conv2DBackpropInput: (b, { dy, filter }, attrs: KernelAttrs) =>
     b.conv2dInputGrad(dy!, filter!, attrs.inputShape, options(attrs.inputShape, filter!.shape, attrs)),
-  Conv2DBackpropFilter: (b, { x, dy }, attrs: ConvAttrs) =>
+  Conv2DBackpropFilter: (b, { x, dy }, attrs: KernelAttrs) =>
     b.conv2dFilterGrad(x!, dy!, attrs.filterShape, options(x!.shape, attrs.filterShape, attrs)),
-  DepthwiseConv2dNative: (b, { x, filter }, attrs: ConvAttrs) =>
+  DepthwiseConv2dNative: (b, { x, filter }, attrs: KernelAttrs) =>
     b.conv2d(x!, b.reshape(filter!, grouped(filter!.shape)), options(x!.shape, filter!.shape, attrs, true)),
-  DepthwiseConv2dNativeBackpropInput: (b, { dy, filter }, attrs: ConvAttrs) => {
+  DepthwiseConv2dNativeBackpropInput: (b, { dy, filter }, attrs: KernelAttrs) => {
     const { inputShape } = attrs;
     const flat = b.reshape(filter!, grouped(filter!.shape));
     return b.conv2dInputGrad(dy!, flat, inputShape, options(inputShape, filter!.shape, attrs, true));
   },
-  DepthwiseConv2dNativeBackpropFilter: (b, { x, dy }, attrs: ConvAttrs) => {
+  DepthwiseConv2dNativeBackpropFilter: (b, { x, dy }, attrs: KernelAttrs) => {
     const { filterShape } = attrs;
     const d = b.conv2dFilterGrad(x!, dy!, grouped(filterShape), options(x!.shape, filterShape, attrs, true));
     return b.reshape(d, filterShape);

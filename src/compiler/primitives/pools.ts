@@ -1,7 +1,5 @@
 /** Pools: means and maxima over windows of images [n,h,w,c]. */
-import * as tf from "@tensorflow/tfjs-core";
-import type { Shape } from "../../core/shape.ts";
-import { explicitPad, type Pad } from "../../engine/gradients/windows.ts";
+import { type Four, type PoolAttrs, poolInfo } from "../../engine/window-info.ts";
 import { type Attrs, type Node, textOf } from "../ir/node.ts";
 import type { Lowering } from "../onnx/emit.ts";
 import type { Convolutions } from "./convolutions.ts";
@@ -11,7 +9,6 @@ import { mismatch } from "./types.ts";
 import {
   CHANNELS_FIRST,
   CHANNELS_LAST,
-  type Four,
   outputSize,
   type Pair,
   padImage,
@@ -86,16 +83,6 @@ export const POOL_CONSTRUCTORS: Constructors<Pools, Convolutions> = {
     return this.emit("maxPool", [x], poolAttrs(o));
   },
 };
-
-interface PoolAttrs {
-  readonly filterSize: number | [number, number];
-  readonly strides: number | [number, number];
-  readonly pad: Pad;
-  readonly dimRoundingMode?: "floor" | "round" | "ceil";
-}
-
-const poolInfo = (shape: Shape, { filterSize, strides, pad, dimRoundingMode }: PoolAttrs) =>
-  tf.backend_util.computePool2DInfo([...shape] as Four, filterSize, strides, 1, explicitPad(pad), dimRoundingMode);
 
 const pool =
   (op: "avgPool" | "maxPool"): TraceKernel<Pools> =>

@@ -5,7 +5,6 @@ import type { Attrs, Node } from "../ir/node.ts";
 import type { Products } from "./products.ts";
 
 export type Pair = readonly [number, number];
-export type Four = [number, number, number, number];
 
 export interface WindowOptions {
   readonly strides?: Pair;

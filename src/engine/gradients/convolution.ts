@@ -1,15 +1,8 @@
 /** Gradients of convolutions and pools. A convolution is bilinear, so its two derivatives and itself are expressed by each other. */
 import * as tf from "@tensorflow/tfjs-core";
+import type { ConvAttrs, PoolAttrs } from "../window-info.ts";
 import { gradient, kernel, refuseGradient } from "./define.ts";
-import { dilate, type Pad, poolWindows } from "./windows.ts";
-
-interface ConvAttrs {
-  strides: number | [number, number];
-  pad: Pad;
-  dataFormat: "NHWC" | "NCHW";
-  dilations: number | [number, number];
-  dimRoundingMode?: "floor" | "round" | "ceil";
-}
+import { dilate, poolWindows } from "./windows.ts";
 
 const pair = (n: number | [number, number] | null | undefined): [number, number] =>
   n === null || n === undefined ? [1, 1] : typeof n === "number" ? [n, n] : n;
@@ -38,13 +31,6 @@ const dilateFilter = (filter: tf.Tensor, [dh, dw]: [number, number]): tf.Tensor 
 
 const depthwise = (name: string, inputs: object, attrs: object): tf.Tensor =>
   kernel(`DepthwiseConv2dNative${name}`, inputs, attrs);
-
-interface PoolAttrs {
-  filterSize: number | [number, number];
-  strides: number | [number, number];
-  pad: Pad;
-  dimRoundingMode?: "floor" | "round" | "ceil";
-}
 
 /** The adjoint of an average pool: each window hands its share back, as a depthwise convolution with ones does. */
 function avgPoolToInput(dy: tf.Tensor, x: tf.Tensor, attrs: PoolAttrs): tf.Tensor {

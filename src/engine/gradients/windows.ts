@@ -1,5 +1,6 @@
 /** The windows of a pool as slices, and filters with gaps: pieces from which gradients of convolutions are composed. */
 import * as tf from "@tensorflow/tfjs-core";
+import { type PoolAttrs, poolInfo } from "../window-info.ts";
 
 /** `x` with `gap − 1` zeros between neighbours along an axis. */
 export function dilate(x: tf.Tensor, axis: number, gap: number): tf.Tensor {
@@ -16,43 +17,9 @@ export function dilate(x: tf.Tensor, axis: number, gap: number): tf.Tensor {
   return tf.slice(long, begin, [...before, (size - 1) * gap + 1, ...after]);
 }
 
-/** The pad of tfjs's attributes. */
-export type Pad = "valid" | "same" | number | [number, number][];
-
-/**
- * A numeric pad spelt out: tfjs computes the width of the output from the *height* of the filter when it is a number. The functions of
- * tfjs take explicit pads, which their types do not say.
- */
-export const explicitPad = (pad: Pad): "same" | "valid" => {
-  const spelt: Pad =
-    typeof pad === "number"
-      ? [
-          [0, 0],
-          [pad, pad],
-          [pad, pad],
-          [0, 0],
-        ]
-      : pad;
-  return spelt as "same";
-};
-
-interface PoolAttrs {
-  filterSize: number | [number, number];
-  strides: number | [number, number];
-  pad: Pad;
-  dimRoundingMode?: "floor" | "round" | "ceil";
-}
-
 /** One tensor of the output's shape for each element of the window: the inputs under it. Beyond the edge they are `outside`. */
 export function poolWindows(x: tf.Tensor, outside: number, attrs: PoolAttrs): tf.Tensor[] {
-  const info = tf.backend_util.computePool2DInfo(
-    x.shape as [number, number, number, number],
-    attrs.filterSize,
-    attrs.strides,
-    1,
-    explicitPad(attrs.pad),
-    attrs.dimRoundingMode,
-  );
+  const info = poolInfo(x.shape, attrs);
   const { top, bottom, left, right } = info.padInfo;
   const padded = tf.pad(
     x,

@@ -1,37 +1,17 @@
 /** Convolution kernels that tfjs's wasm backend lacks, composed of those it has. */
 import * as tf from "@tensorflow/tfjs-core";
-import { fail } from "../../core/errors.ts";
-import { dilate, explicitPad, type Pad } from "../gradients/windows.ts";
+import { dilate } from "../gradients/windows.ts";
+import { type ConvAttrs, convInfo, explicitPad, type Four, type Pad, type WindowInfo } from "../window-info.ts";
 import { composedKernel, wrappedKernel } from "./heap.ts";
 
-type Four = [number, number, number, number];
-interface ConvAttrs {
-  readonly strides: number | [number, number];
-  readonly dilations: number | [number, number];
-  readonly pad: Pad;
-  readonly dimRoundingMode?: "floor" | "round" | "ceil";
-  readonly dataFormat?: string;
+/** Attributes of a kernel: those of a convolution, and of its derivatives the shape that comes out. */
+interface KernelAttrs extends ConvAttrs {
   readonly filterShape: Four;
   readonly inputShape: Four;
 }
 
-function conv2DInfo(xShape: readonly number[], filterShape: readonly number[], attrs: ConvAttrs, depthwise: boolean) {
-  if (attrs.dataFormat === "NCHW") fail("unsupported", 'convolution: the wasm engine wants dataFormat "NHWC"');
-  return tf.backend_util.computeConv2DInfo(
-    [...xShape] as Four,
-    [...filterShape] as Four,
-    attrs.strides,
-    attrs.dilations ?? 1,
-    explicitPad(attrs.pad),
-    attrs.dimRoundingMode,
-    depthwise,
-  );
-}
-
-type Info = ReturnType<typeof conv2DInfo>;
-
 /** x with explicit padding, and one more stride of it at the end. */
-const padded = (x: tf.Tensor, { padInfo: p, strideHeight, strideWidth }: Info) =>
+const padded = (x: tf.Tensor, { padInfo: p, strideHeight, strideWidth }: WindowInfo) =>
   tf.pad(x, [
     [0, 0],
     [p.top, p.bottom + strideHeight],
@@ -40,7 +20,7 @@ const padded = (x: tf.Tensor, { padInfo: p, strideHeight, strideWidth }: Info) =
   ]);
 
 /** The inputs under element (i, j) of the filter. */
-const inputsUnder = (x: tf.Tensor, i: number, j: number, c: Info): tf.Tensor =>
+const inputsUnder = (x: tf.Tensor, i: number, j: number, c: WindowInfo): tf.Tensor =>
   tf.stridedSlice(
     x,
     [0, i * c.dilationHeight, j * c.dilationWidth, 0],
@@ -57,8 +37,8 @@ const inputsUnder = (x: tf.Tensor, i: number, j: number, c: Info): tf.Tensor =>
  * d/dfilter: a convolution of the input with the derivative of the output, batch and channels exchanged, strides and
  * dilations exchanged.
  */
-function backpropFilter(x: tf.Tensor, dy: tf.Tensor, attrs: ConvAttrs): tf.Tensor {
-  const info = conv2DInfo(x.shape, attrs.filterShape, attrs, false);
+function backpropFilter(x: tf.Tensor, dy: tf.Tensor, attrs: KernelAttrs): tf.Tensor {
+  const info = convInfo(x.shape, attrs.filterShape, attrs, false);
   const { top, bottom, left, right } = info.padInfo;
   const exchanged = tf.transpose(
     tf.pad(x, [
@@ -82,8 +62,8 @@ function backpropFilter(x: tf.Tensor, dy: tf.Tensor, attrs: ConvAttrs): tf.Tenso
 const byChannel = (dy: tf.Tensor, [, , channels, multiplier]: Four): tf.Tensor =>
   tf.reshape(dy, [...dy.shape.slice(0, 3), channels, multiplier]);
 
-function depthwiseBackpropInput(dy: tf.Tensor, filter: tf.Tensor, attrs: ConvAttrs): tf.Tensor {
-  const c = conv2DInfo(attrs.inputShape, filter.shape, attrs, true);
+function depthwiseBackpropInput(dy: tf.Tensor, filter: tf.Tensor, attrs: KernelAttrs): tf.Tensor {
+  const c = convInfo(attrs.inputShape, filter.shape, attrs, true);
   const split = byChannel(dy, filter.shape as Four);
   const [, height, width] = attrs.inputShape;
   const { top, left } = c.padInfo;
@@ -108,8 +88,8 @@ function depthwiseBackpropInput(dy: tf.Tensor, filter: tf.Tensor, attrs: ConvAtt
   return tf.slice(terms.length === 1 ? (terms[0] as tf.Tensor) : tf.addN(terms), [0, top, left, 0], attrs.inputShape);
 }
 
-function depthwiseBackpropFilter(x: tf.Tensor, dy: tf.Tensor, attrs: ConvAttrs): tf.Tensor {
-  const c = conv2DInfo(x.shape, attrs.filterShape, attrs, true);
+function depthwiseBackpropFilter(x: tf.Tensor, dy: tf.Tensor, attrs: KernelAttrs): tf.Tensor {
+  const c = convInfo(x.shape, attrs.filterShape, attrs, true);
   const split = byChannel(dy, attrs.filterShape);
   const whole = padded(x, c);
   const places: tf.Tensor[] = [];
@@ -122,13 +102,13 @@ function depthwiseBackpropFilter(x: tf.Tensor, dy: tf.Tensor, attrs: ConvAttrs):
 }
 
 export const CONVOLUTION_KERNELS: readonly tf.KernelConfig[] = [
-  composedKernel<ConvAttrs>("Conv2DBackpropFilter", ({ x, dy }, attrs) =>
+  composedKernel<KernelAttrs>("Conv2DBackpropFilter", ({ x, dy }, attrs) =>
     backpropFilter(x as tf.Tensor, dy as tf.Tensor, attrs),
   ),
-  composedKernel<ConvAttrs>("DepthwiseConv2dNativeBackpropInput", ({ dy, filter }, attrs) =>
+  composedKernel<KernelAttrs>("DepthwiseConv2dNativeBackpropInput", ({ dy, filter }, attrs) =>
     depthwiseBackpropInput(dy as tf.Tensor, filter as tf.Tensor, attrs),
   ),
-  composedKernel<ConvAttrs>("DepthwiseConv2dNativeBackpropFilter", ({ x, dy }, attrs) =>
+  composedKernel<KernelAttrs>("DepthwiseConv2dNativeBackpropFilter", ({ x, dy }, attrs) =>
     depthwiseBackpropFilter(x as tf.Tensor, dy as tf.Tensor, attrs),
   ),
 ];

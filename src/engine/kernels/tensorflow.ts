@@ -2,7 +2,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { kernel } from "../gradients/define.ts";
-import { dilate, explicitPad, type Pad } from "../gradients/windows.ts";
+import { dilate } from "../gradients/windows.ts";
+import { type ConvAttrs, convInfo, type Four, type PoolAttrs, poolInfo, type WindowInfo } from "../window-info.ts";
 import { CONVOLUTION_KERNELS } from "./convolution.ts";
 import { FUSED_KERNELS } from "./fused.ts";
 import { type Wrapper, wrappedKernel } from "./heap.ts";
@@ -73,34 +74,13 @@ const cumsum = wrappedKernel("Cumsum", (original, args) => {
   });
 });
 
-type Four = [number, number, number, number];
 type Place = { readonly [name: string]: tf.Tensor };
 
-interface WindowAttrs {
-  readonly strides: number | [number, number];
-  readonly pad: Pad;
-  readonly dimRoundingMode?: "floor" | "round" | "ceil";
-  readonly filterSize: number | [number, number];
-  readonly dilations?: number | [number, number];
+/** Attributes of any kernel of windows. */
+interface KernelAttrs extends ConvAttrs, PoolAttrs {
   readonly inputShape: Four;
   readonly filterShape: Four;
 }
-
-type Info = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
-
-const poolInfo = (shape: readonly number[], a: WindowAttrs): Info =>
-  tf.backend_util.computePool2DInfo([...shape] as Four, a.filterSize, a.strides, 1, a.pad as "same", a.dimRoundingMode);
-
-const convInfo = (shape: readonly number[], filter: readonly number[], a: WindowAttrs, depthwise = false): Info =>
-  tf.backend_util.computeConv2DInfo(
-    [...shape] as Four,
-    [...filter] as Four,
-    a.strides,
-    a.dilations ?? 1,
-    a.pad as "same",
-    a.dimRoundingMode,
-    depthwise,
-  );
 
 /** An image with its padding, over which the same window moves without any. */
 interface Padded {
@@ -111,7 +91,7 @@ interface Padded {
   readonly attrs: object;
 }
 
-function padded(attrs: WindowAttrs, c: Info): Padded {
+function padded(attrs: KernelAttrs, c: WindowInfo): Padded {
   const { top, left } = c.padInfo;
   const below = (out: number, stride: number, window: number, above: number, size: number): number =>
     Math.max(0, (out - 1) * stride + window - above - size);
@@ -135,15 +115,14 @@ function padded(attrs: WindowAttrs, c: Info): Padded {
 /** A kernel for which tfjs refuses every padding but "valid" and "same". */
 const windows = (
   name: string,
-  info: (inputs: Place, attrs: WindowAttrs) => Info,
+  info: (inputs: Place, attrs: KernelAttrs) => WindowInfo,
   run: (inputs: Place, p: Padded) => tf.Tensor,
 ): Wrapper =>
   wrappedKernel(name, (original, args) => {
-    const attrs = args.attrs as unknown as WindowAttrs;
+    const attrs = args.attrs as unknown as KernelAttrs;
     if (typeof attrs.pad === "string") return original(args);
     const inputs = args.inputs as unknown as Place;
-    // A number is spelt out: with it tfjs computes the width of the output from the height of the filter.
-    return tf.tidy(() => run(inputs, padded(attrs, info(inputs, { ...attrs, pad: explicitPad(attrs.pad) }))));
+    return tf.tidy(() => run(inputs, padded(attrs, info(inputs, attrs))));
   });
 
 const shapeOf = (x: tf.Tensor | undefined): number[] => x?.shape ?? [];
@@ -199,7 +178,7 @@ const WINDOWS: readonly Wrapper[] = [
 const undilated = (within: Wrapper): Wrapper => {
   const outer = wrappedKernel(within.kernelName, (original, args) => {
     const { x, filter } = args.inputs as { x: tf.Tensor; filter: tf.Tensor };
-    const [down = 1, across = down] = [(args.attrs as unknown as WindowAttrs).dilations ?? 1].flat();
+    const [down = 1, across = down] = [(args.attrs as unknown as KernelAttrs).dilations ?? 1].flat();
     if (down === 1 && across === 1) return original(args);
     const spread = () => dilate(dilate(filter, 0, down), 1, across);
     return tf.tidy(() => kernel(within.kernelName, { x, filter: spread() }, { ...args.attrs, dilations: 1 }));

@@ -4,6 +4,7 @@
  */
 import { type Local, wasmFunction } from "../../core/simd/assembler.ts";
 import { type Code, f32, f32x4, i32, repeat, v128, when } from "../../core/simd/instructions.ts";
+import type { NewLocal } from "../../core/simd/vector-math.ts";
 
 /** Rows of a tile. */
 export const TILE_ROWS = 4;
@@ -153,6 +154,77 @@ const packColumns = (width: 4 | 8) =>
     },
   );
 
+/** A tile of the product in registers: row by row, its vectors of columns. */
+type Tile = readonly (readonly Local[])[];
+
+/**
+ * Adds to a tile the products of a panel of rows at `a` and one of columns at `b`, over `k` steps: all three move to the end.
+ *
+ * @param fused - See {@link multiply}.
+ */
+function sumProducts(tile: Tile, a: Local, b: Local, k: Local, fused: boolean, local: NewLocal): Code {
+  const parts = Array.from({ length: VECTORS }, () => local("v128"));
+  const factor = local("v128");
+  const plus = (total: Code, x: Code, y: Code): Code =>
+    fused ? f32x4.relaxedMadd(x, y, total) : f32x4.add(total, f32x4.mul(x, y));
+  // Not unrolled: compilers hoist the loads of all unrolled steps, and run out of registers.
+  const step: Code = [
+    parts.map((part, v) => part.set(v128.load(b.get, v * VECTOR))),
+    tile.map((sums, r) => [
+      factor.set(v128.load32Splat(a.get, r * FLOAT)),
+      sums.map((sum, v) => sum.set(plus(sum.get, factor.get, (parts[v] as Local).get))),
+    ]),
+    advance(a, int(TILE_ROWS * FLOAT)),
+    advance(b, int(TILE_COLUMNS * FLOAT)),
+  ];
+  return repeat(step, down(k));
+}
+
+/** Writes a tile into rows that begin at `target` and lie `apart` bytes apart, or adds it to them. */
+const storeTile = (tile: Tile, target: Local, apart: Local, added: boolean, pointer: Local): Code =>
+  tile.map((sums, r) => [
+    pointer.set(r === 0 ? target.get : add(target.get, mul(apart.get, int(r)))),
+    sums.map((sum, v) => {
+      const whole = added ? f32x4.add(v128.load(pointer.get, v * VECTOR), sum.get) : sum.get;
+      return v128.store(pointer.get, whole, v * VECTOR);
+    }),
+  ]);
+
+/** Copies `height` rows of `width` elements of the tile in `scratch` to rows `stride` floats apart from `to` on, or adds them. */
+function copyTile(
+  scratch: Local,
+  to: Local,
+  stride: Local,
+  [height, width]: readonly [Code, Code],
+  accumulate: Local,
+  local: NewLocal,
+): Code {
+  const [row, i, j] = [local("i32"), local("i32"), local("i32")];
+  const cell = add(row.get, bytes(j.get));
+  const computed = f32.load(add(add(scratch.get, mul(i.get, int(TILE_COLUMNS * FLOAT))), bytes(j.get)));
+  const copyRow = repeat(
+    [
+      when(accumulate.get, f32.store(cell, f32.add(f32.load(cell), computed))),
+      when(i32.eqz(accumulate.get), f32.store(cell, computed)),
+      j.set(add(j.get, int(1))),
+    ],
+    i32.ltU(j.get, width),
+  );
+  return [
+    i.set(int(0)),
+    repeat(
+      [row.set(add(to.get, mul(i.get, bytes(stride.get)))), j.set(int(0)), copyRow, i.set(add(i.get, int(1)))],
+      i32.ltU(i.get, height),
+    ),
+  ];
+}
+
+/** The smaller of a number and a constant: to be set before it is got. */
+function atMost(x: Code, most: number, local: NewLocal): { readonly set: Code; readonly get: Code } {
+  const it = local("i32");
+  return { set: [it.set(x), when(i32.gtU(it.get, int(most)), it.set(int(most)))], get: it.get };
+}
+
 /**
  * `multiply(left, right, out, rows, columns, depth, stride, accumulate, scratch)`: panels of four rows times panels of eight
  * columns into `out`, whose rows lie `stride` floats apart; added to what is there if `accumulate`. Tiles that stick out are
@@ -166,116 +238,46 @@ const multiply = (fused: boolean) =>
     ["i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32", "i32"],
     ([left, right, out, rows, columns, depth, stride, accumulate, scratch], local) => {
       const number = () => local("i32");
-      const [a, b, k, column, row, target, apart, here, i, j] = Array.from({ length: 10 }, number) as Local[] as [
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-        Local,
-      ];
-      const leftStart = number();
-      const firstRow = number();
-      const sums = Array.from({ length: TILE_ROWS * VECTORS }, () => local("v128"));
-      const parts = Array.from({ length: VECTORS }, () => local("v128"));
-      const factor = local("v128");
-      const sum = (r: number, v: number) => sums[r * VECTORS + v] as Local;
-      const every = <T>(f: (r: number, v: number) => T) =>
-        Array.from({ length: TILE_ROWS }, (_, r) => Array.from({ length: VECTORS }, (_, v) => f(r, v)));
-
-      const plus = (total: Code, x: Code, y: Code): Code =>
-        fused ? f32x4.relaxedMadd(x, y, total) : f32x4.add(total, f32x4.mul(x, y));
-      // Not unrolled: compilers hoist the loads of all unrolled steps, and run out of registers.
-      const grow: Code = [
-        parts.map((part, v) => part.set(v128.load(b.get, v * VECTOR))),
-        Array.from({ length: TILE_ROWS }, (_, r) => [
-          factor.set(v128.load32Splat(a.get, r * FLOAT)),
-          parts.map((part, v) => sum(r, v).set(plus(sum(r, v).get, factor.get, part.get))),
-        ]),
-        advance(a, int(TILE_ROWS * FLOAT)),
-        advance(b, int(TILE_COLUMNS * FLOAT)),
-      ];
-      const tile: Code = [
+      const [a, b, k] = [number(), number(), number()];
+      const [column, row, firstRow, target, apart, full] = [number(), number(), number(), number(), number(), number()];
+      const tile = Array.from({ length: TILE_ROWS }, () => Array.from({ length: VECTORS }, () => local("v128")));
+      const pointer = number();
+      const height = atMost(row.get, TILE_ROWS, local);
+      const width = atMost(column.get, TILE_COLUMNS, local);
+      const computeTile: Code = [
         b.set(right.get),
         k.set(depth.get),
-        every((r, v) => sum(r, v).set(f32x4.const(0))),
-        repeat(grow, down(k)),
+        tile.map((sums) => sums.map((sum) => sum.set(f32x4.const(0)))),
+        sumProducts(tile, a, b, k, fused, local),
       ];
-      const rowStart = (r: number) => (r === 0 ? target.get : add(target.get, mul(apart.get, int(r))));
-      const pointer = number();
-      const store = (added: boolean): Code =>
-        Array.from({ length: TILE_ROWS }, (_, r) => [
-          pointer.set(rowStart(r)),
-          Array.from({ length: VECTORS }, (_, v) => {
-            const value = sum(r, v).get;
-            const whole = added ? f32x4.add(v128.load(pointer.get, v * VECTOR), value) : value;
-            return v128.store(pointer.get, whole, v * VECTOR);
-          }),
-        ]);
-      const cell = add(here.get, bytes(j.get));
-      const computed = f32.load(add(add(scratch.get, i32.shl(i.get, int(5))), bytes(j.get)));
-      const min = (x: Code, most: number) => {
-        const it = number();
-        return { set: [it.set(x), when(i32.gtU(it.get, int(most)), it.set(int(most)))], get: it.get };
-      };
-      const [height, width] = [min(row.get, TILE_ROWS), min(column.get, TILE_COLUMNS)];
-      const copyOut: Code = [
-        i.set(int(0)),
-        repeat(
-          [
-            here.set(add(firstRow.get, mul(i.get, bytes(stride.get)))),
-            j.set(int(0)),
-            repeat(
-              [
-                when(accumulate.get, f32.store(cell, f32.add(f32.load(cell), computed))),
-                when(i32.eqz(accumulate.get), f32.store(cell, computed)),
-                j.set(add(j.get, int(1))),
-              ],
-              i32.ltU(j.get, width.get),
-            ),
-            i.set(add(i.get, int(1))),
-          ],
-          i32.ltU(i.get, height.get),
-        ),
+      const panel: Code = [
+        computeTile,
+        full.set(i32.and(i32.geU(row.get, int(TILE_ROWS)), i32.geU(column.get, int(TILE_COLUMNS)))),
+        target.set(firstRow.get),
+        apart.set(bytes(stride.get)),
+        when(i32.eqz(full.get), [target.set(scratch.get), apart.set(int(TILE_COLUMNS * FLOAT))]),
+        when(i32.and(full.get, accumulate.get), storeTile(tile, target, apart, true, pointer)),
+        when(i32.eqz(i32.and(full.get, accumulate.get)), storeTile(tile, target, apart, false, pointer)),
+        when(i32.eqz(full.get), [
+          height.set,
+          width.set,
+          copyTile(scratch, firstRow, stride, [height.get, width.get], accumulate, local),
+        ]),
+        firstRow.set(add(firstRow.get, mul(bytes(stride.get), int(TILE_ROWS)))),
+        height.set,
+        row.set(sub(row.get, height.get)),
       ];
-      const whole = i32.and(i32.geU(row.get, int(TILE_ROWS)), i32.geU(column.get, int(TILE_COLUMNS)));
-      const full = number();
-      return [
-        leftStart.set(left.get),
-        column.set(columns.get),
-        repeat(
-          [
-            a.set(leftStart.get),
-            row.set(rows.get),
-            firstRow.set(out.get),
-            repeat(
-              [
-                tile,
-                full.set(whole),
-                target.set(firstRow.get),
-                apart.set(bytes(stride.get)),
-                when(i32.eqz(full.get), [target.set(scratch.get), apart.set(int(TILE_COLUMNS * FLOAT))]),
-                when(i32.and(full.get, accumulate.get), store(true)),
-                when(i32.eqz(i32.and(full.get, accumulate.get)), store(false)),
-                when(i32.eqz(full.get), [height.set, width.set, copyOut]),
-                firstRow.set(add(firstRow.get, mul(bytes(stride.get), int(TILE_ROWS)))),
-                height.set,
-                row.set(sub(row.get, height.get)),
-              ],
-              row.get,
-            ),
-            advance(right, mul(depth.get, int(TILE_COLUMNS * FLOAT))),
-            advance(out, int(TILE_COLUMNS * FLOAT)),
-            width.set,
-            column.set(sub(column.get, width.get)),
-          ],
-          column.get,
-        ),
+      const panels: Code = [
+        a.set(left.get),
+        row.set(rows.get),
+        firstRow.set(out.get),
+        repeat(panel, row.get),
+        advance(right, mul(depth.get, int(TILE_COLUMNS * FLOAT))),
+        advance(out, int(TILE_COLUMNS * FLOAT)),
+        width.set,
+        column.set(sub(column.get, width.get)),
       ];
+      return [column.set(columns.get), repeat(panels, column.get)];
     },
   );
 
