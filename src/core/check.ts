@@ -1,11 +1,18 @@
 /** Checks of numbers that a caller gives: every message names the function, the option, what is allowed and what was found. */
-import { fail } from "./errors.ts";
+import { type ErrorCode, fail } from "./errors.ts";
 
-/** @throws `argument` unless `value` is a whole number, exact in double precision, of at least `least` and at most `most`. */
-export function checkWhole(what: string, name: string, value: number, least = 1, most?: number): number {
+/** @throws `argument`, or `code`, unless `value` is a whole number, exact in double precision, of at least `least` and at most `most`. */
+export function checkWhole(
+  what: string,
+  name: string,
+  value: number,
+  least = 1,
+  most?: number,
+  code: ErrorCode = "argument",
+): number {
   if (!Number.isSafeInteger(value) || value < least || (most !== undefined && value > most)) {
     const range = most === undefined ? `of at least ${least}` : `from ${least} to ${most}`;
-    fail("argument", `${what}: ${name} must be a whole number ${range}, got ${value}`);
+    fail(code, `${what}: ${name} must be a whole number ${range}, got ${value}`);
   }
   return value;
 }

@@ -8,7 +8,7 @@ import { type Shape, sameShape, showShape, tryBroadcast } from "../core/shape.ts
 import type { Distribution } from "../dist/distribution.ts";
 import type { Context, PlateFrame } from "./effects.ts";
 
-/** The axes of a run that no model sees. */
+/** The axes of a run that a model does not declare. */
 export interface RunAxes {
   /** Copies that run at once; `undefined` is one, without an axis. */
   readonly particles: number | undefined;

@@ -1,6 +1,7 @@
 /** Plates: declared independence. A plate is a handler over its body: every site inside gets one more batch axis. */
 import * as tf from "@tensorflow/tfjs-core";
 import { type ArrayLike, toTensor } from "../core/array.ts";
+import { checkWhole } from "../core/check.ts";
 import { fail } from "../core/errors.ts";
 import { sizeOf } from "../core/shape.ts";
 import { currentArray, hostTensor } from "../core/tracing.ts";
@@ -49,8 +50,7 @@ export function* plate<N extends string, E extends Effect, A>(
 ): Program<E | PlateEffect<N>, A> {
   const [options, body] = typeof second === "function" ? [{}, second] : [second, third];
   if (body === undefined) fail("argument", `plate("${name}"): the last argument must be a generator function`);
-  if (!Number.isInteger(size) || size < 1)
-    fail("plate", `plate("${name}"): size must be a positive integer, got ${size}`);
+  checkCount(name, "size", size);
   checkRows(name, size, options);
   const frame = (yield { kind: "plate", name, size, ...options }) as PlateFrame;
   const inside: Plate = { ...frame, gather: (data, axis = 0) => gatherRows(frame, data, axis) };
@@ -72,10 +72,11 @@ export function checkPlateSize({ name, size }: PlateEffect, known: PlateFrame): 
   );
 }
 
+const checkCount = (plate: string, name: string, count: number): number =>
+  checkWhole(`plate("${plate}")`, name, count, 1, undefined, "plate");
+
 function checkRows(name: string, size: number, { subsample, indices }: PlateOptions): void {
-  if (subsample !== undefined && (!Number.isInteger(subsample) || subsample < 1)) {
-    fail("plate", `plate("${name}"): subsample must be a positive integer, got ${subsample}`);
-  }
+  if (subsample !== undefined) checkCount(name, "subsample", subsample);
   if (indices !== undefined && (indices.length === 0 || indices.some((i) => i < 0 || i >= size))) {
     fail("plate", `plate("${name}"): indices must name rows 0 to ${size - 1}, at least one`);
   }

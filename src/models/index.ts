@@ -1,4 +1,4 @@
-/** `tilted/models`: autoencoders, energies, models of missing data and a classifier: ordinary programs. */
+/** `tilted/models`: autoencoders, energies, models of missing data and a classifier: ordinary programs, without privileges. */
 export { type Classifier, type ClassifierOptions, classifier, classify, labels } from "./classifier.ts";
 export { type ConvEnergyOptions, convEnergy } from "./conv-energy.ts";
 export { type EnergyOptions, energy } from "./energy.ts";

@@ -91,7 +91,7 @@ describe("errors of programs", () => {
     const none = model(function* () {
       yield* plate("rows", 0, function* () {});
     });
-    expectError(() => run(none), "plate", /size must be a positive integer, got 0/);
+    expectError(() => run(none), "plate", /size must be a whole number of at least 1, got 0/);
     const gathered = model(function* () {
       yield* plate("rows", 4, { subsample: 2 }, function* ({ gather }) {
         gather(ndarray(new Float32Array(5)));
