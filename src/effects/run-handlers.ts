@@ -30,7 +30,7 @@ const withIndices = (
 ): PlateEffect => (indices === undefined ? plate : { ...plate, indices });
 
 /**
- * *Two programs speak of the same rows*: plates have those of an earlier run, for instance of the guide. Others keep their own.
+ * *Two programs see the same rows*: plates have those of an earlier run, for instance of the guide. Others keep their own.
  *
  * @throws `plate` when a plate had another size there.
  */

@@ -1,6 +1,6 @@
 /**
  * `tilted/inference`: what the author of a method needs. A method is a record `{ name, run }`; `run` is given a {@link Problem}. Here is
- * what the library's own methods are made of: the interpreter and its records, what a model looks like before the first draw, draws with
+ * what the library's own methods are made of: the interpreter and its records, the inspection of a model, draws with
  * weights, and what is said of weights and of chains.
  */
 export { toArrays, toTensors } from "../core/tree.ts";

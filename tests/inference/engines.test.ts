@@ -490,7 +490,7 @@ describe("what cannot be compiled", () => {
     expect(compiled.state.carry.seen?.data).toEqual(eager.state.carry.seen?.data);
   });
 
-  it("short runs are not worth it under auto", async () => {
+  it("short runs do not compile under auto", async () => {
     const fit = await train({ ...base, engine: "auto" });
     expect(fit.compiled).toMatchObject({ used: false, reason: expect.stringMatching(/5 steps do not repay/) });
   });

@@ -50,7 +50,7 @@ const gammaTilt = (): Known => ({
     ),
   ),
   logEvidence: 3 * Math.log(2 / 3.5),
-  worth: (2 / 3.5) ** 6 / (2 / 5) ** 3,
+  essRatio: (2 / 3.5) ** 6 / (2 / 5) ** 3,
   of: "log Z",
   moments: [
     { what: "E[x]", of: ({ x }) => value(x), truth: 3 / 3.5, detects: 0.06 },
@@ -77,7 +77,7 @@ const betaTilt = (): Known => ({
     ),
   ),
   logEvidence: lbeta(3.5, 2.5) - lbeta(2, 2),
-  worth: Math.exp(2 * lbeta(3.5, 2.5) - lbeta(2, 2) - lbeta(5, 3)),
+  essRatio: Math.exp(2 * lbeta(3.5, 2.5) - lbeta(2, 2) - lbeta(5, 3)),
   of: "log Z",
   moments: [
     { what: "E[x]", of: ({ x }) => value(x), truth: 3.5 / 6, detects: 0.03 },
@@ -101,7 +101,7 @@ const poissonTilt = (): Known => {
       ),
     ),
     logEvidence: 3 * Math.expm1(0.4),
-    worth: Math.exp(6 * Math.expm1(0.4) - 3 * Math.expm1(0.8)),
+    essRatio: Math.exp(6 * Math.expm1(0.4) - 3 * Math.expm1(0.8)),
     of: "log Z",
     moments: [
       { what: "E[k]", of: ({ x }) => value(x), truth: rate, detects: 0.25 },
@@ -130,7 +130,7 @@ const categoricalTilt = (): Known => {
       ),
     ),
     logEvidence: Math.log(Z),
-    worth: Z ** 2 / weights.reduce((s, w, k) => s + w ** 2 / (probs[k] as number), 0),
+    essRatio: Z ** 2 / weights.reduce((s, w, k) => s + w ** 2 / (probs[k] as number), 0),
     of: "log Z",
     moments: tilted.map((truth, k) => ({
       what: `P(${k})`,
@@ -173,7 +173,7 @@ const mixtureTilt = (): Known => {
       ),
     ),
     logEvidence: Math.log(total),
-    worth: total ** 2 / parts.reduce((s, { p, mean, sd }) => s + p * Math.exp(2 * b * mean + 2 * (b * sd) ** 2), 0),
+    essRatio: total ** 2 / parts.reduce((s, { p, mean, sd }) => s + p * Math.exp(2 * b * mean + 2 * (b * sd) ** 2), 0),
     of: "log Z",
     moments: [
       { what: "E[x]", of: ({ x }) => value(x), truth: moment((mean) => mean), detects: 0.2 },

@@ -123,7 +123,7 @@ const quadraticTilt = (): Known => {
       ),
     ),
     logEvidence: logZ,
-    worth: Math.exp(2 * logZ - logZOf(2)),
+    essRatio: Math.exp(2 * logZ - logZOf(2)),
     of: "log Z",
     moments: moments(tiltedS),
     guide: any(

@@ -37,7 +37,7 @@ export interface Known {
   /** Every latent site is continuous. */
   readonly continuous: boolean;
   /** ESS/n of draws from the prior as n grows, Z(E)²/Z(2E) for a tilt. */
-  readonly worth?: number;
+  readonly essRatio?: number;
   /** What ULA of this step size settles in instead of the posterior: moments in the order of `moments`. */
   readonly ula?: { readonly stepSize: number; readonly truths: readonly number[] };
 }

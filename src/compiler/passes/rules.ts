@@ -17,7 +17,7 @@ import { constantOutOfSum } from "./sign.ts";
 /**
  * All rules by name, in the order in which they are tried.
  *
- * @remarks Named one by one: a namespace lists its names as the loader of the module likes, and programs would differ between Node, bundles and
+ * @remarks Named one by one: a namespace lists its names in an order that depends on the module loader, and programs would differ between Node, bundles and
  * tests.
  */
 export const rules: Readonly<Record<string, Rewrite>> = {

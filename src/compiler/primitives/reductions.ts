@@ -48,7 +48,7 @@ const lowerExtreme =
     return e.op("Add", [best, lowerReduction("ReduceSum")(e, node, [e.op("Clip", [args[0]!, zero, zero])])]);
   };
 
-/** Fewer rows than this are not worth a product. */
+/** Rows from which a product pays. */
 const FEWEST_ROWS = 16;
 
 /** A sum over the leading axes is the product of a row of ones with the rest: ONNX Runtime's kernel for it takes half the time. */

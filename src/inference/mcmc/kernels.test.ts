@@ -63,7 +63,7 @@ describe("MALA", () => {
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
-    "takes no proposal of log-density or gradient %d, in that chain alone",
+    "rejects every proposal of log-density or gradient %d, in that chain alone",
     (bad) => {
       tf.tidy(() => {
         const spoiled = targetOf((x) => {

@@ -118,7 +118,7 @@ export function estimatedTarget(
     });
     return logJoint(run);
   };
-  const seen = { ess: 0, n: 0 };
+  const totals = { ess: 0, n: 0 };
   checkIndependence(problem, drift, [chains, ...(sites[0] as SampledSite).unconstrained], tiltAt);
   return {
     at: (key) =>
@@ -126,15 +126,15 @@ export function estimatedTarget(
         const [x] = splitPositions(position, sites) as [tf.Tensor];
         const known = drift.at(x, fold(key, "drift"), toTensors({ ...structure.params, ...problem.params }));
         const { value, grads } = perChainGradient(([at]) => tiltAt(at as tf.Tensor, fold(key, "others")), [x], chains);
-        seen.ess += tf.mean(known.essRatio).dataSync()[0] as number;
-        seen.n++;
+        totals.ess += tf.mean(known.essRatio).dataSync()[0] as number;
+        totals.n++;
         const grad = tf.add(known.gradient, grads[0] as tf.Tensor);
         return { logp: tf.add(known.logDensity, value), grad: joinPositions([grad], sites) };
       }),
     report: () => ({
       name: drift.name,
       particles: drift.particles,
-      essRatio: seen.n === 0 ? 1 : seen.ess / seen.n,
+      essRatio: totals.n === 0 ? 1 : totals.ess / totals.n,
       target: stationaryOf(drift, adjusted),
     }),
   };

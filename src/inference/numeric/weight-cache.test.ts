@@ -53,9 +53,9 @@ describe.each(["alone", "with helpers"])("%s", (who) => {
     const max = largestOf(l);
     const expected = plainSums(l, max);
     expect(exponentialSums(l, max)).toEqual(expected);
-    const begun = beginExponentialSums(l);
-    expect(begun.max).toBe(max);
-    expect(begun.finish()).toEqual(expected);
+    const sums = beginExponentialSums(l);
+    expect(sums.max).toBe(max);
+    expect(sums.finish()).toEqual(expected);
     expect(sumWeights(l)).toEqual({ count: n, max, ...expected });
   });
 
@@ -91,13 +91,13 @@ describe("kept weights", () => {
   it("may give way to others in the middle", () => {
     const l = logs(n);
     const max = largestOf(l);
-    const begun = beginExponentialSums(l);
+    const sums = beginExponentialSums(l);
     const stream = expectationStream(max, l);
     stream.add(values.subarray(0, BLOCK_DRAWS), l.subarray(0, BLOCK_DRAWS));
     sumWeights(logs(200_000));
     stream.add(values.subarray(BLOCK_DRAWS), l.subarray(BLOCK_DRAWS));
     expect(stream.result()).toEqual(plainMean(values, l, max));
-    expect(begun.finish()).toEqual(plainSums(l, max));
+    expect(sums.finish()).toEqual(plainSums(l, max));
   });
 
   it("stay in place where memory moves", () => {

@@ -119,7 +119,7 @@ describe("loops over log-weights", () => {
     expect(stream.result().value).toBe(Number.NaN);
   });
 
-  it("find what is not below a cut, in order, NaN too, until told to stop", () => {
+  it("find what is not below a cut, in order, NaN too, until `take` returns false", () => {
     for (const n of SIZES) {
       const x = gaussian(n).map((v, i) => (i % 11 === 5 ? Number.NaN : i % 13 === 7 ? Number.NEGATIVE_INFINITY : v));
       for (const cut of [-0.3, 0.1, 2, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN]) {

@@ -16,9 +16,9 @@ const isImage = ({ shape }: SiteInfo): boolean => shape.reduce((a, b) => a * b, 
  * The negatives that the caller gives; by default `freshDraws()`, and for images `chainDraws()`. Chains without coordinates of their own sample
  * the noise of an image or a discrete site, where its family has such a form, and otherwise the sites as they are.
  */
-export function negativesFor(site: SiteInfo, asked: Negatives | undefined): Negatives {
+export function negativesFor(site: SiteInfo, given: Negatives | undefined): Negatives {
   const hasNoise = NOISE_FAMILIES.has(site.family ?? "");
-  const negatives = asked ?? (isImage(site) && hasNoise ? chainDraws() : freshDraws());
+  const negatives = given ?? (isImage(site) && hasNoise ? chainDraws() : freshDraws());
   const chosen = negatives.coordinates !== undefined || negatives.marginalSite !== undefined;
   if (negatives.kind === "weighted" || chosen) return negatives;
   return hasNoise && (isImage(site) || site.discrete)

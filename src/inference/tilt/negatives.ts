@@ -19,7 +19,7 @@ export type NegativeDraws = Tree<NdArray>;
 export interface NegativeInfo {
   readonly acceptance?: number;
   readonly stepSize?: number;
-  /** Share of the jumps to base draws that were taken. */
+  /** Share of the jumps to base draws that were accepted. */
   readonly jumpAcceptance?: number;
   /** Share of the buffer's chains that were drawn afresh. */
   readonly fresh?: number;

@@ -30,8 +30,8 @@ export interface Split {
 }
 
 /** The split whose held-out rows are at these places of `order`. */
-export const splitOf = (order: Int32Array, held: readonly number[]): Split => {
-  const out = new Set(held);
+export const splitOf = (order: Int32Array, heldOut: readonly number[]): Split => {
+  const out = new Set(heldOut);
   return {
     train: order.filter((_, i) => !out.has(i)),
     heldOut: order.filter((_, i) => out.has(i)),

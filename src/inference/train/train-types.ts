@@ -86,7 +86,7 @@ export interface TrainOptions {
   readonly from?: TrainState;
   /**
    * `auto` (default): the step is compiled where that pays, which {@link Trained.compiled} reports. `compiled` always compiles, and throws where
-   * that fails. `wasm` runs every op by itself.
+   * that fails. `wasm` runs op by op.
    */
   readonly engine?: EngineChoice;
   /** Threads inside one operation of a compiled step. Default: one, and more where the products of a step are large. */

@@ -61,9 +61,9 @@ export async function train(options: TrainOptions): Promise<Trained> {
   );
   try {
     while (isRunning()) {
-      const [next, seen] = await step(run, evaluator.evaluate, state);
+      const [next, evaluated] = await step(run, evaluator.evaluate, state);
       state = next;
-      const metrics: Record<string, number> = { loss: seen.loss, ...seen.metrics };
+      const metrics: Record<string, number> = { loss: evaluated.loss, ...evaluated.metrics };
       const isWhole = state.step % stepsPerEpoch === 0;
       // A last epoch that is cut short enters the history, but not the state from which a longer run goes on.
       if (!isWhole && state.step === total) resumable = snapshot(run, state);

@@ -169,15 +169,15 @@ async function finalBound(
   params: Tree<NdArray>,
   step: number,
 ): Promise<Bound> {
-  const asked = {
+  const estimated = {
     key: fold(problem.key, "bound"),
     k: spec.k,
     closed: spec.closed,
     ...(options.boundDraws !== undefined && { draws: options.boundDraws }),
   };
-  const { weights, dispose } = await compileBound(paired, problem, boundParts(paired, asked), 1);
+  const { weights, dispose } = await compileBound(paired, problem, boundParts(paired, estimated), 1);
   try {
-    const estimate = estimating(paired, { ...asked, params: () => toTensors(params), weights });
+    const estimate = estimating(paired, { ...estimated, params: () => toTensors(params), weights });
     let part = estimate.next();
     while (!part.done) {
       await problem.tick({ step, total: step, metrics: {} });

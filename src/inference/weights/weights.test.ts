@@ -35,7 +35,7 @@ describe("sums of weights", () => {
     expect(sumWeights([])).toEqual(weightSums.empty);
   });
 
-  it("count draws of weight zero: they halve the evidence, and the worth of a draw", () => {
+  it("count draws of weight zero: they halve the evidence and ESS/n", () => {
     fc.assert(
       fc.property(logs, (a) => {
         const plain = diagnose(sumWeights(a));

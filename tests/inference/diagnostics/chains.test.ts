@@ -16,7 +16,7 @@ import { lcg } from "../../support/lcg.ts";
 
 const key = rootKey("chains");
 
-/** Stationary x' = ax + ξ: autocorrelation a^t, so n draws of the mean are worth n(1 − a)/(1 + a). */
+/** Stationary x' = ax + ξ: autocorrelation a^t, so the ESS of n draws for the mean is n(1 − a)/(1 + a). */
 const autoregressive = (a: number, length: number, chains: number): Float64Array[] =>
   Array.from({ length: chains }, (_, c) => {
     const noise = normal(fold(fold(key, "ar"), c), length);
@@ -83,7 +83,7 @@ describe("against arviz-stats 0.8.0", () => {
 });
 
 describe("chains of AR(1)", () => {
-  it.each([0, 0.5, 0.9, -0.4])("with coefficient %d are worth n(1 − a)/(1 + a)", (a) => {
+  it.each([0, 0.5, 0.9, -0.4])("with coefficient %d have the ESS n(1 − a)/(1 + a)", (a) => {
     const [length, chains] = [4000, 8];
     const truth = (length * chains * (1 - a)) / (1 + a);
     const draws = autoregressive(a, length, chains);
@@ -151,15 +151,15 @@ describe("R-hat", () => {
 
 describe("chains with nothing to say", () => {
   const constant = (values: readonly number[]): Chains => values.map((v) => new Float64Array(50).fill(v));
-  it("that never move are no evidence of mixing: not a number, never near 1", () => {
+  it("that are constant are no evidence of mixing: not a number, never near 1", () => {
     expect(rhat(constant([2, 2, 2]))).toBeNaN();
     expect(bulkEss(constant([2, 2, 2]))).toBeNaN();
     expect(tailEss(constant([2, 2, 2]))).toBeNaN();
   });
 
-  it("that never move and stand apart are caught", () => {
+  it("that are constant and differ are caught", () => {
     expect(rhat(constant([1, 2, 3]))).toBeGreaterThan(1e6);
-    // Six halves in three places are worth three draws.
+    // Six halves in three places count as three draws.
     expect(bulkEss(constant([1, 2, 3]))).toBeLessThan(10);
   });
 

@@ -22,7 +22,7 @@ const standard = model(function* () {
 const quadratic = (x: tf.Tensor) => tf.sub(tf.div(tf.square(x), 2), tf.mul(0.5, x));
 
 describe("the error of SNIS", () => {
-  it("E log Ẑ falls short of log Z by (1/ρ − 1)/(2n), ρ the worth of a draw", async () => {
+  it("E log Ẑ falls short of log Z by (1/ρ − 1)/(2n), ρ = ESS/n", async () => {
     // N(0, 1) → N(b, 1): log w = bx, log Z = b²/2, v = 1/ρ − 1 = e^{b²} − 1.
     const [b, n, runs] = [0.7, 20, 100_000];
     const energy = (x: tf.Tensor) => tf.mul(-b, x);
@@ -64,7 +64,7 @@ describe("a mixture debiased by its exact energy", () => {
   });
   const energy = (x: tf.Tensor) => tf.sub(mixtureOf(TRIANGLE.biased).logProb(x), mixtureOf(TRIANGLE.truth).logProb(x));
 
-  it("a draw is worth .383, log Z is 0, and the clusters get their true shares", async () => {
+  it("ESS/n is .383, log Z is 0, and the clusters get their true shares", async () => {
     const r = await infer(pipe(biased, tilt("x", energy)), snis(50_000), { seed: 2 });
     // Clusters far apart: 1/Σ q_k²/p_k.
     const worth = 1 / TRIANGLE.truth.reduce((s, q, k) => s + q ** 2 / (TRIANGLE.biased[k] as number), 0);

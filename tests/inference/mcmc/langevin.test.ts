@@ -70,7 +70,7 @@ describe("ULA", () => {
     if (eta / (s * s) > 0.3) expectDiffers(meanOf(squares), s * s * T);
   });
 
-  it("has the autocorrelation 1 − η/s²: draws are worth (1 − a)/(1 + a)", async () => {
+  it("has the autocorrelation 1 − η/s²: ESS/n is (1 − a)/(1 + a)", async () => {
     const [chains, steps] = [20, 1500];
     for (const eta of [0.3, 1.5]) {
       const options = { chains, steps, warmup: 50, stepSize: eta, adjusted: false } as const;
@@ -259,7 +259,7 @@ describe("data sites", () => {
     yield* observe("x", normal(z, 0.5), 7);
   });
 
-  it("move given the latents: with z fixed, x is a draw of its likelihood", async () => {
+  it("are sampled given the latents: with z fixed, x is a draw of its likelihood", async () => {
     const fixed = pipe(m, condition({ z: 2 }));
     const method = langevin({ chains: 4000, steps: 1, warmup: 80, stepSize: 0.1, sites: ["x"] });
     const x = last((await infer(fixed, method, { seed: 8 })).sites.x);
@@ -272,13 +272,13 @@ describe("data sites", () => {
     );
   });
 
-  it("move under a tilt of the data: N(2, ¼) by E = −x is N(2.25, ¼)", async () => {
+  it("are sampled under a tilt of the data: N(2, ¼) by E = −x is N(2.25, ¼)", async () => {
     const tilted = pipe(m, condition({ z: 2 }), tilt("x", tf.neg));
     const method = langevin({ chains: 4000, steps: 1, warmup: 80, stepSize: 0.1, sites: ["x"] });
     expectMean(last((await infer(tilted, method, { seed: 9 })).sites.x), 2.25, { what: "mean", detects: 0.09 });
   });
 
-  it("stay where they are when they do not move", async () => {
+  it("keep their data when they are not sampled", async () => {
     const r = await infer(m, langevin({ chains: 4000, steps: 1, warmup: 80, stepSize: 0.1, sites: ["z"] }), {
       seed: 10,
     });
@@ -484,7 +484,7 @@ describe("what cannot be run", () => {
     expect((await resume(structuredClone(checkpoint))).sites.x.data).toEqual((await resume(checkpoint)).sites.x.data);
   });
 
-  it("a model with nothing that moves", async () => {
+  it("a model with no site to sample", async () => {
     const known = pipe(gaussian(0, 1), condition({ x: 1 }));
     await expect(infer(known, langevin(), { seed: 1 })).rejects.toMatchObject({ code: "missing-site" });
   });

@@ -37,7 +37,7 @@ describe("a fit that explodes", () => {
     expect(Math.abs(fit.logZ.lower.value)).toBeLessThan(0.2);
   });
 
-  it("before the first look there is nothing to go back to: an error", async () => {
+  it("before the first validation there is nothing to go back to: an error", async () => {
     const options = { objective: selfNormalized(), optimizer: sgd(1e6), steps: 100 };
     await expect(infer(base, fitTilt("x", line, target, options), { seed: 1 })).rejects.toMatchObject({
       code: "non-finite",

@@ -34,7 +34,7 @@ describe("training of an energy", () => {
     expect(fit.trusted).toBe(false);
   });
 
-  it("jumps to base draws carry chains that hardly move by themselves: p(x)·e^{−b·x} has mean −b", async () => {
+  it("jumps to base draws carry chains whose own steps are tiny: p(x)·e^{−b·x} has mean −b", async () => {
     const base = model(function* () {
       yield* sample("x", normal(tf.zeros([2]), 1).event(1));
     });
