@@ -8,7 +8,9 @@ import { scope } from "../../src/core/scope.ts";
 import type { Tree } from "../../src/core/tree.ts";
 import { snis } from "../../src/inference/importance/snis.ts";
 import { type LangevinOptions, langevin } from "../../src/inference/mcmc/langevin.ts";
-import { infer } from "../../src/inference/method/infer.ts";
+import { mala } from "../../src/inference/mcmc/mala.ts";
+import { type ChainKind, mcmc } from "../../src/inference/mcmc/mcmc.ts";
+import { infer, type Method } from "../../src/inference/method/infer.ts";
 import { elbo } from "../../src/inference/vi/elbo.ts";
 import { iwae } from "../../src/inference/vi/iwae.ts";
 import type { Bound } from "../../src/inference/weights/bound.ts";
@@ -58,14 +60,19 @@ const chainMeans = (sites: Tree<NdArray>, of: Moment["of"], chains: number, kept
   });
 const CHAINS = 360;
 const KEPT = 30;
-const walked = async (known: Known, options: LangevinOptions, truths: readonly number[]) => {
-  const steps = KEPT * 5;
-  const r = await infer(known.model, langevin({ chains: CHAINS, steps, thin: 5, ...options }), { seed: SEED });
+const LENGTH = { chains: CHAINS, steps: KEPT * 5, thin: 5 };
+const sampled = async (known: Known, method: Method<ChainKind<string>, undefined>, truths: readonly number[]) => {
+  const r = await infer(known.model, method, { seed: SEED });
   known.moments.forEach(({ what, of, detects }, i) => {
     expectMean(chainMeans(r.sites, of, CHAINS, KEPT), truths[i] as number, { what, detects });
   });
   return r;
 };
+const walked = (known: Known, options: LangevinOptions, truths: readonly number[]) =>
+  sampled(known, langevin({ ...LENGTH, ...options }), truths);
+
+/** Kernels as they are, on the driver alone: a row for each sampler. */
+const KERNELS = { "mala()": { kernel: mala(), targetAcceptance: 0.574 } } as const;
 
 describe.each(models)("$name", (known) => {
   const { model, logEvidence, moments, guide, gap, posterior, continuous, ula, essRatio } = known;
@@ -107,6 +114,14 @@ describe.each(models)("$name", (known) => {
       const r = await walked(known, { warmup: 120, stepSize: 0.1 }, truths);
       expect(Math.abs(r.acceptance - 0.574)).toBeLessThan(0.1);
       expect(r.nonFinite).toBe(0);
+    });
+  }
+
+  if (continuous) {
+    it.each(Object.entries(KERNELS))("mcmc(%s)", async (_, { kernel, targetAcceptance }) => {
+      const truths = moments.map(({ truth }) => truth);
+      const method = mcmc(kernel, { ...LENGTH, warmup: 120, stepSize: 0.1, targetAcceptance });
+      expect((await sampled(known, method, truths)).nonFinite).toBe(0);
     });
   }
 
