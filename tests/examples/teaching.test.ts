@@ -58,7 +58,7 @@ describe("teaching examples", () => {
     const [ab, , ac] = numbers(line(text, "energy gaps")) as [number, number, number];
     expect(Math.abs(ab - 2.37)).toBeLessThan(0.5);
     expect(Math.abs(ac - 2.08)).toBeLessThan(0.5);
-    const [worth] = numbers(line(text, "a weighted draw")) as [number];
+    const [worth] = numbers(line(text, "ESS/n of weighted draws")) as [number];
     expect(Math.abs(worth - 0.383)).toBeLessThan(0.08);
   });
 

@@ -2,11 +2,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { fail } from "../../core/errors.ts";
 import { sameShape, showShape } from "../../core/shape.ts";
-import { hasKl } from "../../dist/kl.ts";
+import { hasKl, kl } from "../../dist/kl.ts";
 import type { PlateFrame, SampleEffect } from "../../effects/effects.ts";
 import { type Handler, handler } from "../../effects/handle.ts";
 import type { Execution } from "../../effects/interpret.ts";
 import type { Inspection, SiteInfo } from "./inspect-model.ts";
+import type { ClosedKl } from "./model-and-guide.ts";
 
 const showPlates = (plates: readonly PlateFrame[]): string =>
   plates.length === 0 ? "no plate" : plates.map(({ name, size }) => `"${name}" (${size})`).join(" > ");
@@ -106,6 +107,9 @@ export function checkSharedParams(guide: Execution, model: Execution): void {
     }
   }
 }
+
+/** KL(q ‖ p) of distributions of which {@link mayUseClosedKl} holds. */
+export const closedKl: ClosedKl = (q, p) => kl(q, p).value;
 
 /**
  * Whether a closed KL may replace log p − log q at a site. Its value is an expectation over the site given the sites drawn

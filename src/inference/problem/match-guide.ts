@@ -3,7 +3,14 @@ import { scope } from "../../core/scope.ts";
 import { toTensors } from "../../core/tree.ts";
 import { withPlates } from "../../effects/run-handlers.ts";
 import type { Problem } from "../method/infer.ts";
-import { checkGuideSites, checkSharedParams, drawOnly, matchedValues, mayUseClosedKl } from "./guide-checks.ts";
+import {
+  checkGuideSites,
+  checkSharedParams,
+  closedKl,
+  drawOnly,
+  matchedValues,
+  mayUseClosedKl,
+} from "./guide-checks.ts";
 import { inspectRun } from "./inspect-model.ts";
 import { type ModelAndGuide, modelAndGuide } from "./model-and-guide.ts";
 
@@ -28,7 +35,7 @@ export function matchGuide(problem: Problem, guide: Problem["model"]): ModelAndG
       ...modelAndGuide(problem, drawOnly(guide), scored.info, drawn.info),
       complete: true,
       scores: new Set(names.filter((name) => drawn.run.sites.get(name)?.dist?.reparameterized === false)),
-      closed: new Set(names.filter((name) => mayUseClosedKl(name, drawn, scored))),
+      closed: new Map(names.filter((name) => mayUseClosedKl(name, drawn, scored)).map((name) => [name, closedKl])),
     };
   });
 }

@@ -1,11 +1,16 @@
 /** A model and the guide, or proposal, that draws its latents: what one inspection of each tells about their runs. */
+import type * as tf from "@tensorflow/tfjs-core";
 import type { NdArray } from "../../core/array.ts";
 import type { Tree } from "../../core/tree.ts";
 import type { Constraint } from "../../dist/constraint.ts";
+import type { Distribution } from "../../dist/distribution.ts";
 import { commonPlates } from "../../effects/density.ts";
 import type { PlateFrame } from "../../effects/effects.ts";
 import type { Problem } from "../method/infer.ts";
 import type { ModelInfo, PlateInfo } from "./inspect-model.ts";
+
+/** KL(q ‖ p) for each entry of the batch, where it has a closed form. */
+export type ClosedKl = (q: Distribution, p: Distribution) => tf.Tensor;
 
 /** A model and its guide, inspected. */
 export interface ModelAndGuide {
@@ -28,8 +33,8 @@ export interface ModelAndGuide {
   readonly constraints: ReadonlyMap<string, Constraint>;
   /** Latent sites whose draws carry no gradient: they need the score function. */
   readonly scores: ReadonlySet<string>;
-  /** Latent sites whose KL(guide ‖ model) has a closed form that may replace its sampled value. */
-  readonly closed: ReadonlySet<string>;
+  /** KL(guide ‖ model) of latent sites where a closed form may replace its sampled value. */
+  readonly closed: ReadonlyMap<string, ClosedKl>;
 }
 
 /** Joins two inspections. A parameter of both is the guide's, a plate of both the model's. */
@@ -52,7 +57,7 @@ export function modelAndGuide(
     params: { ...modelInfo.params, ...guideInfo?.params },
     constraints: new Map(infos.flatMap(({ constraints }) => [...constraints])),
     scores: new Set(),
-    closed: new Set(),
+    closed: new Map(),
   };
 }
 

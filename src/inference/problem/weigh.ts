@@ -3,12 +3,11 @@ import * as tf from "@tensorflow/tfjs-core";
 import { sizeOf } from "../../core/shape.ts";
 import { constantsOf } from "../../core/tracing.ts";
 import { mapTree, type TensorTree, toTensors } from "../../core/tree.ts";
-import { hasKl, kl as klDivergence } from "../../dist/kl.ts";
 import { scored, sumSites } from "../../effects/density.ts";
 import type { PlateFrame } from "../../effects/effects.ts";
 import type { Execution, SiteRecord } from "../../effects/interpret.ts";
 import { stopGradient } from "../../engine/ops.ts";
-import type { ModelAndGuide } from "./model-and-guide.ts";
+import type { ClosedKl, ModelAndGuide } from "./model-and-guide.ts";
 import { type RunOptions, rescoreGuide, runGuide, runModel } from "./runs.ts";
 
 /** How to weigh. */
@@ -60,9 +59,9 @@ export function weigh(pair: ModelAndGuide, given: WeighOptions): Weighed {
   const density =
     pathOnly && guide !== undefined ? rescoreGuide(pair, { ...options, params: constant() }, values, guide) : guide;
 
-  const replaced = closed ? pair.closed : new Set<string>();
+  const replaced: ModelAndGuide["closed"] = closed ? pair.closed : new Map();
   const notReplaced = (site: SiteRecord) => !replaced.has(site.name);
-  const kls = [...replaced].map((name) => closedTerm(density?.sites.get(name), model.sites.get(name)));
+  const kls = [...replaced].map(([name, kl]) => closedTerm(kl, density?.sites.get(name), model.sites.get(name)));
   const total = (run: Execution, sites: readonly SiteRecord[]) => perRow(run, sites, rowPlates);
   const logP = total(model, [...scored(model, notReplaced), ...kls]);
   return {
@@ -109,9 +108,9 @@ const blocked = (site: SiteRecord): SiteRecord =>
     : site;
 
 /** −KL(q ‖ p) at a site, with the shape and scale of its log-probability. */
-function closedTerm(guide: SiteRecord | undefined, model: SiteRecord | undefined): SiteRecord {
+function closedTerm(closed: ClosedKl, guide: SiteRecord | undefined, model: SiteRecord | undefined): SiteRecord {
   const [q, p, logQ] = [guide?.dist, model?.dist, guide?.logProb];
-  const kl = q && p && hasKl(q, p) ? klDivergence(q, p).value : undefined;
+  const kl = q && p && closed(q, p);
   if (guide === undefined || kl === undefined || logQ === undefined)
     throw new Error("no closed KL: checked by matchGuide");
   const rows = guide.plates.reduce((s, frame) => s * (frame.size / frame.length), 1);
