@@ -119,7 +119,8 @@ export async function sampleChains(
       ? await startPositions(what, { ...problem, model }, density, chains, init)
       : { needsBurnIn: false, x: positionsOf(from, setup, chains) };
   const target = targetAt(fold(problem.key, "first"));
-  const fresh = startState(what, kernel, target, { x: initial.x, chains, stepSize });
+  const burnInSteps = initial.needsBurnIn ? Math.min(burnIn, warmup) : 0;
+  const fresh = startState(what, kernel, target, { x: initial.x, chains, stepSize, bounded: burnInSteps > 0 });
   const start = from === undefined ? fresh : restore(what, from, fresh.shapes);
   const first = from?.step ?? 0;
   const plan: ChainPlan = {
@@ -129,7 +130,7 @@ export async function sampleChains(
     density,
     targetAt,
     warmup,
-    burnIn: initial.needsBurnIn ? Math.min(burnIn, warmup) : 0,
+    burnIn: burnInSteps,
     steps,
     thin,
     first,

@@ -12,6 +12,8 @@ export interface StartAt {
   readonly x: Float32Array;
   readonly chains: number;
   readonly stepSize: number;
+  /** See {@link checkStart}. */
+  readonly bounded?: boolean;
 }
 
 /**
@@ -20,21 +22,30 @@ export interface StartAt {
  * @param what - The method, for messages.
  * @throws As {@link checkStart}; `shape` when the kernel's state is not one of these chains.
  */
-export function startState(what: string, kernel: Kernel, target: Target, { x, chains, stepSize }: StartAt): Stored {
+export function startState(
+  what: string,
+  kernel: Kernel,
+  target: Target,
+  { x, chains, stepSize, bounded }: StartAt,
+): Stored {
   const start = scope(() => {
     const d = x.length / chains;
     const state = { ...kernel.init(tf.tensor2d(x, [chains, d]), target), eta: tf.scalar(stepSize) };
     checkState(kernel.name, state as never, [chains, d]);
     return storeState(state);
   });
-  checkStart(what, start.state, chains);
+  checkStart(what, start.state, chains, bounded);
   return start;
 }
 
-/** @throws `non-finite` when an entry of a chain is not finite: its density is zero, or it or its gradient is not a number. */
-export function checkStart(what: string, state: ArrayState, chains: number): void {
+/**
+ * @param bounded - Whether the first steps bound their drift, as those of a burn-in do: then a gradient may be infinite.
+ * @throws `non-finite` when a chain has no density there, or something else in its state is not finite.
+ */
+export function checkStart(what: string, state: ArrayState, chains: number, bounded = false): void {
   for (const [entry, values] of Object.entries(state)) {
-    const at = values.findIndex((value) => !Number.isFinite(value));
+    const isFine = bounded && entry !== "logp" ? (value: number) => !Number.isNaN(value) : Number.isFinite;
+    const at = values.findIndex((value) => !isFine(value));
     if (at < 0) continue;
     const chain = Math.floor(at / (values.length / chains));
     fail("non-finite", `${what}: chain ${chain} starts where its ${entry} is ${values[at]}; give other initial values`);
