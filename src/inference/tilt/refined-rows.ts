@@ -6,6 +6,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type NdArray, ndarray } from "../../core/array.ts";
 import { checkWhole } from "../../core/check.ts";
 import { fold, type Key, type Seed, toKey } from "../../core/key.ts";
+import { HALF_LOG_2PI } from "../../core/numeric/elementary.ts";
 import { logAddExp } from "../../core/numeric/log-sum-exp.ts";
 import { bits, normal } from "../../core/random/draws.ts";
 import { scope } from "../../core/scope.ts";
@@ -104,8 +105,6 @@ export function refinedRows(
   };
 }
 
-const LOG_SQRT_2PI = 0.5 * Math.log(2 * Math.PI);
-
 /** `own` draws of q(z|x_i) for every i, `[m·own, d]`. */
 function ownCandidates({ loc, scale }: Posteriors, own: number, key: Key): NdArray {
   const [m, d] = loc.shape as [number, number];
@@ -147,7 +146,7 @@ function rowProduct(x: NdArray, i: number, logits: NdArray, at: number): number 
 function gaussian({ loc, scale }: Posteriors, i: number): (z: NdArray, at: number) => number {
   const d = loc.shape[1] as number;
   let constant = 0;
-  for (let j = 0; j < d; j++) constant -= Math.log(scale.data[i * d + j] as number) + LOG_SQRT_2PI;
+  for (let j = 0; j < d; j++) constant -= Math.log(scale.data[i * d + j] as number) + HALF_LOG_2PI;
   return (z, at) => {
     let sum = constant;
     for (let j = 0; j < d; j++) {
@@ -161,7 +160,7 @@ function gaussian({ loc, scale }: Posteriors, i: number): (z: NdArray, at: numbe
 /** log N(z; 0, I). */
 function standardNormal(z: NdArray, at: number): number {
   const d = z.shape[1] as number;
-  let sum = -d * LOG_SQRT_2PI;
+  let sum = -d * HALF_LOG_2PI;
   for (let j = 0; j < d; j++) sum -= (z.data[at * d + j] as number) ** 2 / 2;
   return sum;
 }
