@@ -59,9 +59,6 @@ export const logSigmoid = (x: tf.Tensor): tf.Tensor => tf.neg(softplus(tf.neg(x)
 /** Σ x over `axis` (all by default), accumulated in double precision on the wasm engine. */
 export const sum = (x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor => tf.sum(x, axis, keepDims);
 
-/** The sum of all elements, a scalar. */
-export const sumAll = (x: tf.Tensor): tf.Scalar => tf.sum(x) as tf.Scalar;
-
 /** The mean of x over `axis` (all by default), accumulated as {@link sum}. */
 export const mean = (x: tf.Tensor, axis?: Axis, keepDims = false): tf.Tensor => tf.mean(x, axis, keepDims);
 

@@ -25,8 +25,6 @@ import { type ChainProgram, chainProgram, type ScanUse } from "./shards.ts";
 /** A compiled runner. */
 export interface CompiledRunner extends Runner {
   readonly info: CompileInfo & { readonly used: true };
-  /** Calls in which a step covers all chains, part by part. */
-  readonly rounds: number;
   /** How the first step differs from the one op by op that {@link firstStep} made, see `disagreement`. */
   compare(state: ArrayState, key: Key, next: ArrayState): Promise<string | undefined>;
   dispose(): void;
@@ -82,7 +80,6 @@ export async function compileRunner(
   const { runtime, threads, operations, length, shards } = program;
   return {
     ...runner,
-    rounds: Math.ceil(program.starts.length / program.shards),
     info: {
       used: true,
       runtime,

@@ -12,7 +12,6 @@ import type { ScanUse } from "./shards.ts";
 
 /** The runner to use, and the same transition op by op. */
 export interface Runners {
-  readonly spec: TransitionSpec;
   readonly many: Runner;
   readonly one: Runner;
   readonly compiled: CompiledRunner | undefined;
@@ -49,7 +48,7 @@ export async function runnersFor(
     compare: (made) => made.compare(start.state, start.key, (first as FirstStep).next),
   });
   const one = runnerOpByOp(spec);
-  return { spec, many: compiled ?? one, one, compiled, info };
+  return { many: compiled ?? one, one, compiled, info };
 }
 
 /** Which steps to run. */
@@ -57,8 +56,6 @@ export interface StepRange {
   readonly from: number;
   readonly to: number;
   keyAt(t: number): Key;
-  /** Default: as many as the runner takes. */
-  readonly maxStepsPerCall?: number;
   /** No call goes past a multiple of this step number. */
   readonly every?: number;
 }
@@ -72,19 +69,13 @@ export interface StepRange {
 export async function runSteps(
   { many, one }: Runners,
   start: ArrayState,
-  { from, to, keyAt, maxStepsPerCall = Number.POSITIVE_INFINITY, every }: StepRange,
+  { from, to, keyAt, every = Number.POSITIVE_INFINITY }: StepRange,
   after: (block: Block, at: number) => ArrayState | Promise<ArrayState>,
 ): Promise<ArrayState> {
   let state = start;
   /** Steps before this one run op by op: a check failed among them. */
   let opByOpUntil = from;
-  const countAt = (t: number) =>
-    Math.min(
-      many.length,
-      maxStepsPerCall,
-      to - t,
-      every === undefined ? Number.POSITIVE_INFINITY : every - (t % every),
-    );
+  const countAt = (t: number) => Math.min(many.length, to - t, every - (t % every));
   const keysAt = (t: number, count: number) => Array.from({ length: count }, (_, i) => keyAt(t + i));
   for (let t = from; t < to; ) {
     const isOpByOp = t < opByOpUntil;

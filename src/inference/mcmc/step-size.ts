@@ -24,7 +24,7 @@ const KAPPA = 0.75;
 const LEAST_LOG_STEP = -60;
 
 /** Iterates shrink towards ten times the first step size: steps that are too large are cheap to detect, steps that are too small are not. */
-export const startStepSize = (step: tf.Tensor): StepSizeState => ({
+const startStepSize = (step: tf.Tensor): StepSizeState => ({
   logAverage: tf.log(step),
   error: tf.zerosLike(step),
   count: tf.zerosLike(step),
@@ -32,7 +32,7 @@ export const startStepSize = (step: tf.Tensor): StepSizeState => ({
 });
 
 /** The adaptation after a step with this mean acceptance, a scalar, and the next step size. */
-export function adaptStepSize(
+function adaptStepSize(
   state: StepSizeState,
   acceptance: tf.Tensor,
   target: number,

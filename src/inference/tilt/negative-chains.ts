@@ -79,19 +79,19 @@ function chainsOf({ problem, tilted }: NegativeSetting, settings: NegativeChainS
 }
 
 /** The runners of one update: evaluation of the changed energy, Langevin steps, jumps between them. */
-interface UpdateSteppers {
+interface UpdateRunners {
   readonly reevaluate: Runners;
   readonly move: Runners;
   readonly jump: Runners | undefined;
 }
 
 /** Compiles the runners at the chains' first state. The energy changes between updates and is constant during one. */
-async function updateSteppers(
+async function updateRunners(
   { problem, steps: updates }: NegativeSetting,
   settings: NegativeChainSettings,
   { density, estimated }: Chains,
   start: Stored,
-): Promise<UpdateSteppers> {
+): Promise<UpdateRunners> {
   const { chains, steps, adjusted, temperature, targetAcceptance, jumpEvery } = settings;
   const within = estimated === undefined ? problem : { ...problem, choice: "wasm" as const };
   const total = updates * steps;
@@ -135,7 +135,7 @@ export async function startChains(setting: NegativeSetting, settings: NegativeCh
   const target = targetsOf(density, estimated)(fold(problem.key, "first"));
   const first = drawStart(fold(problem.key, "start"));
   const start = startState("chainDraws", langevinKernel(settings), target, { x: first, chains, stepSize });
-  const { reevaluate, move, jump } = await updateSteppers(setting, settings, made, start);
+  const { reevaluate, move, jump } = await updateRunners(setting, settings, made, start);
   const persistent = chainBuffer({ batches: buffer, chains, d, share: fresh }, (b) =>
     drawStart(fold(fold(problem.key, "fill"), b)),
   );
